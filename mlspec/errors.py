@@ -1,0 +1,37 @@
+"""Every error a user can meet, each with the exit code its kind leads to."""
+
+from __future__ import annotations
+
+
+class MlspecError(Exception):
+    """Base of all expected errors: the message names the thing, shows the value and says the fix."""
+
+    exit_code = 2
+
+
+class SpecError(MlspecError):
+    """A spec, or a file it names, is wrong; the message starts with ``FILE:LINE:COL: path:``."""
+
+
+class InputError(MlspecError):
+    """An argument outside a spec (a command-line value, an API argument) is wrong."""
+
+
+class DataError(MlspecError):
+    """A dataset or an image file is missing or malformed."""
+
+
+class NetworkError(MlspecError):
+    """A classifier file is unreadable or uses an operation that is not supported."""
+
+
+class SolverError(MlspecError):
+    """A solver is missing, over its licence, or failed."""
+
+    exit_code = 3
+
+
+class ContradictionError(MlspecError):
+    """Two stages contradict each other: one of them is unsound, so no verdict is given."""
+
+    exit_code = 3
