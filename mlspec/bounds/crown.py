@@ -1,0 +1,177 @@
+"""CROWN: linear bounds propagated backwards (Zhang et al. 2018; DeepPoly, Singh et al. 2019).
+
+A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops substitute
+exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a < 0``. At the image
+the row is minimised over the box: ``min a . x = a . centre - |a| . radius``.
+
+Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mlspec.bounds import interval, patches
+from mlspec.bounds.relax import (
+    PoolPlanes,
+    ReluLines,
+    pool_levels,
+    pool_planes,
+    pool_weights,
+    relu_lines,
+    relu_slopes,
+)
+from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Relu
+from mlspec.tensors import TensorNetwork, TensorOp
+
+Lines = ReluLines | PoolPlanes
+ROWS_AT_ONCE = 256
+"""Dense rows propagated together: bounds the memory of one backward pass."""
+
+
+@dataclass
+class Intervals:
+    """Bounds of the input of every op (and of the scores, last), each ``(B, ...)``."""
+
+    lower: list[Tensor]
+    upper: list[Tensor]
+
+
+def intermediate(net: TensorNetwork, lower: Tensor, upper: Tensor, *, linear: bool) -> Intervals:
+    """Return bounds of every value in ``net`` over the boxes ``lower <= x <= upper`` ``(B, C, H, W)``.
+
+    With ``linear`` the inputs of relaxed ops are tightened by CROWN (and intersected with the
+    interval bounds); otherwise they are plain interval bounds.
+    """
+    known = Intervals([lower], [upper])
+    lines: dict[int, Lines] = {}
+    for position, item in enumerate(net.ops):
+        if linear and position > 1 and isinstance(item.op, Relu | MaxPool):
+            tight_lower, tight_upper = _of_output(net, position - 1, known, lines)
+            known.lower[-1] = torch.maximum(known.lower[-1], tight_lower)
+            known.upper[-1] = torch.minimum(known.upper[-1], tight_upper)
+        if linear and isinstance(item.op, Relu | MaxPool):
+            lines[position] = relax(item, known.lower[-1], known.upper[-1])
+        after = interval.step(item, known.lower[-1], known.upper[-1])
+        known.lower.append(after[0])
+        known.upper.append(after[1])
+    return known
+
+
+def relax(item: TensorOp, lower: Tensor, upper: Tensor) -> Lines:
+    """Return the default relaxation of a relaxed op over its input bounds."""
+    if isinstance(item.op, MaxPool):
+        weights = pool_weights(item.op, lower, upper)
+        return pool_planes(item.op, lower, upper, weights, pool_levels(item.op, lower, upper))
+    return relu_lines(lower, upper, relu_slopes(lower, upper))
+
+
+def default_lines(net: TensorNetwork, known: Intervals) -> dict[int, Lines]:
+    """Return the default relaxation of every relaxed op of ``net``."""
+    return {
+        position: relax(item, known.lower[position], known.upper[position])
+        for position, item in enumerate(net.ops)
+        if isinstance(item.op, Relu | MaxPool)
+    }
+
+
+def backward(
+    net: TensorNetwork,
+    rows: Tensor,
+    last: int,
+    lines: Mapping[int, Lines],
+) -> tuple[Tensor, Tensor]:
+    """Bound ``rows . (output of op last)`` from below by ``row . x + bias`` on the boxes.
+
+    ``rows`` is ``(B or 1, S, ...)`` over the output of op ``last``. Returns rows over the image
+    ``(B, S, C, H, W)`` and biases ``(B, S)``. Relaxations in ``lines`` may carry an axis ``S`` after
+    ``B`` (one relaxation per row), else they serve all rows.
+    """
+    bias = rows.new_zeros(rows.shape[:2])
+    for position in range(last, -1, -1):
+        item = net.ops[position]
+        match item.op:
+            case Linear():
+                bias = bias + rows @ item.bias
+                rows = rows @ item.weight
+            case Flatten():
+                rows = rows.reshape(*rows.shape[:2], *item.shape_in)
+            case Conv():
+                bias = bias + rows.sum((-1, -2)) @ item.bias
+                rows = _conv_transpose(item, item.op, rows)
+            case Relu():
+                line = lines[position]
+                assert isinstance(line, ReluLines)
+                low, up, up_bias = (_per_row(t, rows.dim()) for t in (line.low, line.up, line.up_bias))
+                negative = rows.clamp_max(0.0)
+                bias = bias + (negative * up_bias).flatten(2).sum(-1)
+                rows = rows.clamp_min(0.0) * low + negative * up
+            case MaxPool():
+                plane = lines[position]
+                assert isinstance(plane, PoolPlanes)
+                up_bias = _per_row(plane.up_bias, rows.dim())
+                low, up = (_per_row(t, rows.dim() + 1) for t in (plane.low, plane.up))
+                negative = rows.clamp_max(0.0)
+                bias = bias + (negative * up_bias).flatten(2).sum(-1)
+                inside = rows.clamp_min(0.0)[..., None] * low + negative[..., None] * up
+                rows = _fold(item, item.op, inside)
+    return rows, bias
+
+
+def minimum(rows: Tensor, bias: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Return the minima ``(B, S)`` of ``rows . x + bias`` over the boxes."""
+    centre, radius = ((lower + upper) / 2)[:, None], ((upper - lower) / 2)[:, None]
+    return (rows * centre - rows.abs() * radius).flatten(2).sum(-1) + bias
+
+
+def _of_output(
+    net: TensorNetwork, last: int, known: Intervals, lines: Mapping[int, Lines]
+) -> tuple[Tensor, Tensor]:
+    """Return CROWN bounds of the output of op ``last``."""
+    lower, upper = known.lower[0], known.upper[0]
+    if patches.applies(net, last):
+        relus = {position: line for position, line in lines.items() if isinstance(line, ReluLines)}
+        return patches.bounds(net, last, relus, lower, upper)
+    shape = net.ops[last].shape_out
+    units = int(torch.tensor(shape).prod())
+    lows, ups = [], []
+    for start in range(0, units, ROWS_AT_ONCE):
+        chosen = torch.arange(start, min(start + ROWS_AT_ONCE, units), device=net.device)
+        rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
+        rows = rows.expand(len(lower), *rows.shape[1:])
+        lows.append(minimum(*backward(net, rows, last, lines), lower, upper))
+        ups.append(-minimum(*backward(net, -rows, last, lines), lower, upper))
+    return (
+        torch.cat(lows, 1).reshape(-1, *shape),
+        torch.cat(ups, 1).reshape(-1, *shape),
+    )
+
+
+def _per_row(line: Tensor, dims: int) -> Tensor:
+    return line if line.dim() == dims else line[:, None]
+
+
+def _conv_transpose(item: TensorOp, op: Conv, rows: Tensor) -> Tensor:
+    flat = rows.reshape(-1, *item.shape_out)
+    kernel = item.weight.shape[2:]
+    missing = tuple(
+        size - ((out - 1) * s - 2 * p + k)
+        for size, out, s, p, k in zip(
+            item.shape_in[1:], item.shape_out[1:], op.stride, op.padding, kernel, strict=True
+        )
+    )
+    back = F.conv_transpose2d(flat, item.weight, None, op.stride, op.padding, missing)
+    return back.reshape(*rows.shape[:2], *item.shape_in)
+
+
+def _fold(item: TensorOp, op: MaxPool, inside: Tensor) -> Tensor:
+    """Sum window coefficients ``(B, S, C, H', W', n)`` into rows ``(B, S, C, H, W)``."""
+    batch, specs, channels = inside.shape[:3]
+    columns = inside.permute(0, 1, 2, 5, 3, 4).reshape(batch * specs, channels * inside.shape[5], -1)
+    size = (item.shape_in[1], item.shape_in[2])
+    return F.fold(columns, size, op.kernel, stride=op.stride).reshape(batch, specs, channels, *size)

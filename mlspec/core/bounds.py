@@ -1,0 +1,19 @@
+"""Intervals of every value inside a network, for all inputs of a box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlspec.core.network import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """``lower[i] <= value <= upper[i]`` for the input of op ``i`` of a network, for one box.
+
+    Entry 0 is the box itself, the last entry the scores: one entry more than there are ops. Each
+    array has the shape of the value it bounds; all are finite float64.
+    """
+
+    lower: tuple[Array, ...]
+    upper: tuple[Array, ...]

@@ -1,0 +1,56 @@
+"""The layered neighborhood: a box around an image with one epsilon per layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlspec.core.layering import Layering
+from mlspec.core.network import Array
+from mlspec.tolerances import BOX_SLACK
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """All images between ``lower`` and ``upper``, both ``(C, H, W)``."""
+
+    lower: Array
+    upper: Array
+
+    def clip(self, images: Array) -> Array:
+        """Move ``images`` ``(..., C, H, W)`` into the box."""
+        return np.clip(images, self.lower, self.upper)
+
+    def contains(self, image: Array) -> bool:
+        """Say whether ``image`` ``(C, H, W)`` lies in the box."""
+        inside = (image >= self.lower - BOX_SLACK) & (image <= self.upper + BOX_SLACK)
+        return bool(inside.all())
+
+
+@dataclass(frozen=True, eq=False)
+class Neighborhood:
+    """``{x' in [0,1]^(C,H,W) : |x'_p - x_p| <= eps_d for every pixel p of layer d}``."""
+
+    centre: Array
+    """The image ``(C, H, W)``, in [0, 1]."""
+    layering: Layering
+    eps: Array
+    """One radius per layer, ``(K,)``, in [0, 1]."""
+
+    @property
+    def box(self) -> Box:
+        """The neighborhood as a box, clipped to valid images."""
+        radius = self.layering.spread(self.eps)
+        return Box(
+            np.clip(self.centre - radius, 0.0, 1.0), np.clip(self.centre + radius, 0.0, 1.0)
+        )
+
+    def sample(self, rng: np.random.Generator, count: int) -> Array:
+        """Return ``count`` images ``(count, C, H, W)``: half uniform in the box, half at corners."""
+        box = self.box
+        shape = (count, *self.centre.shape)
+        share = rng.random(shape)
+        corners = np.arange(count) % 2 == 1
+        share[corners] = np.round(share[corners])
+        return box.clip(box.lower + share * (box.upper - box.lower))

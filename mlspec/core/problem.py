@@ -1,0 +1,48 @@
+"""Everything a search needs to know: classifier, image, layers, property, weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlspec.core import forward
+from mlspec.core.layering import Layering
+from mlspec.core.neighborhood import Neighborhood
+from mlspec.core.network import Array, Network
+from mlspec.core.property import Property
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Find the largest ``weights @ eps`` for which the neighborhood of ``image`` is robust."""
+
+    network: Network
+    image: Array
+    """``(C, H, W)``, in [0, 1]."""
+    object_mask: NDArray[np.bool_]
+    """``(H, W)``: the pixels of the perturbed object."""
+    layering: Layering
+    property: Property
+    weights: Array
+    """``(K,)``, non-negative."""
+    label_names: tuple[str, ...]
+
+    @cached_property
+    def relaxed(self) -> Network:
+        """The network with ReLUs fused into max-pools: what bounds, attacks and encodings work on."""
+        return self.network.fused()
+
+    def neighborhood(self, eps: Array) -> Neighborhood:
+        """Return the layered neighborhood of radius ``eps`` ``(K,)``."""
+        return Neighborhood(self.image, self.layering, np.asarray(eps, dtype=np.float64))
+
+    def margin(self, images: Array) -> Array:
+        """Return the property's margin ``(B,)`` on ``images`` ``(B, C, H, W)``, in float64."""
+        return self.property.margin(forward.scores(self.network, images))
+
+    def size(self, eps: Array) -> float:
+        """Return ``weights @ eps``."""
+        return float(self.weights @ eps)

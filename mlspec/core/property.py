@@ -1,0 +1,103 @@
+"""What must stay true of the scores: decision rules, and the claims every stage works on.
+
+A decision rule becomes one *claim* per target label ``t``: a stack of ``R`` linear margins of the
+scores, at least ``k`` of which must be non-positive to violate it.
+
+- ``top_k``: the margins ``f_t - f_c`` over the other labels ``c``; ``t`` drops out of the ``k``
+  highest scores iff ``k`` others reach it (a tie counts as violating).
+- ``threshold``: the single margin ``f_t - tau_t`` with ``k = 1``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlspec.core.network import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """Target label ``target`` stays predicted.
+
+    ``rows`` ``(R, M)`` and ``offsets`` ``(R,)`` give the margins ``rows @ scores + offsets``;
+    ``rivals`` ``(R,)`` names the label behind each margin (the target itself for a threshold).
+    """
+
+    target: int
+    rows: Array
+    offsets: Array
+    rivals: tuple[int, ...]
+    k: int
+
+    def margins(self, scores: Array) -> Array:
+        """Return the margins ``(B, R)`` for ``scores`` ``(B, M)``."""
+        return np.asarray(scores @ self.rows.T + self.offsets)
+
+    def margin(self, scores: Array) -> Array:
+        """Return the claim's margin ``(B,)``: the k-th smallest; violated where it is <= 0."""
+        return np.partition(self.margins(scores), self.k - 1, axis=1)[:, self.k - 1]
+
+    def subsets(self, open_rows: NDArray[np.bool_]) -> list[tuple[int, ...]]:
+        """Return the ``k``-subsets of the margins not yet proved positive, in row order."""
+        return list(combinations(np.flatnonzero(open_rows).tolist(), self.k))
+
+
+@dataclass(frozen=True)
+class TopK:
+    """The predicted labels are the ``k`` highest scores."""
+
+    k: int
+
+    def predicted(self, scores: Array) -> NDArray[np.bool_]:
+        """Return ``(B, M)``: label is predicted, whatever breaks a tie against it."""
+        reached = (scores[:, None, :] >= scores[:, :, None]).sum(axis=2) - 1
+        return np.asarray(reached < self.k)
+
+    def claim(self, target: int, labels: int) -> Claim:
+        """Return the claim that ``target`` is among the ``k`` highest of ``labels`` scores."""
+        rivals = [c for c in range(labels) if c != target]
+        rows = -np.eye(labels)[rivals]
+        rows[:, target] = 1.0
+        return Claim(target, rows, np.zeros(len(rivals)), tuple(rivals), self.k)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Every label whose logit exceeds its ``tau`` is predicted; ``tau`` has one value per label."""
+
+    tau: tuple[float, ...]
+
+    def predicted(self, scores: Array) -> NDArray[np.bool_]:
+        """Return ``(B, M)``: label is predicted (a tie is not)."""
+        return np.asarray(scores > np.asarray(self.tau))
+
+    def claim(self, target: int, labels: int) -> Claim:
+        """Return the claim that the logit of ``target`` exceeds its threshold."""
+        return Claim(
+            target, np.eye(labels)[[target]], np.array([-self.tau[target]]), (target,), 1
+        )
+
+
+DecisionRule = TopK | Threshold
+
+
+@dataclass(frozen=True, eq=False)
+class Property:
+    """All ``targets`` stay predicted under ``rule``."""
+
+    rule: DecisionRule
+    targets: tuple[int, ...]
+    labels: int
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """One claim per target."""
+        return tuple(self.rule.claim(target, self.labels) for target in self.targets)
+
+    def margin(self, scores: Array) -> Array:
+        """Return ``(B,)``: the smallest claim margin; the property is violated where it is <= 0."""
+        return np.min([claim.margin(scores) for claim in self.claims], axis=0)

@@ -1,0 +1,52 @@
+"""What the parts expect of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlspec.core.network import Array
+from mlspec.core.trace import Trace
+from mlspec.core.verdict import Verdict, WeakestPoints
+
+
+class Verifier(Protocol):
+    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(K,)``."""
+
+    def verify(self, eps: Array, seconds: float) -> Verdict:
+        """Decide whether the neighborhood is robust, in about ``seconds`` at most."""
+        ...
+
+    def bound(self, eps: Array) -> Verdict:
+        """Certify by bounds alone: ROBUST or UNKNOWN."""
+        ...
+
+    def weakest(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
+        """Return the weakest points an attack finds, begun also from the images ``start``."""
+        ...
+
+
+class ShrinkPolicy(Protocol):
+    """Moves a refused radius towards a robust one."""
+
+    def shrink(self, eps: Array, robust: Array) -> Array:
+        """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told of everything a search does, as it happens."""
+
+    def __call__(self, trace: Trace, doing: str) -> None:
+        """Take note of ``trace``; ``doing`` says in a few words what comes next."""
+        ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend."""
+
+    seconds: float
+    queries: int | None = None
+    """Complete queries at most; no limit if None."""

@@ -1,0 +1,111 @@
+"""What a search did: queries, steps, cuts, and the best certified neighborhood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from mlspec.core.network import Array
+from mlspec.core.verdict import Outcome, Stage
+
+
+class Ask(StrEnum):
+    """What a search asked for."""
+
+    ATTACK = "attack"
+    """Only whether an attack breaks the neighborhood."""
+    BOUND = "bound"
+    """Only whether the bounds certify it."""
+    COMPLETE = "complete"
+    """A verdict, whatever it takes."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question to the verifier."""
+
+    ask: Ask
+    stage: Stage
+    """The stage that answered (or gave up last)."""
+    outcome: Outcome
+    seconds: float
+    milp: bool
+    """Whether a MILP was solved for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One neighborhood the search tried."""
+
+    eps: Array
+    size: float
+    outcome: Outcome
+    seconds: float
+    """Since the search began."""
+    note: str
+    """Which move led here, in a word or two."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A violating image and how far it leaves the centre in each layer.
+
+    By monotonicity it rules out every ``eps >= extents``: some layer must stay below its extent.
+    """
+
+    extents: Array
+    """``(K,)``."""
+    witness: Array
+    """``(C, H, W)``."""
+
+    def rules_out(self, eps: Array) -> bool:
+        """Say whether the neighborhood of radius ``eps`` contains the witness."""
+        return bool(np.all(self.extents <= eps))
+
+
+class Block(StrEnum):
+    """Why a layer cannot grow."""
+
+    WITNESS = "witness"
+    """A violating image exists a little beyond its epsilon."""
+    CAP = "cap"
+    """Its epsilon is 1: every value of its pixels is allowed."""
+    BUDGET = "budget"
+    """The search ended before it knew."""
+
+
+class StopReason(StrEnum):
+    """Why a search ended."""
+
+    MAXIMAL = "maximal"
+    """No layer can grow by the tolerance."""
+    SECONDS = "budget: seconds"
+    QUERIES = "budget: queries"
+    INTERRUPTED = "interrupted"
+    STALLED = "stalled"
+    """Nothing left to try, though some layer is not known to be blocked."""
+
+
+@dataclass(eq=False)
+class Trace:
+    """The record of a search; grows while it runs, and is complete after every step."""
+
+    layers: int
+    best: Array = field(init=False)
+    """The certified radius ``(K,)`` of the largest size so far."""
+    steps: list[Step] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+    blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
+    """Per layer: why it cannot grow from ``best``, with the witness if there is one."""
+    stop: StopReason | None = None
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.best = np.zeros(self.layers)
+
+    def block_of(self, layer: int) -> tuple[Block, Cut | None]:
+        """Return why ``layer`` cannot grow from ``best``; ``BUDGET`` if nobody found out."""
+        return self.blocked.get(layer, (Block.BUDGET, None))

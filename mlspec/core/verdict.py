@@ -1,0 +1,76 @@
+"""What a verifier says of one neighborhood, and what that is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlspec.core.network import Array
+
+
+class Outcome(StrEnum):
+    """The answer to "is this neighborhood robust?"."""
+
+    ROBUST = "robust"
+    """Proved by a sound bound, or by a solver's proof of infeasibility."""
+    VIOLATED = "violated"
+    """A witness inside the neighborhood violates the property in a float64 forward pass."""
+    UNKNOWN = "unknown"
+    """Neither; the reason says why. Never raises the best certified epsilon."""
+
+
+class Stage(StrEnum):
+    """The stage of the cascade that gave the answer."""
+
+    RECALL = "recall"
+    """An earlier witness, or an earlier proof of a larger neighborhood."""
+    ATTACK = "attack"
+    INTERVAL = "interval"
+    CROWN = "crown"
+    ALPHA = "alpha"
+    MILP = "milp"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """One answer with its evidence."""
+
+    outcome: Outcome
+    stage: Stage
+    margin: float | None = None
+    """ROBUST: a certified lower bound of the property's margin. VIOLATED: the witness's margin (<= 0)."""
+    witness: Array | None = None
+    """VIOLATED: the violating image ``(C, H, W)``, replayed in float64."""
+    reason: str = ""
+    """UNKNOWN: why no stage could decide."""
+    complete: bool = False
+    """The complete stage (MILP) was needed."""
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.outcome is Outcome.VIOLATED and self.witness is None:
+            raise ValueError("VIOLATED needs a witness")
+        if self.outcome is Outcome.UNKNOWN and not self.reason:
+            raise ValueError("UNKNOWN needs a reason")
+
+    @property
+    def robust(self) -> bool:
+        """Whether the neighborhood is certified."""
+        return self.outcome is Outcome.ROBUST
+
+
+@dataclass(frozen=True, eq=False)
+class WeakestPoints:
+    """Images of a neighborhood with the smallest margins an attack found, weakest first."""
+
+    images: Array
+    """``(N, C, H, W)``, inside the neighborhood."""
+    margins: Array
+    """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness level."""
+    slopes: Array
+    """``(N, K)``: d margin / d eps at each point, by the envelope theorem; never positive."""
+
+    @property
+    def violates(self) -> bool:
+        """Whether the weakest point violates the property."""
+        return bool(self.margins[0] <= 0.0)

@@ -1,0 +1,78 @@
+"""A network's ops with torch parameters, shared by bounds and attack.
+
+Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``n`` window elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Op, Pair, Relu, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class TensorOp:
+    """One op; ``weight`` and ``bias`` are set for affine ops only."""
+
+    op: Op
+    shape_in: Shape
+    shape_out: Shape
+    weight: Tensor
+    bias: Tensor
+
+
+class TensorNetwork:
+    """The ops of ``network`` on one device in one dtype."""
+
+    def __init__(self, network: Network, dtype: torch.dtype, device: str = "cpu") -> None:
+        self.network = network
+        self.dtype = dtype
+        self.device = torch.device(device)
+        none = torch.empty(0, dtype=dtype, device=self.device)
+        self.ops: list[TensorOp] = []
+        for position, op in enumerate(network.ops):
+            weight = bias = none
+            if isinstance(op, Conv | Linear):
+                weight, bias = self.tensor(op.weight), self.tensor(op.bias)
+            shapes = network.shape_before(position), network.shapes[position]
+            self.ops.append(TensorOp(op, *shapes, weight, bias))
+
+    def tensor(self, array: object) -> Tensor:
+        """Return ``array`` as a tensor of this network's dtype and device."""
+        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
+
+    def forward(self, value: Tensor, softness: float = 0.0) -> Tensor:
+        """Return the scores ``(B, M)`` of images ``(B, C, H, W)``.
+
+        With ``softness`` > 0 each max-pool becomes a softmax-weighted mean of its window at that
+        temperature, so that gradients reach more than one candidate.
+        """
+        for item in self.ops:
+            match item.op:
+                case Conv(stride=stride, padding=padding):
+                    value = F.conv2d(value, item.weight, item.bias, stride, padding)
+                case Linear():
+                    value = F.linear(value, item.weight, item.bias)
+                case Relu():
+                    value = F.relu(value)
+                case Flatten():
+                    value = value.flatten(1)
+                case MaxPool(kernel=kernel, stride=stride, relu=relu):
+                    if softness:
+                        inside = windows(value, kernel, stride)
+                        share = torch.softmax(inside / softness, dim=-1)
+                        value = (share * inside).sum(-1)
+                    else:
+                        value = F.max_pool2d(value, kernel, stride)
+                    value = F.relu(value) if relu else value
+        return value
+
+
+def windows(value: Tensor, kernel: Pair, stride: Pair) -> Tensor:
+    """Return the pooling windows ``(B, C, H', W', n)`` of ``value`` ``(B, C, H, W)``."""
+    view = value.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
+    return view.flatten(-2)

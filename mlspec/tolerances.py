@@ -1,0 +1,33 @@
+"""Every numerical tolerance once, with its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROBUST_MARGIN: Final = 1e-6
+"""A certified margin must exceed this to count as robust.
+
+Bounds are computed in float64 without outward rounding; their error on networks of the supported
+size stays below 1e-9, so this leaves three orders of magnitude.
+"""
+
+MILP_MARGIN: Final = 1e-5
+"""A MILP decision asks for ``margin <= MILP_MARGIN``: infeasible then proves a margin above it,
+
+beyond what solver feasibility tolerances (1e-9 on rows of order one) can hide.
+"""
+
+MAX_BIG_M: Final = 1e4
+"""A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are refused."""
+
+STABLE: Final = 1e-9
+"""A ReLU whose pre-activation bound is this close to zero on the inner side counts as unstable:
+
+substituting it would let a rounding error of the bound change the function.
+"""
+
+REPLAY_AGREEMENT: Final = 1e-4
+"""A solver's incumbent may replay this far above zero margin before it is called a tolerance artefact."""
+
+BOX_SLACK: Final = 1e-12
+"""A stored witness counts as inside its box within this distance (float64 rounding of ``x ± eps``)."""
