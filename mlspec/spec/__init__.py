@@ -1,0 +1,1 @@
+"""Specs: strict YAML with positions, read into frozen models."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+
+from mlspec.spec.messages import explain
+from mlspec.spec.source import Complaint, Mark, Source, spec_error
 
 
 class SpecModel(BaseModel):
-    """A frozen piece of a spec; the docstring beneath each field documents it in the JSON Schema."""
+    """A frozen piece of a spec; the docstring beneath each field goes into the JSON Schema."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -15,3 +22,64 @@ class SpecModel(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
+
+    text_key: ClassVar[str] = ""
+    """If named, a bare text stands for a mapping with this one key."""
+
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    @property
+    def source(self) -> Source:
+        """Where the spec was written; known to the whole spec, not to its parts."""
+        return self._source
+
+    @classmethod
+    def read(
+        cls, data: object, source: Source | None = None, complaints: Iterable[Complaint] = ()
+    ) -> Self:
+        """The model of plain data; every mistake in it is a line of one ``SpecError``.
+
+        ``complaints`` are the mistakes already found in the text that the data came from.
+        """
+        source = source or Source()
+        found = list(complaints)
+        try:
+            model = cls.model_validate(data)
+        except ValidationError as error:
+            found += explain(error, cls, source, known=[known.path for known in found])
+        if found:
+            raise spec_error(found)
+        model._source = source
+        return model
+
+    @classmethod
+    def from_json(cls, text: str, source: Source | None = None) -> Self:
+        """The model that ``to_json`` wrote."""
+        source = source or Source("<json>")
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise spec_error([Complaint(Mark(source.origin), "(syntax)", str(error))]) from None
+        return cls.read(data, source)
+
+    def to_json(self) -> str:
+        """All values, defaults too, as canonical JSON on one line: equal models, equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """The JSON Schema that editors validate and complete a spec with."""
+        dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return dialect | cls.model_json_schema(mode="validation")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_data(cls, data: object) -> object:
+        if cls.text_key and isinstance(data, str):
+            return {cls.text_key: data}
+        return {k: _tuples(v) for k, v in data.items()} if isinstance(data, dict) else data
+
+
+def _tuples(value: object) -> object:
+    """Lists as tuples: a frozen model holds nothing that can change."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

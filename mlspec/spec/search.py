@@ -1,0 +1,118 @@
+"""How the answer is searched: strategy, shrinking, verifier, solver, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from mlspec.spec.base import SpecModel
+from mlspec.spec.unions import by_kind, tag
+
+ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
+StrategyName = Literal["gradient", "naive"]
+BoundsName = Literal["interval", "crown", "alpha"]
+FormulationName = Literal["big_m"]
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+OptionValue = Annotated[
+    Annotated[bool, tag("bool")]
+    | Annotated[int, tag("int")]
+    | Annotated[float, tag("float")]
+    | Annotated[str, tag("text")],
+    by_kind("a number, text, true or false", bool=bool, int=int, float=float, text=str),
+]
+"""The value of one of a solver's own options."""
+
+
+class Shrink(SpecModel):
+    """How a neighborhood that is not robust shrinks towards the last robust one."""
+
+    policy: ShrinkPolicyName = "sensitivity"
+    """Which layers give way first: the far ones (fixed), the sensitive ones, all alike (uniform),
+    or those in which the counterexample leaves the robust box."""
+    order: Literal["formula", "prose"] = "formula"
+    """For ``sensitivity``: the more sensitive layers shrink more (formula) or less (prose)."""
+
+
+class Search(SpecModel):
+    """How the neighborhood grows."""
+
+    strategy: StrategyName = "gradient"
+    """``gradient`` moves all layers at once; ``naive`` is one binary search per layer."""
+    tolerance: Fraction = 0.02
+    """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
+    step: Positive = 0.25
+    """Length of the first step, as a fraction of the current epsilons."""
+    lambda_start: Annotated[float, Field(ge=0)] = 1.0
+    """First weight of the robustness gradient against the weights of the layers."""
+    lambda_decay: Fraction = 0.5
+    """Factor on that weight after each failed or stalled step."""
+
+
+class Attack(SpecModel):
+    """The search for a violating image by projected gradient steps."""
+
+    restarts: Count = 32
+    """Random starting images."""
+    steps: Count = 100
+    """Gradient steps from each."""
+
+
+class Milp(SpecModel):
+    """The complete stage of the verifier."""
+
+    formulation: FormulationName = "big_m"
+    """How an unstable ReLU is written."""
+    objective: Literal["decision", "margin"] = "decision"
+    """``decision`` asks only whether a violating image exists; ``margin`` looks for the worst."""
+    seconds: Positive = 20.0
+    """Time slice of one complete query."""
+
+
+class Verifier(SpecModel):
+    """The cascade that decides whether a neighborhood is robust."""
+
+    attack: Attack = Attack()
+    """First stage: looks for a violating image."""
+    bounds: BoundsName = "alpha"
+    """Second stage: the tightest bounds to try, the cheaper ones before."""
+    milp: Milp = Milp()
+    """Last stage: decides what the others left open."""
+
+
+class SolverChoice(SpecModel):
+    """A solver profile, and what to change in it; a bare name or path is the profile alone."""
+
+    text_key: ClassVar[str] = "profile"
+
+    profile: Annotated[str, Field(min_length=1)] = "highs"
+    """Name of a shipped profile, or path of a profile file relative to the folder of the spec."""
+    threads: Count | None = None
+    """Threads of the solver, instead of the profile's."""
+    seconds: Positive | None = None
+    """Time limit of one solver call, instead of the profile's."""
+    gap: Annotated[float, Field(ge=0)] | None = None
+    """Relative gap at which an optimisation may stop, instead of the profile's."""
+    options: Mapping[str, OptionValue] = {}
+    """The solver's own options by their own names, on top of the profile's."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
+
+class Budget(SpecModel):
+    """What the search may spend; it returns the best certified answer when it is spent."""
+
+    seconds: Positive = 300.0
+    """Wall-clock time of the whole search."""
+    queries: Count | None = None
+    """Complete queries; null is no limit."""

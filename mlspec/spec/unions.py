@@ -1,0 +1,75 @@
+"""Unions whose branch is picked by the look of the input, so that one clear error results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from pydantic import Discriminator, Tag
+from pydantic_core import PydanticCustomError
+
+_MARK = "\ue000"
+"""A private-use character: no key that a user writes starts with it."""
+
+
+def tag(name: str) -> Tag:
+    """Names a branch of a union."""
+    return Tag(_MARK + name)
+
+
+def is_tag(part: object) -> bool:
+    """Whether a part of an error's location names a branch of a union instead of a key."""
+    return isinstance(part, str) and part.startswith(_MARK)
+
+
+def complaint(message: str, at: str = "") -> PydanticCustomError:
+    """The error of a validator: ``at`` is the key below the validated mapping that is to blame."""
+    return PydanticCustomError("complaint", "{message}", {"message": message, "at": at})
+
+
+def by_kind(expected: str, **kinds: type | tuple[type, ...]) -> Discriminator:
+    """Picks the branch tagged with the first kind of value that fits; a bool is no number."""
+
+    def pick(value: object) -> str | None:
+        for name, types in kinds.items():
+            if isinstance(value, types) and (types is bool or not isinstance(value, bool)):
+                return _MARK + name
+        return None
+
+    return Discriminator(pick, custom_error_type="expected", custom_error_message=expected)
+
+
+def by_key(*keys: str) -> Discriminator:
+    """Picks the branch tagged with the one of ``keys`` that is there; else the closest or first."""
+
+    def pick(value: object) -> str | None:
+        if not isinstance(value, Mapping):
+            return next((_MARK + key for key in keys if hasattr(value, key)), None)
+        found = [key for key in keys if key in value]
+        if not found:
+            nearest = (key for key in keys if any(_alike(key, other) for other in value))
+            found = [next(nearest, keys[0])]
+        return _MARK + found[0] if len(found) == 1 else None
+
+    one_of = f"a mapping with exactly one of the keys {', '.join(keys)}"
+    return Discriminator(pick, custom_error_type="expected", custom_error_message=one_of)
+
+
+def by_value(key: str, *values: str) -> Discriminator:
+    """Picks the branch tagged with the value of ``key``; the first of ``values`` if it is absent."""
+
+    def pick(value: object) -> str | None:
+        if isinstance(value, Mapping):
+            return f"{_MARK}{value.get(key, values[0])}"
+        return _MARK + str(getattr(value, key)) if hasattr(value, key) else None
+
+    return Discriminator(
+        pick,
+        custom_error_type="choice",
+        custom_error_message=", ".join(values),
+        custom_error_context={"at": key},
+    )
+
+
+def _alike(key: str, other: object) -> bool:
+    return bool(get_close_matches(str(other), [key], cutoff=0.7))

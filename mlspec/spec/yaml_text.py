@@ -1,0 +1,193 @@
+"""Strict YAML: plain values with the place of each, and every doubtful spelling named.
+
+Readers of YAML 1.1 and 1.2 disagree about some spellings (``on``, ``1e-3``, ``010``) and let a
+repeated key win in silence; here all of these are mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.composer import Composer, ComposerError
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.resolver import Resolver
+from yaml.scanner import Scanner
+
+from mlspec.spec.source import Complaint, KeyPath, Mark, Marks, dotted, spec_error
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(inf|nan)", re.I)
+_EXPONENT = re.compile(r"([-+]?)([0-9]*)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")
+_OTHER_INT = re.compile(r"[-+]?0o[0-7]+")
+
+
+@dataclass
+class YamlText:
+    """What a text says, where, and what is doubtful about it."""
+
+    origin: str
+    prefix: KeyPath = ()
+    """Path of the whole text inside the spec: not empty for one value on the command line."""
+    data: Any = None
+    marks: dict[KeyPath, Marks] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def mark(self, mark: yaml.Mark | None) -> Mark:
+        """The place of a mark of PyYAML; only the origin for a value on the command line."""
+        if self.prefix or mark is None:
+            return Mark(self.origin)
+        return Mark(self.origin, mark.line + 1, mark.column + 1)
+
+    def complain(self, mark: yaml.Mark, path: KeyPath, message: str) -> None:
+        """Notes a mistake and lets the reading go on."""
+        self.complaints.append(Complaint(self.mark(mark), dotted(path), message))
+
+
+def read_yaml(text: str, origin: str, prefix: KeyPath = ()) -> YamlText:
+    """The one document of a text; what cannot be read at all is a ``SpecError``."""
+    reading = YamlText(origin, prefix)
+    try:
+        root = _StrictComposer(text).get_single_node()
+        if root is None:
+            root = yaml.ScalarNode("tag:yaml.org,2002:null", "", yaml.Mark("", 0, 0, 0, None, None))
+            reading.complain(
+                root.start_mark, prefix, "empty: `mlspec new` writes a spec to start from"
+            )
+        reading.marks[prefix] = Marks(*[reading.mark(root.start_mark)] * 2)
+        reading.data = _value(reading, root, prefix)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(reading, error.problem_mark, _problem(error)) from None
+    except ReaderError as error:
+        before = text[: error.position]
+        mark = Mark(origin, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        message = f"character {chr(error.character)!r} is not allowed in YAML"
+        raise spec_error([Complaint(mark, "(syntax)", message)]) from None
+    except RecursionError:
+        raise _syntax_error(reading, None, "nested too deeply") from None
+    return reading
+
+
+def _syntax_error(reading: YamlText, mark: yaml.Mark | None, message: str) -> Exception:
+    path = dotted(reading.prefix) if reading.prefix else "(syntax)"
+    return spec_error([Complaint(reading.mark(mark), path, message)])
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or "not YAML"
+    if "'\\t'" in problem:
+        return "tab character: indent with spaces"
+    if "but found another document" in problem:
+        return "a second document starts here: a spec is one document"
+    return f"{problem} ({error.context})" if error.context else problem
+
+
+class _StrictComposer(Reader, Scanner, Parser, Composer, Resolver):
+    """Refuses tags, and aliases of anything deeper than a list or mapping of single values."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        Resolver.__init__(self)
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()
+        if getattr(event, "tag", None) is not None:
+            raise ComposerError(None, None, f"tag '{event.tag}': remove it", event.start_mark)
+        node = super().compose_node(parent, index)
+        if isinstance(event, yaml.AliasEvent) and node is not None and not _is_flat(node):
+            problem = f"alias '*{event.anchor}' stands for a nested value: write it out"
+            raise ComposerError(None, None, problem, event.start_mark)
+        return node
+
+
+def _is_flat(node: yaml.Node) -> bool:
+    if node.end_mark is None:  # still being read: it contains its own alias
+        return False
+    if isinstance(node, yaml.MappingNode):
+        return all(isinstance(part, yaml.ScalarNode) for pair in node.value for part in pair)
+    return isinstance(node, yaml.ScalarNode) or all(
+        isinstance(part, yaml.ScalarNode) for part in node.value
+    )
+
+
+def _value(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(reading, node, path)
+    if isinstance(node, yaml.SequenceNode):
+        values = []
+        for index, item in enumerate(node.value):
+            reading.marks[*path, index] = Marks(*[reading.mark(item.start_mark)] * 2)
+            values.append(_value(reading, item, (*path, index)))
+        return values
+    return _scalar(reading, node, path)
+
+
+def _mapping(reading: YamlText, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        key = _key(reading, key_node, path)
+        here = (*path, key)
+        if key in values:
+            first = f"line {lines[key]}" if not reading.prefix else "an earlier place"
+            reading.complain(
+                key_node.start_mark, here, f"duplicate key, already given in {first}: keep one"
+            )
+            continue
+        lines[key] = key_node.start_mark.line + 1
+        reading.marks[here] = Marks(
+            reading.mark(key_node.start_mark), reading.mark(value_node.start_mark)
+        )
+        values[key] = _value(reading, value_node, here)
+    return values
+
+
+def _key(reading: YamlText, node: yaml.Node, path: KeyPath) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        reading.complain(node.start_mark, path, "a key must be one word, not a list or mapping")
+        return f"<line {node.start_mark.line + 1}>"
+    key = str(node.value)
+    if node.tag.endswith(":merge"):
+        reading.complain(node.start_mark, (*path, key), "merge key: write the keys out")
+    elif not node.tag.endswith(":str"):
+        reading.complain(node.start_mark, (*path, key), f'a key must be text: write "{key}"')
+    return key
+
+
+def _scalar(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
+    text, kind = str(node.value), node.tag.rpartition(":")[2]
+    match kind:
+        case "null":
+            return None
+        case "bool" if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        case "int" if _INT.fullmatch(text):
+            return int(text)
+        case "float" if _FLOAT.fullmatch(text):
+            return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+        case "str" if node.style is not None or not (
+            _EXPONENT.fullmatch(text) or _OTHER_INT.fullmatch(text)
+        ):
+            return text
+    reading.complain(node.start_mark, path, _doubt(text, kind))
+    return text
+
+
+def _doubt(text: str, kind: str) -> str:
+    if kind == "bool":
+        return f'{text} is a truth value to some YAML readers: write true or false, or "{text}"'
+    exponent = _EXPONENT.fullmatch(text)
+    if exponent:
+        sign, whole, fraction, power_sign, power = exponent.groups()
+        fraction = fraction if fraction and len(fraction) > 1 else ".0"
+        number = f"{sign}{whole or '0'}{fraction}e{power_sign or '+'}{power}"
+        return f"{text} is text to YAML 1.1 readers: write {number}"
+    if kind == "timestamp":
+        return f'{text} is a date to some YAML readers: write "{text}"'
+    return f'YAML readers disagree about {text}: write a plain decimal number, or "{text}"'
