@@ -1,0 +1,6 @@
+"""Trains classifiers of scenes with several objects, and writes them as ONNX."""
+
+from mlspec.train.evaluate import AccuracyReport, AccuracyRow
+from mlspec.train.train import TrainedClassifier, save, train
+
+__all__ = ["AccuracyReport", "AccuracyRow", "TrainedClassifier", "save", "train"]

@@ -1,0 +1,113 @@
+"""Images and masks from the user's own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from mlspec.data.sample import BoolArray, FloatArray
+from mlspec.errors import DataError
+
+_CHANNELS = (1, 3)
+_FULL_SCALE = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0}
+# Pillow's modes that hold plain intensities, and the value of white in each.
+
+
+def read_image(path: Path) -> FloatArray:
+    """Read an image: PNG or another format of Pillow, grey or RGB, or a NumPy array (``.npy``).
+
+    An array has shape (H, W) or (C, H, W) with one or three channels; floating-point values are
+    taken as they are and must lie in [0, 1], unsigned integers are divided by their type's largest
+    value.
+
+    Returns:
+        float64 (C, H, W) in [0, 1].
+
+    Raises:
+        DataError: the file is missing, unreadable, or of another shape, type or range.
+    """
+    values = _array(path) if path.suffix == ".npy" else _picture(path)
+    if values.ndim == 2:
+        values = values[None]
+    if values.ndim != 3 or values.shape[0] not in _CHANNELS or values.size == 0:
+        raise DataError(f"{path}: shape {values.shape}, expected (H, W), (1, H, W) or (3, H, W)")
+    if not np.isfinite(values).all() or values.min() < 0.0 or values.max() > 1.0:
+        raise DataError(
+            f"{path}: values from {values.min():g} to {values.max():g}, expected [0, 1]; "
+            "scale the array before saving it"
+        )
+    return values
+
+
+def read_mask(path: Path) -> BoolArray:
+    """Read a mask: every pixel that is not black (not zero, not False) belongs to it.
+
+    Args:
+        path: an image (any channel counts), or a ``.npy`` array of shape (H, W) or (1, H, W).
+
+    Returns:
+        bool (H, W).
+
+    Raises:
+        DataError: the file is missing, unreadable, of another shape, or the mask is empty.
+    """
+    if path.suffix == ".npy":
+        values = _load(path)
+        if values.ndim == 3 and values.shape[0] == 1:
+            values = values[0]
+        if values.ndim != 2:
+            raise DataError(f"{path}: shape {values.shape}, expected (H, W)")
+        if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
+            raise DataError(f"{path}: type {values.dtype}, expected booleans or numbers")
+        mask: BoolArray = np.asarray(values != 0, dtype=np.bool_)
+    else:
+        mask = np.asarray(read_image(path).any(axis=0), dtype=np.bool_)
+    if not mask.any():
+        raise DataError(f"{path}: the mask is empty; mark the object's pixels with non-zero values")
+    return mask
+
+
+def _picture(path: Path) -> FloatArray:
+    """Pixels of an image file, float64 (H, W) or (C, H, W)."""
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB") if opened.mode == "P" else opened.copy()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: cannot be read as an image: {error}") from error
+    if picture.mode not in _FULL_SCALE:
+        raise DataError(
+            f"{path}: pixel mode {picture.mode}, expected grey or RGB; "
+            "save it without transparency as 8- or 16-bit grey or as RGB"
+        )
+    pixels = np.asarray(picture, dtype=np.float64) / _FULL_SCALE[picture.mode]
+    return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+
+
+def _array(path: Path) -> FloatArray:
+    """Values of a ``.npy`` file, scaled by the range of its type, float64."""
+    values = _load(path)
+    if values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating):
+        return np.asarray(values, dtype=np.float64)
+    if np.issubdtype(values.dtype, np.unsignedinteger):
+        return np.asarray(values, dtype=np.float64) / float(np.iinfo(values.dtype).max)
+    raise DataError(f"{path}: type {values.dtype}, expected floats in [0, 1] or unsigned integers")
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as a NumPy array: {error}") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path}: an archive of several arrays; save one array with numpy.save")
+    return values

@@ -1,0 +1,86 @@
+"""The datasets by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from mlspec.data.canvas import DOUBLE, TRIPLE, Composition, Layout
+from mlspec.data.digits import digit_pool
+from mlspec.data.folder import MultiMnistFolder
+from mlspec.data.mnist_files import mnist_pool
+from mlspec.data.pool import SPLITS
+from mlspec.data.sample import Dataset
+from mlspec.errors import DataError
+
+Opener = Callable[[str, str, Path | None], Dataset]
+
+
+def _need_path(name: str, path: Path | None, holding: str) -> Path:
+    if path is None:
+        raise DataError(f"dataset {name!r} needs a path: the directory that holds {holding}")
+    if not path.is_dir():
+        raise DataError(f"dataset {name!r}: {path} is not a directory; it must hold {holding}")
+    return path
+
+
+def _bundled(layout: Layout) -> Opener:
+    def opener(name: str, split: str, path: Path | None) -> Dataset:
+        if path is not None:
+            raise DataError(f"dataset {name!r} is bundled and takes no path, got {path}")
+        return Composition(name, split, layout, digit_pool(split))
+
+    return opener
+
+
+def _mnist(layout: Layout) -> Opener:
+    def opener(name: str, split: str, path: Path | None) -> Dataset:
+        directory = _need_path(
+            name,
+            path,
+            "the MNIST files (t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz, "
+            "and the train-* pair if there is one)",
+        )
+        return Composition(name, split, layout, mnist_pool(directory, split))
+
+    return opener
+
+
+def _folder(name: str, split: str, path: Path | None) -> Dataset:
+    directory = _need_path(name, path, "CLASS/INDEX_CLASS.png, such as 59/0_59.png")
+    return MultiMnistFolder.open(name, split, directory)
+
+
+DATASETS: dict[str, Opener] = {
+    "double-digits": _bundled(DOUBLE),
+    "triple-digits": _bundled(TRIPLE),
+    "double-mnist": _mnist(DOUBLE),
+    "triple-mnist": _mnist(TRIPLE),
+    "multi-mnist-folder": _folder,
+}
+"""Every dataset a spec can name."""
+
+
+def _unknown(kind: str, value: str, known: tuple[str, ...]) -> DataError:
+    nearest = difflib.get_close_matches(value, known, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return DataError(f"unknown {kind} {value!r}{hint} Known: {', '.join(known)}")
+
+
+def open_dataset(name: str, split: str, path: Path | None = None) -> Dataset:
+    """Open a dataset.
+
+    Args:
+        name: a key of ``DATASETS``.
+        split: ``"train"`` or ``"test"``; they share no digit.
+        path: directory of the files, for the datasets that are not bundled.
+
+    Raises:
+        DataError: unknown name or split, or missing or malformed files.
+    """
+    if name not in DATASETS:
+        raise _unknown("dataset", name, tuple(DATASETS))
+    if split not in SPLITS:
+        raise _unknown("split", split, SPLITS)
+    return DATASETS[name](name, split, path)

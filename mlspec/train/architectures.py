@@ -1,0 +1,97 @@
+"""The classifiers' architectures, of operations that a verifier can read.
+
+Both are a chain of convolutions and ReLUs, one max-pool and one linear op:
+f: (B, 1, H, W) -> (B, M).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Op = TypeVar("Op", bound=nn.Module)
+
+
+def small(height: int, width: int, labels: int) -> nn.Sequential:
+    """The network of the proposal: 3,818 parameters for 64×64 pixels and ten labels.
+
+    conv 1→8, ReLU, conv 8→16 (both 3×3, stride 2, padding 1), ReLU, max-pool 4, linear.
+
+    Args:
+        height: H of the images, at least 13 pixels.
+        width: W of the images, at least 13 pixels.
+        labels: M, the number of scores.
+    """
+    side = _halved(_halved(height)) // 4, _halved(_halved(width)) // 4
+    return nn.Sequential(
+        _conv(1, 8, kernel=3, stride=2),
+        nn.ReLU(),
+        _conv(8, 16, kernel=3, stride=2),
+        nn.ReLU(),
+        nn.MaxPool2d(4),
+        nn.Flatten(),
+        _linear(16 * math.prod(side), labels),
+    )
+
+
+def large(height: int, width: int, labels: int) -> nn.Sequential:
+    """A more accurate network: 46,714 parameters for 64×64 pixels and ten labels.
+
+    conv 1→16, ReLU, conv 16→32 (both 5×5, stride 2, padding 2), ReLU, conv 32→40 (5×5, padding 2),
+    ReLU, max-pool 8, linear. The last convolution sees 29×29 pixels: one whole digit.
+
+    Args:
+        height: H of the images, at least 29 pixels.
+        width: W of the images, at least 29 pixels.
+        labels: M, the number of scores.
+    """
+    side = _halved(_halved(height)) // 8, _halved(_halved(width)) // 8
+    return nn.Sequential(
+        _conv(1, 16, kernel=5, stride=2),
+        nn.ReLU(),
+        _conv(16, 32, kernel=5, stride=2),
+        nn.ReLU(),
+        _conv(32, 40, kernel=5, stride=1),
+        nn.ReLU(),
+        nn.MaxPool2d(8),
+        nn.Flatten(),
+        _linear(40 * math.prod(side), labels),
+    )
+
+
+ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Sequential]] = {
+    "small": small,
+    "large": large,
+}
+"""Every architecture a training spec can name; each takes H, W and M."""
+
+
+def initialise(network: nn.Sequential, generator: torch.Generator) -> None:
+    """Draw all parameters from ``generator``: He's normal weights (He et al. 2015), zero biases."""
+    for op in network:
+        if isinstance(op, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(op.weight, nonlinearity="relu", generator=generator)
+            if op.bias is not None:
+                nn.init.zeros_(op.bias)
+
+
+def _halved(size: int) -> int:
+    """Size after a convolution of stride 2 that is padded by half its kernel."""
+    return (size + 1) // 2
+
+
+def _conv(channels: int, filters: int, *, kernel: int, stride: int) -> nn.Conv2d:
+    return _blank(nn.Conv2d(channels, filters, kernel, stride, kernel // 2, device="meta"))
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    return _blank(nn.Linear(inputs, outputs, device="meta"))
+
+
+def _blank(op: Op) -> Op:
+    # Made without values at first: constructors draw them from the global generator.
+    return op.to_empty(device="cpu")
