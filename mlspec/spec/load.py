@@ -10,7 +10,7 @@ from mlspec.spec.assets import shipped
 from mlspec.spec.base import SpecModel
 from mlspec.spec.overrides import Overrides, apply_overrides
 from mlspec.spec.schema import ExperimentSpec
-from mlspec.spec.source import Complaint, Mark, Source, nearest_file, spec_error
+from mlspec.spec.source import Complaint, Mark, Source, exists, nearest_file, spec_error
 from mlspec.spec.yaml_text import read_yaml
 
 Model = TypeVar("Model", bound=SpecModel)
@@ -32,7 +32,7 @@ def load_spec(path: str | Path, overrides: Overrides = ()) -> ExperimentSpec:
 def load_model(path: str | Path, model: type[Model], overrides: Overrides = ()) -> Model:
     """The model of any kind of spec file: an experiment, a training, a solver profile."""
     file = Path(path)
-    if not file.exists():
+    if not exists(file):
         file = shipped(file) or file
     reading = read_yaml(_text(file), str(file))
     if reading.data is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from mlspec.spec.source import Complaint, KeyPath, Source, did_you_mean, dotted
+from mlspec.spec.source import Complaint, KeyPath, Source, did_you_mean, dotted, elided, undotted
 from mlspec.spec.unions import is_tag
 
 _FEW = 8
@@ -30,9 +30,8 @@ _EXPECTED = {
     "greater_than_equal": "a number of at least {ge}",
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
-    "too_short": "a list of at least {min_length}",
-    "too_long": "a list of at most {max_length}",
-    "expected": "{expected}",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} or fewer",
 }
 
 
@@ -42,57 +41,76 @@ def explain(
     """A complaint per mistake; none below a path in ``known``, about which a complaint exists."""
     complaints: dict[str, Complaint] = {}
     for detail in error.errors(include_url=False):
-        where = detail["loc"] + tuple(filter(None, [detail.get("ctx", {}).get("at")]))
-        path: KeyPath = tuple(part for part in where if not is_tag(part))
+        path: KeyPath = tuple(part for part in detail["loc"] if not is_tag(part))
+        path += undotted(detail.get("ctx", {}).get("at", ""))
         name = dotted(path)
         if any(name == other or name.startswith((f"{other}.", f"{other}[")) for other in known):
             continue
-        unknown_key = detail["type"] == "extra_forbidden"
-        mark = source.mark(path, of_key=unknown_key)
+        mark = source.mark(path, of_key=detail["type"] == "extra_forbidden")
         complaints.setdefault(name, Complaint(mark, name, _message(detail, model)))
-    return _without_echoes(list(complaints.values()))
+    return [one for one in complaints.values() if not _is_echo(one, complaints.values())]
 
 
-def _without_echoes(complaints: list[Complaint]) -> list[Complaint]:
-    """Without the missing keys that another complaint suggests to be misspelt."""
-
-    def suggested(missing: Complaint) -> bool:
-        parent, _, key = missing.path.rpartition(".")
-        return any(
-            other.path.rpartition(".")[0] == parent and f"did you mean '{key}'?" in other.message
-            for other in complaints
+def _is_echo(one: Complaint, complaints: Collection[Complaint]) -> bool:
+    """Whether a complaint only follows from another: a key is missing because it is misspelt,
+    a list too short because an item is wrong."""
+    parent, _, key = one.path.rpartition(".")
+    return any(
+        other.path.startswith(f"{one.path}[")
+        or (
+            one.message.startswith("missing")
+            and other.path.rpartition(".")[0] == parent
+            and other.message.endswith(f"did you mean '{key}'?")
         )
-
-    return [one for one in complaints if not (one.message.startswith("missing") and suggested(one))]
+        for other in complaints
+    )
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
-    *parents, key = detail["loc"] or ("",)
-    if kind == "missing":
-        about = [m.model_fields[str(key)] for m in models_at(model, parents) if key in _keys(m)]
-        sentence = (about[0].description or "").partition(".")[0] if about else ""
-        return f"missing ({sentence[:1].lower()}{sentence[1:]})" if sentence else "missing"
-    if kind == "extra_forbidden":
-        keys = [key for m in models_at(model, parents) for key in _keys(m)]
-        hint = did_you_mean(str(key), keys)
-        return f"unknown key{hint}" + (_list_of(keys) if len(keys) <= _FEW or not hint else "")
-    if kind == "literal_error":
-        return _not_among(re.findall(r"'([^']+)'", context["expected"]), value)
-    if kind == "choice":
-        chosen = value.get(context["at"]) if isinstance(value, Mapping) else value
-        return _not_among(detail["msg"].split(", "), chosen)
-    if kind == "model_type":
-        keys = [key for m in models_at(model, detail["loc"]) for key in _keys(m)]
-        return f"expected a mapping with keys from {', '.join(keys)}; got {show(value)}"
-    if kind == "value_error":
-        return str(context["error"])
+    match kind:
+        case "missing":
+            return _missing(detail["loc"], model)
+        case "extra_forbidden":
+            keys = _keys_at(model, detail["loc"][:-1])
+            hint = did_you_mean(str(detail["loc"][-1]), keys)
+            listed = f"; valid here: {', '.join(keys)}" if len(keys) <= _FEW or not hint else ""
+            return f"unknown key{listed}{hint}"
+        case "literal_error":
+            choices = re.findall(r"'([^']+)'", context["expected"])
+            return _expected(_one_of(choices), value, choices)
+        case "choice":
+            choices = context["choices"].split(", ")
+            return _expected(_one_of(choices), value[context["at"]], choices)
+        case "expected":
+            return _expected(detail["msg"], value, context["choices"].split(", "))
+        case "model_type":
+            keys = _keys_at(model, detail["loc"])
+            return _expected(f"a mapping with keys from {', '.join(keys)}", value)
+        case "value_error":
+            return str(context["error"])
     if kind in _EXPECTED:
-        words = {key: _number(bound) for key, bound in context.items()}
-        return (
-            f"expected {_EXPECTED[kind].format(expected=detail['msg'], **words)}, got {show(value)}"
-        )
+        bounds = {key: _number(bound) for key, bound in context.items()}
+        return _expected(_EXPECTED[kind].format(**bounds), value)
     return detail["msg"]
+
+
+def _expected(expected: str, value: object, choices: Sequence[str] = ()) -> str:
+    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"expected {expected}; got {show(value)}{hint}"
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
+
+
+def _missing(location: Sequence[str | int], model: type[BaseModel]) -> str:
+    *parents, key = location
+    if isinstance(key, int):
+        return "missing: the list is too short"
+    fields = [found.model_fields[key] for found in models_at(model, parents)]
+    sentence = (fields[0].description or "").partition(".")[0] if fields else ""
+    return f"missing ({sentence[:1].lower()}{sentence[1:]})" if sentence else "missing"
 
 
 def show(value: object) -> str:
@@ -103,7 +121,7 @@ def show(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return repr(value if len(value) <= 60 else value[:57] + "...") + " (text)"
+            return f"{elided(value)!r} (text)"
         case int() | float():
             return _number(value)
         case Mapping():
@@ -114,21 +132,11 @@ def show(value: object) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)[:60]
+    return f"{value:g}" if isinstance(value, float) else elided(str(value))
 
 
-def _not_among(choices: Sequence[str], value: object) -> str:
-    hint = did_you_mean(value, choices) if isinstance(value, str) else ""
-    expected = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
-    return f"expected {expected}; got {show(value)}{hint}"
-
-
-def _list_of(keys: Sequence[str]) -> str:
-    return f"; valid here: {', '.join(keys)}"
-
-
-def _keys(model: type[BaseModel]) -> list[str]:
-    return list(model.model_fields)
+def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    return [key for found in models_at(model, location) for key in found.model_fields]
 
 
 def models_at(model: type[BaseModel], location: Sequence[str | int]) -> list[type[BaseModel]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.messages import models_at, show
@@ -43,29 +43,33 @@ def _keys(name: str, origin: str) -> KeyPath:
 def _set(
     reading: YamlText, model: type[SpecModel], mark: Mark, path: KeyPath, value: object
 ) -> None:
-    marks = reading.marks
     if not isinstance(reading.data, dict):
         return  # the complaint about the file says all
-    inner = reading.data
+    marks, mapping = reading.marks, reading.data
     for end, key in enumerate(path[:-1], start=1):
-        here = path[:end]
-        outer, inner = inner, inner.get(key)
-        text_keys = [found.text_key for found in models_at(model, here) if found.text_key]
+        here, inner = path[:end], mapping.get(key)
+        text_key = next(_text_keys(model, here), "")
         if inner is None:
             inner = {}
             marks[here] = Marks(mark, mark)
-        elif isinstance(inner, str) and text_keys:
-            inner = {text_keys[0]: inner}
-            marks[*here, text_keys[0]] = marks[here]
+        elif isinstance(inner, str) and text_key:
+            inner = {text_key: inner}
+            marks[*here, text_key] = marks[here]
         elif not isinstance(inner, dict):
-            raise _refuse(
-                mark.origin, dotted(path), f"{dotted(here)} is {show(inner)}: set it whole"
-            )
-        outer[key] = inner
-    inner[path[-1]] = value
+            message = f"{dotted(here)} is {show(inner)}: set it as a whole"
+            raise _refuse(mark.origin, dotted(path), message)
+        mapping[key] = inner
+        mapping = inner
+    mapping[path[-1]] = value
     for below in [other for other in marks if other[: len(path)] == path]:
         del marks[below]
     marks[path] = Marks(mark, mark)
+
+
+def _text_keys(model: type[SpecModel], path: KeyPath) -> Iterator[str]:
+    for found in models_at(model, path):
+        if issubclass(found, SpecModel) and found.text_key:
+            yield found.text_key
 
 
 def _refuse(origin: str, name: str, message: str) -> Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,9 +49,9 @@ class Classifier(SpecModel):
     onnx: FileName
     """Path of the ONNX file, relative to the folder of the spec."""
     labels: Annotated[
-        Annotated[Literal["digits"], tag("text")]
+        Annotated[Literal["digits"], tag("word")]
         | Annotated[tuple[Label, ...], tag("list"), Field(min_length=2)],
-        by_kind("digits, or a list of label names", text=str, list=tuple),
+        by_kind("a list of label names", words=("digits",), list=tuple),
     ] = "digits"
     """Names of the network's outputs in their order; ``digits`` is 0 to 9."""
     decision: Annotated[
@@ -73,11 +73,11 @@ class Classifier(SpecModel):
             raise complaint(f"label '{repeated}' is there twice: names must differ", at="labels")
         if isinstance(decision, TopK) and decision.k >= len(names):
             message = f"k must be below the number of labels, {len(names)}; got {decision.k}"
-            raise complaint(message, at="decision")
+            raise complaint(message, at="decision.k")
         tau = decision.tau if isinstance(decision, Threshold) else 0.0
         if isinstance(tau, tuple) and len(tau) != len(names):
             message = f"{len(tau)} values of tau for {len(names)} labels: give one each"
-            raise complaint(message, at="decision")
+            raise complaint(message, at="decision.tau")
         return self
 
 
@@ -85,8 +85,8 @@ class LayerCount(SpecModel):
     """The layers nearest to the object, each with an epsilon of its own."""
 
     count: Annotated[
-        Annotated[Literal["all"], tag("text")] | Annotated[Count, tag("number")],
-        by_kind("all, or a whole number of at least 1", text=str, number=int),
+        Annotated[Literal["all"], tag("word")] | Annotated[Count, tag("number")],
+        by_kind("a whole number of at least 1", words=("all",), number=int),
     ] = "all"
     """How many, the object itself being the first; pixels beyond do not move."""
 
@@ -135,9 +135,9 @@ class ExperimentSpec(SpecModel):
     layers: Layers = LayerCount()
     """The layers of pixels that may move."""
     weights: Annotated[
-        Annotated[WeightsName, tag("text")]
+        Annotated[WeightsName, tag("word")]
         | Annotated[tuple[Annotated[float, Field(ge=0)], ...], tag("list"), Field(min_length=1)],
-        by_kind("uniform, linear, pixels, sensitivity, or a list of numbers", text=str, list=tuple),
+        by_kind("a list of numbers", words=get_args(WeightsName), list=tuple),
     ] = "uniform"
     """What an epsilon of each layer is worth: alike, falling linearly with the distance, by
     the number of pixels, by sensitivity, or a list of one number per layer or group."""

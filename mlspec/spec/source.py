@@ -45,7 +45,8 @@ class Complaint(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        return f"{self.mark}: {self.path}: {self.message}"
+        line = f"{self.mark}: {self.path}: {self.message}"
+        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line)
 
 
 def spec_error(complaints: Iterable[Complaint]) -> SpecError:
@@ -67,6 +68,11 @@ def undotted(text: str) -> KeyPath:
     """``layers.groups[0]`` as ``("layers", "groups", 0)``."""
     parts = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
     return tuple(int(index) if index else name for index, name in parts)
+
+
+def elided(text: str) -> str:
+    """A text, cut where it is too long for a line."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -130,6 +136,7 @@ def exists(path: Path) -> bool:
 
 def nearest_file(missing: Path) -> str:
     """A hint at the file of the most similar name beside a missing one, or nothing."""
-    if not exists(missing.parent) or not missing.parent.is_dir():
+    folder = missing.parent if exists(missing.parent) else shipped(missing.parent)
+    if folder is None or not folder.is_dir():
         return f"; there is no folder {missing.parent}"
-    return did_you_mean(missing.name, sorted(file.name for file in missing.parent.iterdir()))
+    return did_you_mean(missing.name, sorted(file.name for file in folder.iterdir()))

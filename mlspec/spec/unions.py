@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from pydantic import Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 _MARK = "\ue000"
@@ -23,28 +23,42 @@ def is_tag(part: object) -> bool:
 
 
 def complaint(message: str, at: str = "") -> PydanticCustomError:
-    """The error of a validator: ``at`` is the key below the validated mapping that is to blame."""
+    """The error of a validator: ``at`` is the dotted path to the culprit from there."""
     return PydanticCustomError("complaint", "{message}", {"message": message, "at": at})
 
 
-def by_kind(expected: str, **kinds: type | tuple[type, ...]) -> Discriminator:
-    """Picks the branch tagged with the first kind of value that fits; a bool is no number."""
+def by_kind(
+    expected: str, *, words: tuple[str, ...] = (), **kinds: type | tuple[type, ...]
+) -> Discriminator:
+    """Picks the branch tagged with the first kind of value that fits; a bool is no number.
+
+    One of ``words``, if any, is of the kind ``word``.
+    """
 
     def pick(value: object) -> str | None:
+        if isinstance(value, str) and value in words:
+            return f"{_MARK}word"
         for name, types in kinds.items():
             if isinstance(value, types) and (types is bool or not isinstance(value, bool)):
                 return _MARK + name
         return None
 
-    return Discriminator(pick, custom_error_type="expected", custom_error_message=expected)
+    return Discriminator(
+        pick,
+        custom_error_type="expected",
+        custom_error_message=", ".join(words) + ", or " * bool(words) + expected,
+        custom_error_context={"choices": ", ".join(words)},
+    )
 
 
 def by_key(*keys: str) -> Discriminator:
     """Picks the branch tagged with the one of ``keys`` that is there; else the closest or first."""
 
     def pick(value: object) -> str | None:
+        if isinstance(value, BaseModel):
+            return _MARK + next(iter(type(value).model_fields.keys() & set(keys)), "")
         if not isinstance(value, Mapping):
-            return next((_MARK + key for key in keys if hasattr(value, key)), None)
+            return None
         found = [key for key in keys if key in value]
         if not found:
             nearest = (key for key in keys if any(_alike(key, other) for other in value))
@@ -52,22 +66,26 @@ def by_key(*keys: str) -> Discriminator:
         return _MARK + found[0] if len(found) == 1 else None
 
     one_of = f"a mapping with exactly one of the keys {', '.join(keys)}"
-    return Discriminator(pick, custom_error_type="expected", custom_error_message=one_of)
+    return Discriminator(
+        pick,
+        custom_error_type="expected",
+        custom_error_message=one_of,
+        custom_error_context={"choices": ""},
+    )
 
 
 def by_value(key: str, *values: str) -> Discriminator:
-    """Picks the branch tagged with the value of ``key``; the first of ``values`` if it is absent."""
+    """Picks the branch tagged with the value of ``key``; the first of ``values`` if absent."""
 
     def pick(value: object) -> str | None:
-        if isinstance(value, Mapping):
-            return f"{_MARK}{value.get(key, values[0])}"
-        return _MARK + str(getattr(value, key)) if hasattr(value, key) else None
+        found = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+        return f"{_MARK}{found or values[0]}"
 
     return Discriminator(
         pick,
         custom_error_type="choice",
-        custom_error_message=", ".join(values),
-        custom_error_context={"at": key},
+        custom_error_message="another choice",
+        custom_error_context={"at": key, "choices": ", ".join(values)},
     )
 
 

@@ -11,18 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from yaml.composer import Composer, ComposerError
+from yaml.composer import Composer
 from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.resolver import Resolver
 from yaml.scanner import Scanner
 
-from mlspec.spec.source import Complaint, KeyPath, Mark, Marks, dotted, spec_error
+from mlspec.spec.source import Complaint, KeyPath, Mark, Marks, dotted, elided, spec_error
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,299})")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(inf|nan)", re.I)
 _EXPONENT = re.compile(r"([-+]?)([0-9]*)(\.[0-9]*)?[eE]([-+]?)([0-9]+)")
 _OTHER_INT = re.compile(r"[-+]?0o[0-7]+")
+_MEANINGS = {
+    "'\\t'": "tab character: indent with spaces",
+    "but found another document": "a second document starts here: a spec is one document",
+    "could not find expected ':'": "no ':' after a key: write `key: value`",
+    "mapping values are not allowed": "':' in the wrong place: check indentation and quotes, and "
+    "that a space follows each ':' above",
+}
+"""What some of PyYAML's problems mean to the author of a spec."""
 
 
 @dataclass
@@ -38,8 +46,10 @@ class YamlText:
 
     def mark(self, mark: yaml.Mark | None) -> Mark:
         """The place of a mark of PyYAML; only the origin for a value on the command line."""
-        if self.prefix or mark is None:
+        if self.prefix:
             return Mark(self.origin)
+        if mark is None:
+            return Mark(self.origin, 1, 1)
         return Mark(self.origin, mark.line + 1, mark.column + 1)
 
     def complain(self, mark: yaml.Mark, path: KeyPath, message: str) -> None:
@@ -53,7 +63,7 @@ def read_yaml(text: str, origin: str, prefix: KeyPath = ()) -> YamlText:
     try:
         root = _StrictComposer(text).get_single_node()
         if root is None:
-            root = yaml.ScalarNode("tag:yaml.org,2002:null", "", yaml.Mark("", 0, 0, 0, None, None))
+            root = yaml.ScalarNode("tag:yaml.org,2002:null", "", yaml.Mark("", 0, 0, 0, None, 0))
             reading.complain(
                 root.start_mark, prefix, "empty: `mlspec new` writes a spec to start from"
             )
@@ -63,9 +73,10 @@ def read_yaml(text: str, origin: str, prefix: KeyPath = ()) -> YamlText:
         raise _syntax_error(reading, error.problem_mark, _problem(error)) from None
     except ReaderError as error:
         before = text[: error.position]
-        mark = Mark(origin, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+        mark = yaml.Mark(origin, error.position, line, column, None, 0)
         message = f"character {chr(error.character)!r} is not allowed in YAML"
-        raise spec_error([Complaint(mark, "(syntax)", message)]) from None
+        raise _syntax_error(reading, mark, message) from None
     except RecursionError:
         raise _syntax_error(reading, None, "nested too deeply") from None
     return reading
@@ -78,11 +89,12 @@ def _syntax_error(reading: YamlText, mark: yaml.Mark | None, message: str) -> Ex
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "not YAML"
-    if "'\\t'" in problem:
-        return "tab character: indent with spaces"
-    if "but found another document" in problem:
-        return "a second document starts here: a spec is one document"
-    return f"{problem} ({error.context})" if error.context else problem
+    for part, meaning in _MEANINGS.items():
+        if part in problem:
+            return meaning
+    if error.context and error.context_mark:
+        return f"{problem} ({error.context} that starts in line {error.context_mark.line + 1})"
+    return problem
 
 
 class _StrictComposer(Reader, Scanner, Parser, Composer, Resolver):
@@ -96,14 +108,20 @@ class _StrictComposer(Reader, Scanner, Parser, Composer, Resolver):
         Resolver.__init__(self)
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
-        if getattr(event, "tag", None) is not None:
-            raise ComposerError(None, None, f"tag '{event.tag}': remove it", event.start_mark)
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            written = tag.replace("tag:yaml.org,2002:", "!!")
+            raise _refuse(f"tag '{written}': remove it", event)
         node = super().compose_node(parent, index)
         if isinstance(event, yaml.AliasEvent) and node is not None and not _is_flat(node):
-            problem = f"alias '*{event.anchor}' stands for a nested value: write it out"
-            raise ComposerError(None, None, problem, event.start_mark)
+            raise _refuse(f"alias '*{event.anchor}' stands for a nested value: write it out", event)
         return node
+
+
+def _refuse(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    mark = event.start_mark
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)  # type: ignore[arg-type]
 
 
 def _is_flat(node: yaml.Node) -> bool:
@@ -133,6 +151,8 @@ def _mapping(reading: YamlText, node: yaml.MappingNode, path: KeyPath) -> dict[s
     lines: dict[str, int] = {}
     for key_node, value_node in node.value:
         key = _key(reading, key_node, path)
+        if key is None:
+            continue
         here = (*path, key)
         if key in values:
             first = f"line {lines[key]}" if not reading.prefix else "an earlier place"
@@ -148,20 +168,23 @@ def _mapping(reading: YamlText, node: yaml.MappingNode, path: KeyPath) -> dict[s
     return values
 
 
-def _key(reading: YamlText, node: yaml.Node, path: KeyPath) -> str:
+def _key(reading: YamlText, node: yaml.Node, path: KeyPath) -> str | None:
+    """The text of a key; None for what cannot be one."""
     if not isinstance(node, yaml.ScalarNode):
         reading.complain(node.start_mark, path, "a key must be one word, not a list or mapping")
-        return f"<line {node.start_mark.line + 1}>"
+        return None
     key = str(node.value)
     if node.tag.endswith(":merge"):
         reading.complain(node.start_mark, (*path, key), "merge key: write the keys out")
-    elif not node.tag.endswith(":str"):
+        return None
+    if not node.tag.endswith(":str"):
         reading.complain(node.start_mark, (*path, key), f'a key must be text: write "{key}"')
     return key
 
 
 def _scalar(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
     text, kind = str(node.value), node.tag.rpartition(":")[2]
+    quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
     match kind:
         case "null":
             return None
@@ -171,17 +194,16 @@ def _scalar(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
             return int(text)
         case "float" if _FLOAT.fullmatch(text):
             return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-        case "str" if node.style is not None or not (
-            _EXPONENT.fullmatch(text) or _OTHER_INT.fullmatch(text)
-        ):
+        case "str" if quoted or not (_EXPONENT.fullmatch(text) or _OTHER_INT.fullmatch(text)):
             return text
     reading.complain(node.start_mark, path, _doubt(text, kind))
     return text
 
 
 def _doubt(text: str, kind: str) -> str:
+    text = elided(text)
     if kind == "bool":
-        return f'{text} is a truth value to some YAML readers: write true or false, or "{text}"'
+        return f'{text} is true or false to some YAML readers: write true, false or "{text}"'
     exponent = _EXPONENT.fullmatch(text)
     if exponent:
         sign, whole, fraction, power_sign, power = exponent.groups()
