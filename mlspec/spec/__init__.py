@@ -1,1 +1,20 @@
 """Specs: strict YAML with positions, read into frozen models."""
+
+from mlspec.spec.assets import asset_dir
+from mlspec.spec.load import load_model, load_spec
+from mlspec.spec.profile import SolverProfile, find_profile, profile_names
+from mlspec.spec.schema import ExperimentSpec
+from mlspec.spec.source import Source
+from mlspec.spec.template import spec_template
+
+__all__ = [
+    "ExperimentSpec",
+    "SolverProfile",
+    "Source",
+    "asset_dir",
+    "find_profile",
+    "load_model",
+    "load_spec",
+    "profile_names",
+    "spec_template",
+]

@@ -77,9 +77,11 @@ class SpecModel(BaseModel):
     def _plain_data(cls, data: object) -> object:
         if cls.text_key and isinstance(data, str):
             return {cls.text_key: data}
-        return {k: _tuples(v) for k, v in data.items()} if isinstance(data, dict) else data
+        return _tuples(data)
 
 
-def _tuples(value: object) -> object:
-    """Lists as tuples: a frozen model holds nothing that can change."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def _tuples(data: object) -> object:
+    """Lists as tuples, at any depth: a frozen model holds none that could change."""
+    if isinstance(data, dict):
+        return {key: _tuples(value) for key, value in data.items()}
+    return tuple(map(_tuples, data)) if isinstance(data, list) else data

@@ -42,6 +42,14 @@ class Threshold(SpecModel):
     scale: Literal["logit", "sigmoid"] = "sigmoid"
     """Whether tau is compared with the logit or with its sigmoid."""
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Threshold:
+        values = self.tau if isinstance(self.tau, tuple) else (self.tau,)
+        if self.scale == "sigmoid" and not all(0 < tau < 1 for tau in values):
+            message = "a sigmoid lies between 0 and 1: give such a tau, or scale: logit"
+            raise complaint(message, at="tau")
+        return self
+
 
 class Classifier(SpecModel):
     """The network, the names of its outputs, and how scores become labels."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler
+from pydantic import Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from mlspec.spec.base import SpecModel
@@ -26,6 +26,7 @@ OptionValue = Annotated[
     | Annotated[float, tag("float")]
     | Annotated[str, tag("text")],
     by_kind("a number, text, true or false", bool=bool, int=int, float=float, text=str),
+    WithJsonSchema({"type": ["boolean", "number", "string"]}),
 ]
 """The value of one of a solver's own options."""
 

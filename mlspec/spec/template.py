@@ -1,0 +1,65 @@
+"""The commented spec that ``mlspec new`` writes: every key, with its default."""
+
+from __future__ import annotations
+
+_TEMPLATE = """\
+# {name}: how far may each layer of pixels around an object move before a label is lost?
+#
+#   mlspec check {name}.yaml     what would be solved
+#   mlspec solve {name}.yaml     solves it
+#
+# Only classifier, image and object must be given; everything else is written with its default.
+
+classifier:
+  onnx: specs/classifiers/pgd.onnx  # from the folder of this file, or shipped with mlspec
+  labels: digits               # names of the outputs: digits is 0 to 9, or a list [cat, dog, ...]
+  decision: {{rule: top_k, k: 2}}  # or {{rule: threshold, tau: 0.5, scale: sigmoid}} (or logit)
+
+image:                         # or {{file: photo.png}}
+  dataset: double-digits       # triple-digits, double-mnist, triple-mnist, multi-mnist-folder
+  split: test                  # or train
+  index: 3                     # which sample, from zero
+  path: null                   # folder of the dataset's files, for a dataset that needs any
+
+object:  # or {{file: mask.png}}, {{box: [y0, x0, y1, x1]}}, {{component_at: [y, x]}}
+  mask: dataset                # the pixels of one object, as the dataset knows them
+  index: null                  # which object of the sample, from the left: null is the first
+  label: null                  # or by its label
+
+target: auto                   # the label to keep: the other object's, or a name, or a list
+distance: linf                 # of a pixel from the object: linf, l1 or l2
+layers: {{count: all}}           # or a number, or {{groups: [[0], [1, 2], ...]}}
+weights: uniform               # of the layers: uniform, linear, pixels, sensitivity, or a list
+
+shrink:
+  policy: sensitivity          # fixed, sensitivity, uniform or counterexample
+  order: formula               # or prose: less sensitive layers shrink more
+
+search:
+  strategy: gradient           # or naive
+  tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
+  step: 0.25                   # length of the first step, a fraction of the current epsilons
+  lambda_start: 1.0            # first weight of the robustness gradient
+  lambda_decay: 0.5            # factor on it after a failure
+
+verifier:
+  attack: {{restarts: 32, steps: 100}}
+  bounds: alpha                # interval, crown or alpha
+  milp:
+    formulation: big_m
+    objective: decision        # or margin: looks for the worst image
+    seconds: 20                # time slice of one complete query
+
+solver: highs                  # or {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
+
+budget:
+  seconds: 300                 # of the whole search
+  queries: null                # complete queries; null is no limit
+
+seed: 0
+"""
+
+
+def spec_template(name: str) -> str:
+    """The text of a new spec file ``NAME.yaml``."""
+    return _TEMPLATE.format(name=name)
