@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mlspec.data.mnist_files import mnist_pool
 from mlspec.data.pool import SPLITS
 from mlspec.data.sample import Dataset
 from mlspec.errors import DataError
+from mlspec.spec.source import did_you_mean
 
 Opener = Callable[[str, str, Path | None], Dataset]
 
@@ -63,9 +63,8 @@ DATASETS: dict[str, Opener] = {
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> DataError:
-    nearest = difflib.get_close_matches(value, known, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return DataError(f"unknown {kind} {value!r}{hint} Known: {', '.join(known)}")
+    hint = did_you_mean(value, known)
+    return DataError(f"unknown {kind} {value!r}{hint}; there are {', '.join(known)}")
 
 
 def open_dataset(name: str, split: str, path: Path | None = None) -> Dataset:

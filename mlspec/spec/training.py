@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mlspec.spec.base import SpecModel
+from mlspec.spec.unions import by_value, tag
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+FileName = Annotated[str, Field(min_length=1)]
 
 
 class TrainingDataset(SpecModel):
@@ -19,8 +21,8 @@ class TrainingDataset(SpecModel):
         "double-digits"
     )
     """A dataset of composed scenes; fresh ones are drawn from its train digits in every step."""
-    path: str | None = None
-    """Directory of the MNIST files, relative to this spec; the bundled digits need none."""
+    path: FileName | None = None
+    """Folder of the MNIST files, relative to the folder of the spec; bundled digits need none."""
 
 
 class NoDefence(SpecModel):
@@ -58,7 +60,12 @@ class PgdDefence(SpecModel):
     """Share of the training over which the radius grows from 0 to its value."""
 
 
-Defence = Annotated[NoDefence | RectanglesDefence | PgdDefence, Field(discriminator="kind")]
+Defence = Annotated[
+    Annotated[NoDefence, tag("none")]
+    | Annotated[RectanglesDefence, tag("l0")]
+    | Annotated[PgdDefence, tag("pgd")],
+    by_value("kind", "none", "l0", "pgd"),
+]
 
 
 class Augmentation(SpecModel):
@@ -125,5 +132,5 @@ class TrainingSpec(SpecModel):
     """How the accuracy is measured."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Everything random follows from it: the same spec gives the same classifier."""
-    output: str
-    """The ONNX file to write, relative to this spec."""
+    output: FileName
+    """The ONNX file to write, relative to the folder of the spec."""

@@ -11,7 +11,8 @@ from torch import nn
 
 from mlspec.data import open_dataset
 from mlspec.data.canvas import Composition
-from mlspec.errors import DataError
+from mlspec.errors import DataError, SpecError
+from mlspec.spec.source import COMMAND_LINE
 from mlspec.spec.training import TrainingSpec
 from mlspec.train import export
 from mlspec.train.batches import SceneSource
@@ -35,29 +36,20 @@ class TrainedClassifier:
     """Measured on the test split."""
 
 
-def train(
-    spec: TrainingSpec, on_progress: OnProgress | None = None, *, folder: Path | None = None
-) -> TrainedClassifier:
+def train(spec: TrainingSpec, on_progress: OnProgress | None = None) -> TrainedClassifier:
     """Train and evaluate a classifier; the same spec gives the same bits.
 
     Args:
         spec: what to train.
         on_progress: told of step, number of steps and loss every 50 steps.
-        folder: what the spec's paths are relative to; the working directory by default.
 
     Raises:
-        DataError: the dataset is missing or malformed.
+        SpecError: the dataset is missing or malformed.
     """
-    root = folder or Path()
-    path = None if spec.dataset.path is None else root / spec.dataset.path
-    train_set = open_dataset(spec.dataset.name, "train", path)
-    test_set = open_dataset(spec.dataset.name, "test", path)
-    if not isinstance(train_set, Composition):
-        raise DataError(
-            f"dataset {spec.dataset.name!r} is not composed of digits: cannot train on it"
-        )
+    train_set, test_set = _scenes(spec, "train"), _scenes(spec, "test")
     layout = train_set.layout
-    network = fit(SceneSource.of(train_set.pool, layout, spec.augmentation), spec, on_progress)
+    source = SceneSource.of(train_set.pool, layout, spec.augmentation)
+    network = fit(source, spec, on_progress)
     return TrainedClassifier(
         spec,
         network,
@@ -67,27 +59,53 @@ def train(
     )
 
 
-def save(classifier: TrainedClassifier, folder: Path | None = None) -> Path:
-    """Write a classifier to its spec's output file, an ONNX model.
+def save(classifier: TrainedClassifier, path: Path | None = None) -> Path:
+    """Write a classifier as an ONNX model.
 
     The model's metadata hold ``mlspec.training`` (the spec), ``mlspec.accuracy`` (the report), both
     as JSON, and ``mlspec.labels``, the scores' names separated by commas.
 
     Args:
         classifier: what to write.
-        folder: what the spec's output is relative to; the working directory by default.
+        path: where to; by default the output that the spec names.
 
     Returns:
         The file written.
+
+    Raises:
+        InputError: the file cannot be written.
     """
-    path = (folder or Path()) / classifier.spec.output
     metadata = {
-        "mlspec.training": classifier.spec.model_dump_json(),
+        "mlspec.training": classifier.spec.to_json(),
         "mlspec.accuracy": json.dumps(dataclasses.asdict(classifier.accuracy), ensure_ascii=False),
         "mlspec.labels": ",".join(classifier.labels),
     }
     model = export.to_onnx(
         classifier.network, classifier.image_shape, len(classifier.labels), metadata
     )
-    export.write(model, path)
-    return path
+    file = path or _output(classifier.spec)
+    export.write(model, file)
+    return file
+
+
+def _scenes(spec: TrainingSpec, split: str) -> Composition:
+    name, path = spec.dataset.name, spec.dataset.path
+    folder = None
+    if path is not None:
+        try:
+            folder = spec.source.resolve_path("dataset.path", path)
+        except SpecError:
+            folder = spec.source.folder / path  # Refused below, with word of what must lie there.
+    try:
+        dataset = open_dataset(name, split, folder)
+    except DataError as error:
+        raise spec.source.error("dataset.path" if path else "dataset", str(error)) from error
+    if not isinstance(dataset, Composition):
+        raise spec.source.error("dataset.name", f"{name!r} is not composed of single digits")
+    return dataset
+
+
+def _output(spec: TrainingSpec) -> Path:
+    """The file to write: a name given on the command line starts from the working directory."""
+    named_there = spec.source.mark(("output",)).origin == COMMAND_LINE
+    return (Path() if named_there else spec.source.folder) / spec.output
