@@ -82,7 +82,7 @@ class MultiMnistFolder:
             raise DataError(f"{file}: the digits of {names!r} must differ; choose another image")
         image = read_image(file)
         if image.shape[0] != 1:
-            raise DataError(f"{file}: {image.shape[0]} channels, expected a greyscale image")
+            raise DataError(f"{file}: {image.shape[0]} channels, expected a grey image")
         read_only(image)
         components = _components(image[0] > 0.0)
         if len(components) == len(names) and _alike(components):

@@ -35,7 +35,9 @@ def read_image(path: Path) -> FloatArray:
         values = values[None]
     if values.ndim != 3 or values.shape[0] not in _CHANNELS or values.size == 0:
         raise DataError(f"{path}: shape {values.shape}, expected (H, W), (1, H, W) or (3, H, W)")
-    if not np.isfinite(values).all() or values.min() < 0.0 or values.max() > 1.0:
+    if not np.isfinite(values).all():
+        raise DataError(f"{path}: holds NaN or infinite values, expected [0, 1]")
+    if values.min() < 0.0 or values.max() > 1.0:
         raise DataError(
             f"{path}: values from {values.min():g} to {values.max():g}, expected [0, 1]; "
             "scale the array before saving it"

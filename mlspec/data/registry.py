@@ -19,9 +19,9 @@ Opener = Callable[[str, str, Path | None], Dataset]
 
 def _need_path(name: str, path: Path | None, holding: str) -> Path:
     if path is None:
-        raise DataError(f"dataset {name!r} needs a path: the directory that holds {holding}")
+        raise DataError(f"dataset {name!r} needs a path: the folder that holds {holding}")
     if not path.is_dir():
-        raise DataError(f"dataset {name!r}: {path} is not a directory; it must hold {holding}")
+        raise DataError(f"dataset {name!r}: {path} is not a folder; it must hold {holding}")
     return path
 
 
