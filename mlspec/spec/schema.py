@@ -84,7 +84,7 @@ class Classifier(SpecModel):
             raise complaint(message, at="decision.k")
         tau = decision.tau if isinstance(decision, Threshold) else 0.0
         if isinstance(tau, tuple) and len(tau) != len(names):
-            message = f"{len(tau)} values of tau for {len(names)} labels: give one each"
+            message = f"one tau per label is needed, {len(names)}; got {len(tau)}"
             raise complaint(message, at="decision.tau")
         return self
 
@@ -182,6 +182,6 @@ class ExperimentSpec(SpecModel):
             layers = self.layers
             count = layers.count if isinstance(layers, LayerCount) else len(layers.groups)
             if count not in ("all", len(self.weights)):
-                message = f"{len(self.weights)} weights for {count} layers: give one each"
+                message = f"one weight per layer is needed, {count}; got {len(self.weights)}"
                 raise complaint(message, at="weights")
         return self

@@ -70,7 +70,7 @@ def read_yaml(text: str, origin: str, prefix: KeyPath = ()) -> YamlText:
         reading.marks[prefix] = Marks(*[reading.mark(root.start_mark)] * 2)
         reading.data = _value(reading, root, prefix)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(reading, error.problem_mark, _problem(error)) from None
+        raise _syntax_error(reading, *_problem(error)) from None
     except ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
@@ -87,14 +87,19 @@ def _syntax_error(reading: YamlText, mark: yaml.Mark | None, message: str) -> Ex
     return spec_error([Complaint(reading.mark(mark), path, message)])
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or "not YAML"
+def _problem(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark | None, str]:
+    problem, mark = error.problem or "not YAML", error.problem_mark
+    if error.context == "while scanning a quoted scalar":
+        return error.context_mark, "this quote is never closed"
     for part, meaning in _MEANINGS.items():
         if part in problem:
-            return meaning
+            return mark, meaning
     if error.context and error.context_mark:
-        return f"{problem} ({error.context} that starts in line {error.context_mark.line + 1})"
-    return problem
+        return (
+            mark,
+            f"{problem} ({error.context} that starts in line {error.context_mark.line + 1})",
+        )
+    return mark, problem
 
 
 class _StrictComposer(Reader, Scanner, Parser, Composer, Resolver):
