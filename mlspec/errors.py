@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class MlspecError(Exception):
     """Base of all expected errors: the message names the thing, shows the value and says the fix."""
@@ -32,6 +35,10 @@ class SolverError(MlspecError):
 
 
 class ContradictionError(MlspecError):
-    """Two stages contradict each other: one of them is unsound, so no verdict is given."""
+    """Two stages contradict each other: one of them is unsound, so no verdict is given.
+
+    ``evidence`` holds the arrays that show it, for a bug report.
+    """
 
     exit_code = 3
+    evidence: Mapping[str, object] = MappingProxyType({})

@@ -27,7 +27,7 @@ from mlspec.bounds.relax import (
     relu_slopes,
 )
 from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Relu
-from mlspec.tensors import TensorNetwork, TensorOp
+from mlspec.tensors import TensorNetwork, TensorOp, windows
 
 Lines = ReluLines | PoolPlanes
 ROWS_AT_ONCE = 256
@@ -66,8 +66,9 @@ def intermediate(net: TensorNetwork, lower: Tensor, upper: Tensor, *, linear: bo
 def relax(item: TensorOp, lower: Tensor, upper: Tensor) -> Lines:
     """Return the default relaxation of a relaxed op over its input bounds."""
     if isinstance(item.op, MaxPool):
-        weights = pool_weights(item.op, lower, upper)
-        return pool_planes(item.op, lower, upper, weights, pool_levels(item.op, lower, upper))
+        low, up = (windows(end, item.op.kernel, item.op.stride) for end in (lower, upper))
+        weights = pool_weights(low, up, item.op.relu)
+        return pool_planes(low, up, item.op.relu, weights, pool_levels(up))
     return relu_lines(lower, upper, relu_slopes(lower, upper))
 
 

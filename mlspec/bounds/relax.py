@@ -23,8 +23,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mlspec.core.network import MaxPool
-from mlspec.tensors import windows
 
 
 @dataclass(frozen=True)
@@ -63,31 +61,29 @@ def relu_lines(lower: Tensor, upper: Tensor, slopes: Tensor) -> ReluLines:
     return ReluLines(low, chord, bias)
 
 
-def pool_weights(op: MaxPool, lower: Tensor, upper: Tensor) -> Tensor:
+def pool_weights(low: Tensor, up: Tensor, relu: bool) -> Tensor:
     """Return ``b``: all weight on the candidate of highest mid value, none if 0 is likelier to win."""
-    low, up = windows(lower, op.kernel, op.stride), windows(upper, op.kernel, op.stride)
     best = (low + up).argmax(-1, keepdim=True)
     weights = torch.zeros_like(low).scatter(-1, best, 1.0)
-    if op.relu:
-        weights = weights * ((low + up).gather(-1, best) > 0)
-    return weights
+    return weights * ((low + up).gather(-1, best) > 0) if relu else weights
 
 
-def pool_levels(op: MaxPool, lower: Tensor, upper: Tensor) -> Tensor:
+def pool_levels(up: Tensor) -> Tensor:
     """Return ``t``: the second highest upper end, so that one candidate at most pays above it."""
-    up = windows(upper, op.kernel, op.stride)
     if up.shape[-1] == 1:
         return torch.full_like(up[..., 0], -torch.inf)
     return up.topk(2, dim=-1).values[..., -1]
 
 
 def pool_planes(
-    op: MaxPool, lower: Tensor, upper: Tensor, weights: Tensor, levels: Tensor
+    low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Tensor
 ) -> PoolPlanes:
-    """Relax a max-pool; any ``weights`` and ``levels`` are made valid first."""
-    low, up = windows(lower, op.kernel, op.stride), windows(upper, op.kernel, op.stride)
+    """Relax a max-pool over windows ``low <= z <= up`` ``(..., n)``.
+
+    Any ``weights`` (of the windows' shape) and ``levels`` are made valid first.
+    """
     floor = low.amax(-1)
-    floor = floor.clamp_min(0.0) if op.relu else floor
+    floor = floor.clamp_min(0.0) if relu else floor
     level = torch.maximum(levels, floor)
     width = (up - low).clamp_min(torch.finfo(low.dtype).tiny)
     slope = ((up - level[..., None]).clamp_min(0.0) / width).clamp_max(1.0)
@@ -95,15 +91,14 @@ def pool_planes(
 
     share = weights.clamp_min(0.0)
     total = share.sum(-1, keepdim=True)
-    if op.relu:
+    if relu:
         share = share / total.clamp_min(1.0)
     else:
         share = torch.where(total > 0, share / total.clamp_min(1e-12), 1.0 / share.shape[-1])
-    # A dominating candidate (its chord has slope 1 at level t = l) makes the pool exact from below too.
-    winner = (low >= floor[..., None]) & (low >= _others(up).clamp_min(0.0 if op.relu else -torch.inf))
-    exact = winner.any(-1, keepdim=True)
-    first = torch.zeros_like(low).scatter(-1, winner.to(low.dtype).argmax(-1, keepdim=True), 1.0)
-    return PoolPlanes(torch.where(exact, first, share), slope, bias)
+    least = _others(up).clamp_min(0.0) if relu else _others(up)
+    wins = (low >= least) & (low >= floor[..., None])
+    first = torch.zeros_like(low).scatter(-1, wins.to(low.dtype).argmax(-1, keepdim=True), 1.0)
+    return PoolPlanes(torch.where(wins.any(-1, keepdim=True), first, share), slope, bias)
 
 
 def _others(up: Tensor) -> Tensor:

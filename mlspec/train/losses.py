@@ -40,7 +40,7 @@ def all_margin(scores: Tensor, present: Tensor) -> Tensor:
 
 
 def any_margin(scores: Tensor, present: Tensor) -> Tensor:
-    """Highest present score minus k-th absent one, (B,): positive iff one is in the top k."""
+    """Highest present score minus k-th absent score, (B,): positive iff one is in the top k."""
     k = int(present[0].sum())
     best = scores.masked_fill(present == 0, -torch.inf).amax(dim=1)
     rivals = scores.masked_fill(present > 0, -torch.inf).topk(k, dim=1).values

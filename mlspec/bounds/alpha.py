@@ -1,0 +1,141 @@
+"""alpha-CROWN: the free parameters of the relaxations, optimised for each open subset (Xu et al. 2021).
+
+A subset ``S`` of margins can only be violated if all of them are non-positive together, so any convex combination
+``sum_i l_i m_i`` bounded above zero closes it. Slopes, pool weights, pool levels and the ``l`` are optimised together by
+Adam on the combination's CROWN bound. Every iterate is a sound bound; the best of each subset counts.
+
+Axes: ``B = 1`` box, ``S`` open subsets (the rows of ``crown.backward``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mlspec.bounds import crown
+from mlspec.bounds.crown import Intervals, Lines
+from mlspec.bounds.relax import (
+    pool_levels,
+    pool_planes,
+    pool_weights,
+    relu_lines,
+    relu_slopes,
+)
+from mlspec.core.network import Array, MaxPool, Relu
+from mlspec.core.property import Claim
+from mlspec.tensors import TensorNetwork, windows
+
+RATE, DECAY = 0.2, 0.97
+SUBSETS_AT_ONCE = 16
+
+
+def close(
+    net: TensorNetwork,
+    known: Intervals,
+    claim: Claim,
+    subsets: list[tuple[int, ...]],
+    enough: float,
+    iterations: int,
+) -> Array:
+    """Return lower bounds ``(len(subsets),)`` of each subset's largest margin over the box of ``known``.
+
+    Stops when every bound exceeds ``enough``.
+    """
+    found = [
+        _close_some(net, known, claim, subsets[start : start + SUBSETS_AT_ONCE], enough, iterations)
+        for start in range(0, len(subsets), SUBSETS_AT_ONCE)
+    ]
+    return torch.cat(found).cpu().numpy()
+
+
+def _close_some(
+    net: TensorNetwork,
+    known: Intervals,
+    claim: Claim,
+    subsets: list[tuple[int, ...]],
+    enough: float,
+    iterations: int,
+) -> Tensor:
+    rows, offsets = net.tensor(claim.rows), net.tensor(claim.offsets)
+    members = torch.tensor(subsets, device=net.device)
+    mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
+    free = _Free(net, known, len(subsets))
+    adam = torch.optim.Adam([mix, *free.parameters], lr=RATE)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(adam, DECAY)
+    best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
+    for _ in range(iterations):
+        share = torch.softmax(mix, dim=1)
+        row = (share[..., None] * rows[members]).sum(1)
+        constant = (share * offsets[members]).sum(1)
+        linear = crown.backward(net, row[None], len(net.ops) - 1, free.lines())
+        bound = crown.minimum(*linear, known.lower[0], known.upper[0])[0] + constant
+        best = torch.maximum(best, bound.detach())
+        still_open = best <= enough
+        if not bool(still_open.any()):
+            break
+        adam.zero_grad()
+        (-bound[still_open].sum()).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        schedule.step()
+        free.project()
+    return best
+
+
+class _Free:
+    """The free parameters of all relaxations, one set per subset."""
+
+    def __init__(self, net: TensorNetwork, known: Intervals, subsets: int) -> None:
+        self._net, self._known = net, known
+        self._slopes: dict[int, Tensor] = {}
+        self._weights: dict[int, Tensor] = {}
+        self._levels: dict[int, Tensor] = {}
+
+        def leaf(start: Tensor) -> Tensor:
+            return start[:, None].repeat(1, subsets, *[1] * (start.dim() - 1)).requires_grad_()
+
+        for position, item in enumerate(net.ops):
+            lower, upper = known.lower[position], known.upper[position]
+            if isinstance(item.op, Relu):
+                self._slopes[position] = leaf(relu_slopes(lower, upper))
+            elif isinstance(item.op, MaxPool):
+                low, up = (windows(end, item.op.kernel, item.op.stride) for end in (lower, upper))
+                self._weights[position] = leaf(pool_weights(low, up, item.op.relu))
+                self._levels[position] = leaf(pool_levels(up))
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        return [*self._slopes.values(), *self._weights.values(), *self._levels.values()]
+
+    def lines(self) -> dict[int, Lines]:
+        result: dict[int, Lines] = {}
+        for position, item in enumerate(self._net.ops):
+            lower, upper = self._known.lower[position], self._known.upper[position]
+            if isinstance(item.op, Relu):
+                result[position] = relu_lines(
+                    lower[:, None], upper[:, None], self._slopes[position]
+                )
+            elif isinstance(item.op, MaxPool):
+                low, up = (
+                    windows(end, item.op.kernel, item.op.stride)[:, None] for end in (lower, upper)
+                )
+                result[position] = pool_planes(
+                    low, up, item.op.relu, self._weights[position], self._levels[position]
+                )
+        return result
+
+    def project(self) -> None:
+        """Move every parameter back to where its relaxation is valid, so that gradients do not die."""
+        with torch.no_grad():
+            for slopes in self._slopes.values():
+                slopes.clamp_(0.0, 1.0)
+            for weights in self._weights.values():
+                weights.clamp_(0.0, 1.0)
+            for position, levels in self._levels.items():
+                op = self._net.ops[position].op
+                assert isinstance(op, MaxPool)
+                low, up = (
+                    windows(end[position], op.kernel, op.stride)[:, None]
+                    for end in (self._known.lower, self._known.upper)
+                )
+                floor = low.amax(-1).clamp_min(0.0) if op.relu else low.amax(-1)
+                levels.copy_(torch.maximum(torch.minimum(levels, up.amax(-1)), floor))

@@ -1,0 +1,149 @@
+"""What bounds say of one neighborhood: intervals, and which subsets of margins stay open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlspec.bounds import alpha, crown
+from mlspec.bounds.crown import Intervals
+from mlspec.core.bounds import Bounds
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array, Network
+from mlspec.core.property import Claim, Property
+from mlspec.tensors import TensorNetwork
+from mlspec.tolerances import ROBUST_MARGIN
+
+Subset = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class OpenClaim:
+    """A claim and the subsets of its margins that no bound has closed yet."""
+
+    claim: Claim
+    subsets: dict[Subset, float]
+    """Open subset to a lower bound of its largest margin, weakest first."""
+    closed: float
+    """A lower bound of the largest margin of every other subset."""
+
+    @property
+    def margin(self) -> float:
+        """A certified lower bound of the claim's margin."""
+        return min([self.closed, *self.subsets.values()])
+
+    def tightened(self, bounds: dict[Subset, float]) -> OpenClaim:
+        """Return the claim with its open subsets bounded by ``bounds``; the proved ones close."""
+        closed = [bound for bound in bounds.values() if bound > ROBUST_MARGIN]
+        still_open = {subset: bound for subset, bound in bounds.items() if bound <= ROBUST_MARGIN}
+        weakest_first = dict(sorted(still_open.items(), key=lambda item: item[1]))
+        return OpenClaim(self.claim, weakest_first, min([self.closed, *closed]))
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Bounds over one box, and what they leave open."""
+
+    intervals: Intervals
+    claims: tuple[OpenClaim, ...]
+
+    @property
+    def robust(self) -> bool:
+        """Whether every subset of every claim is closed."""
+        return not any(item.subsets for item in self.claims)
+
+    @property
+    def margin(self) -> float:
+        """A certified lower bound of the property's margin."""
+        return min(item.margin for item in self.claims)
+
+    @property
+    def open_subsets(self) -> int:
+        """Number of subsets left open."""
+        return sum(len(item.subsets) for item in self.claims)
+
+    def bounds(self) -> Bounds:
+        """Return the intervals as arrays of one box."""
+        return Bounds(
+            tuple(value[0].cpu().numpy() for value in self.intervals.lower),
+            tuple(value[0].cpu().numpy() for value in self.intervals.upper),
+        )
+
+
+class Bounder:
+    """Computes bounds of one property's margins over boxes."""
+
+    def __init__(
+        self, network: Network, property_: Property, iterations: int, device: str = "cpu"
+    ) -> None:
+        self._net = TensorNetwork(network, torch.float64, device)
+        self._claims = property_.claims
+        self._iterations = iterations
+
+    def interval(self, box: Box) -> Analysis:
+        """Interval bounds only."""
+        return self._analyse(box, linear=False)
+
+    def crown(self, box: Box) -> Analysis:
+        """CROWN bounds."""
+        return self._analyse(box, linear=True)
+
+    def alpha(self, earlier: Analysis) -> Analysis:
+        """Optimised bounds of what ``earlier`` left open."""
+        claims = []
+        for item in earlier.claims:
+            if not item.subsets:
+                claims.append(item)
+                continue
+            found = alpha.close(
+                self._net,
+                earlier.intervals,
+                item.claim,
+                list(item.subsets),
+                ROBUST_MARGIN,
+                self._iterations,
+            )
+            better = {
+                subset: max(old, float(new))
+                for (subset, old), new in zip(item.subsets.items(), found, strict=True)
+            }
+            claims.append(item.tightened(better))
+        return Analysis(earlier.intervals, tuple(claims))
+
+    def _analyse(self, box: Box, *, linear: bool) -> Analysis:
+        lower, upper = self._net.tensor(box.lower[None]), self._net.tensor(box.upper[None])
+        with torch.no_grad():
+            known = crown.intermediate(self._net, lower, upper, linear=linear)
+            lines = crown.default_lines(self._net, known) if linear else {}
+            claims = []
+            for claim in self._claims:
+                margins = self._margins(known, lines, claim, linear)
+                claims.append(_open(claim, margins))
+        return Analysis(known, tuple(claims))
+
+    def _margins(
+        self, known: Intervals, lines: dict[int, crown.Lines], claim: Claim, linear: bool
+    ) -> Array:
+        """Return lower bounds ``(R,)`` of the claim's margins."""
+        rows = self._net.tensor(claim.rows)
+        last = len(self._net.ops) - 1
+        if linear:
+            row, bias = crown.backward(self._net, rows[None], last, lines)
+            least: Tensor = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
+        else:
+            low, up = known.lower[-1][0], known.upper[-1][0]
+            least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up
+        return np.asarray(least.cpu().numpy() + claim.offsets)
+
+
+def _open(claim: Claim, margins: Array) -> OpenClaim:
+    """Sort the subsets of a claim into open and closed, given lower bounds ``(R,)`` of its margins."""
+    open_rows = margins <= ROBUST_MARGIN
+    # The weakest closed subset joins the smallest closed margin to the k - 1 smallest of all.
+    weakest = max(claim.k - 1, int(open_rows.sum()))
+    closed = float(np.sort(margins)[weakest]) if weakest < len(margins) else float("inf")
+    bounds = {s: float(margins[list(s)].max()) for s in claim.subsets(open_rows)}
+    return OpenClaim(claim, {}, closed).tightened(bounds)

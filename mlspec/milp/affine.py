@@ -1,0 +1,90 @@
+"""Affine maps over the variables of a model, as sparse matrices.
+
+Every value of a network that an encoding touches is ``matrix @ variables + constant``; affine ops compose
+these maps exactly, so no variable is spent on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mlspec.core.network import Array, Conv, Linear, Shape
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``units`` values over ``width`` variables: ``matrix`` is CSR ``(units, width)``."""
+
+    matrix: sparse.csr_array
+    constant: Array
+    """``(units,)``."""
+
+    @property
+    def width(self) -> int:
+        """Number of variables."""
+        return int(self.matrix.shape[1])
+
+    def row(self, unit: int) -> tuple[list[int], list[float], float]:
+        """Return the variables, coefficients and constant of one value."""
+        start, end = self.matrix.indptr[unit], self.matrix.indptr[unit + 1]
+        return (
+            self.matrix.indices[start:end].tolist(),
+            self.matrix.data[start:end].tolist(),
+            float(self.constant[unit]),
+        )
+
+    def through(self, op: Conv | Linear, shape: Shape) -> Affine:
+        """Return the map of the op's output, given that ``self`` is its input of ``shape``."""
+        weight, bias = operator(op, shape)
+        return Affine(weight @ self.matrix, weight @ self.constant + bias)
+
+    def replaced(self, kept: Ints, sources: Ints, fresh: Ints, units: int) -> Affine:
+        """Return the map of ``units`` values after a piecewise op.
+
+        Unit ``kept[i]`` passes on row ``sources[i]``, unit ``fresh[j]`` becomes the ``j``-th new
+        variable (appended to the width), all others are zero.
+        """
+        ones = np.ones(len(kept))
+        select = sparse.csr_array((ones, (kept, sources)), shape=(units, self.matrix.shape[0]))
+        new = sparse.csr_array(
+            (np.ones(len(fresh)), (fresh, np.arange(len(fresh)))), shape=(units, len(fresh))
+        )
+        stacked = sparse.hstack([select @ self.matrix, new], format="csr")
+        return Affine(sparse.csr_array(stacked), select @ self.constant)
+
+
+@cache
+def operator(op: Conv | Linear, shape: Shape) -> tuple[sparse.csr_array, Array]:
+    """Return the op as ``(matrix, bias)`` over its flattened input of ``shape``."""
+    if isinstance(op, Linear):
+        return sparse.csr_array(op.weight), op.bias
+    out = op.shape_after(shape)
+    channels, height, width = shape
+    rows_out, columns_out = out[1:]
+    kh, kw = op.weight.shape[2:]
+    o, i, j, c, y, x = np.meshgrid(
+        np.arange(out[0]),
+        np.arange(rows_out),
+        np.arange(columns_out),
+        np.arange(channels),
+        np.arange(kh),
+        np.arange(kw),
+        indexing="ij",
+    )
+    source_y = i * op.stride[0] - op.padding[0] + y
+    source_x = j * op.stride[1] - op.padding[1] + x
+    inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
+    to = (o * rows_out + i) * columns_out + j
+    source = (c * height + source_y) * width + source_x
+    matrix = sparse.csr_array(
+        (op.weight[o, c, y, x][inside], (to[inside], source[inside])),
+        shape=(int(np.prod(out)), int(np.prod(shape))),
+    )
+    return matrix, np.repeat(op.bias, rows_out * columns_out)

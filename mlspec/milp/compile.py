@@ -1,0 +1,153 @@
+"""Network, box, bounds and claim to a Pyomo model of the violating images."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mlspec.core.bounds import Bounds
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu, Shape
+from mlspec.core.property import Claim
+from mlspec.milp import maxpool, relu
+from mlspec.milp.affine import Affine, Ints, operator
+from mlspec.milp.builder import Builder, plus
+from mlspec.milp.model import MilpModel
+from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN, STABLE
+
+Needed = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Compiler:
+    """Compiles claims about ``network`` (with ReLUs fused into max-pools)."""
+
+    network: Network
+    decision: bool = True
+    """Ask whether a violation exists; otherwise minimise the margin."""
+
+    def compile(
+        self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]
+    ) -> MilpModel:
+        """Return the model of ``claim`` over ``box``, with the margins ``rows`` of the claim.
+
+        Only values that can move and matter get variables. Raises SolverError where ``bounds`` would make
+        a big-M that no solver tolerance survives.
+        """
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._compile(box, bounds, claim, rows)
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _compile(
+        self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]
+    ) -> MilpModel:
+        needed, candidates = self._needed(bounds)
+        build = Builder()
+        value, pixels = _inputs(build, box, needed[0])
+        inputs = tuple(build.columns)
+        for position, op in enumerate(self.network.ops):
+            shape = self.network.shape_before(position)
+            tag = f"{type(op).__name__.lower()}{position}"
+            low, up = bounds.lower[position].ravel(), bounds.upper[position].ravel()
+            match op:
+                case Conv() | Linear():
+                    value = value.through(op, shape)
+                case Relu():
+                    units = np.flatnonzero(needed[position + 1])
+                    value = relu.encode(build, tag, value, low, up, units)
+                case MaxPool():
+                    windows = int(np.prod(self.network.shapes[position]))
+                    value = maxpool.encode(
+                        build, tag, value, low, up, candidates[position], windows
+                    )
+                case Flatten():
+                    pass
+        level, margins = self._margins(build, value, claim, rows)
+        build.model.objective = pyo.Objective(expr=level)
+        return MilpModel(
+            pyomo=build.model,
+            pixels=pixels,
+            inputs=inputs,
+            margins=margins,
+            decision=self.decision,
+            centre=(box.lower + box.upper) / 2,
+            binaries=build.binaries,
+        )
+
+    def _needed(
+        self, bounds: Bounds
+    ) -> tuple[list[Needed], dict[int, list[tuple[int, list[int]]]]]:
+        """Return which units of each op's input can influence the scores, and the live candidates."""
+        needed: list[Needed] = [np.ones(self.network.labels, dtype=bool)]
+        candidates = {}
+        for position in range(len(self.network.ops) - 1, -1, -1):
+            op, shape = self.network.ops[position], self.network.shape_before(position)
+            after = needed[0]
+            match op:
+                case Conv() | Linear():
+                    weight, _ = operator(op, shape)
+                    before = np.asarray(abs(weight).T @ after.astype(np.float64) > 0)
+                case Relu():
+                    before = after & (bounds.upper[position].ravel() > STABLE)
+                case MaxPool():
+                    members = _members(op.kernel, op.stride, shape)
+                    low, up = bounds.lower[position].ravel(), bounds.upper[position].ravel()
+                    live = maxpool.live_candidates(members, low, up, op.relu)
+                    live = [(window, units) for window, units in live if after[window]]
+                    candidates[position] = live
+                    before = np.zeros(int(np.prod(shape)), dtype=bool)
+                    before[[u for _, units in live for u in units if u != maxpool.ZERO]] = True
+                case Flatten():
+                    before = after
+            needed.insert(0, before)
+        return needed, candidates
+
+    def _margins(
+        self, build: Builder, scores: Affine, claim: Claim, rows: Sequence[int]
+    ) -> tuple[Any, dict[int, Any]]:
+        weight = sparse.csr_array(claim.rows)
+        values = Affine(
+            sparse.csr_array(weight @ scores.matrix), claim.rows @ scores.constant + claim.offsets
+        )
+        starts = {r: build.row(values, r) for r in rows}
+        level: Any = 0.0
+        if self.decision:
+            below = {r: plus(row, constant=-MILP_MARGIN) for r, row in starts.items()}
+        else:
+            build.model.level = level = pyo.Var(bounds=(-MAX_BIG_M, MAX_BIG_M))
+            below = {r: plus(row, (-1.0, level)) for r, row in starts.items()}
+        constraint = build.below_zero("margin", below)
+        return level, {r: constraint[r] for r in below}
+
+
+def _inputs(build: Builder, box: Box, needed: Needed) -> tuple[Affine, tuple[int, ...]]:
+    lower, upper = box.lower.ravel(), box.upper.ravel()
+    moving = np.flatnonzero(needed & (upper > lower))
+    build.columns += build.continuous("x", moving.tolist(), lower[moving], upper[moving])
+    constant = (lower + upper) / 2
+    constant[moving] = 0.0
+    matrix = sparse.csr_array(
+        (np.ones(len(moving)), (moving, np.arange(len(moving)))), shape=(len(lower), len(moving))
+    )
+    return Affine(matrix, constant), tuple(moving.tolist())
+
+
+@cache
+def _members(kernel: tuple[int, int], stride: tuple[int, int], shape: Shape) -> Ints:
+    """Return the units ``(windows, n)`` in each pooling window over a value of ``shape``."""
+    units = np.arange(int(np.prod(shape))).reshape(shape)
+    view = sliding_window_view(units, kernel, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+    return np.ascontiguousarray(view).reshape(-1, kernel[0] * kernel[1])

@@ -1,0 +1,93 @@
+"""A compiled neighborhood: a Pyomo model whose feasible points are the violating images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from mlspec.core.network import Array
+
+
+@dataclass(frozen=True, eq=False)
+class MilpModel:
+    """One claim over one box.
+
+    ``pyomo`` holds all margin rows; a query activates those of one subset. Its objective minimises
+    ``level``, an upper bound of every active margin: a constant in decision form.
+    """
+
+    pyomo: Any
+    pixels: tuple[int, ...]
+    """Flat index of the pixel behind each input variable."""
+    inputs: tuple[Any, ...]
+    """The input variables, in the order of ``pixels``."""
+    margins: Mapping[int, Any]
+    """Row of the claim to its Pyomo constraint ``margin <= level``."""
+    decision: bool
+    """Whether ``level`` is fixed: then a feasible point is a candidate witness and none is a proof."""
+    centre: Array
+    """``(C, H, W)``: values of the pixels that have no variable."""
+    binaries: int
+
+    def image(self, values: Iterable[float]) -> Array:
+        """Return the image ``(C, H, W)`` with ``values`` at the input variables."""
+        flat = self.centre.ravel().copy()
+        flat[list(self.pixels)] = list(values)
+        return flat.reshape(self.centre.shape)
+
+
+class Termination(StrEnum):
+    """How a solve ended, in one vocabulary for all solvers."""
+
+    OPTIMAL = "optimal"
+    """An optimum (for a decision: a feasible point) was found and proved."""
+    FEASIBLE = "feasible"
+    """A limit came, with an incumbent."""
+    INFEASIBLE = "infeasible"
+    """Proved to have no solution."""
+    LIMIT = "time limit"
+    """A limit came, without an incumbent."""
+    FAILED = "failed"
+    """The solver gave up for another reason; ``SolveReport.message`` says which."""
+
+
+@dataclass(frozen=True, eq=False)
+class SolveReport:
+    """What a solver said of one query."""
+
+    termination: Termination
+    image: Array | None
+    """The incumbent's image ``(C, H, W)``, if there is one."""
+    dual_bound: float | None
+    """A proved lower bound of the objective."""
+    seconds: float
+    message: str = ""
+    """The solver's own word for the end."""
+
+
+class Session(Protocol):
+    """One loaded model that answers several queries."""
+
+    def solve(self, subset: tuple[int, ...], seconds: float) -> SolveReport:
+        """Solve with the margin rows of ``subset`` active, within about ``seconds``."""
+        ...
+
+
+class Backend(Protocol):
+    """A solver."""
+
+    @property
+    def name(self) -> str:
+        """Name of the solver profile."""
+        ...
+
+    @property
+    def trusted_infeasible(self) -> bool:
+        """Whether its word "infeasible" proves robustness."""
+        ...
+
+    def open(self, model: MilpModel) -> Session:
+        """Load ``model``."""
+        ...

@@ -1,0 +1,39 @@
+"""Big-M encoding of ReLU units (Tjeng, Xiao, Tedrake 2019), from bounds that come in from outside.
+
+``y = max(0, z)`` with ``l <= z <= u`` and ``l < 0 < u``; ``a`` binary:
+
+    y >= z,   y >= 0,   y <= z - l (1 - a),   y <= u a
+
+A unit with ``l >= 0`` stays affine, one with ``u <= 0`` is zero: neither costs a variable.
+"""
+
+from __future__ import annotations
+
+from mlspec.core.network import Array
+from mlspec.milp.affine import Affine, Ints
+from mlspec.milp.builder import Builder, Row, big_m, plus
+from mlspec.tolerances import STABLE
+
+
+def encode(
+    build: Builder, tag: str, before: Affine, lower: Array, upper: Array, needed: Ints
+) -> Affine:
+    """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both ``(units,)``."""
+    kept = needed[lower[needed] >= STABLE]
+    open_units = needed[(lower[needed] < STABLE) & (upper[needed] > STABLE)]
+    keys = open_units.tolist()
+    outputs = build.continuous(f"{tag}_y", keys, 0.0 * upper[open_units], upper[open_units])
+    switches = build.binary(f"{tag}_a", keys)
+    above: dict[int, Row] = {}
+    on: dict[int, Row] = {}
+    off: dict[int, Row] = {}
+    for unit, y, a in zip(keys, outputs, switches, strict=True):
+        l, u = big_m(lower[unit], tag, unit), big_m(upper[unit], tag, unit)  # noqa: E741
+        above[unit] = plus(build.row(before, unit), (-1.0, y))
+        on[unit] = plus(build.row(before, unit, -1.0), (1.0, y), (-l, a), constant=l)
+        off[unit] = ([1.0, -u], [y, a], 0.0)
+    build.below_zero(f"{tag}_above", above)
+    build.below_zero(f"{tag}_on", on)
+    build.below_zero(f"{tag}_off", off)
+    build.columns += outputs
+    return before.replaced(kept, kept, open_units, len(lower))

@@ -1,0 +1,135 @@
+"""The verifier: stages from cheap to complete, each only for what the last left open.
+
+interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: a sound bound or a
+solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlspec.attack.pgd import PgdAttack
+from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.core.trace import Ask, Query
+from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.verify.complete import CompleteStage
+from mlspec.verify.memory import Memory
+
+Listener = Callable[[Query], None]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The parts of the cascade; ``complete`` is None where bounds have the last word."""
+
+    attack: PgdAttack
+    bounder: Bounder
+    linear: bool
+    """Use CROWN, beyond intervals."""
+    alpha: bool
+    """Use alpha-CROWN, beyond CROWN."""
+    complete: CompleteStage | None
+
+
+class Cascade:
+    """Answers for neighborhoods of one problem, and remembers what it learned."""
+
+    def __init__(self, problem: Problem, stages: Stages, listener: Listener | None = None) -> None:
+        self._problem = problem
+        self._stages = stages
+        self._memory = Memory(problem)
+        self._listener = listener
+
+    def verify(self, eps: Array, seconds: float) -> Verdict:
+        """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at most."""
+        return self._timed(Ask.COMPLETE, eps, lambda: self._decide(eps, time.monotonic() + seconds))
+
+    def bound(self, eps: Array) -> Verdict:
+        """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
+        return self._timed(Ask.BOUND, eps, lambda: self._bounded(eps)[0])
+
+    def weakest(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
+        """Return the weakest points an attack finds, begun also from the images ``start``."""
+        began = time.monotonic()
+        points = self._stages.attack.find(eps, [*self._memory.witnesses, *start])
+        if points.violates:
+            self._memory.note_witness(points.images[0])
+        self._tell(
+            Query(
+                Ask.ATTACK,
+                Stage.ATTACK,
+                Outcome.VIOLATED if points.violates else Outcome.UNKNOWN,
+                time.monotonic() - began,
+                milp=False,
+            )
+        )
+        return points
+
+    def _decide(self, eps: Array, deadline: float) -> Verdict:
+        witness = self._memory.witness_inside(eps)
+        if witness is not None:
+            return self._violated(witness, Stage.RECALL)
+        verdict, analysis = self._bounded(eps)
+        if verdict.robust or analysis is None:
+            return verdict
+        points = self._stages.attack.find(eps, self._memory.witnesses)
+        if points.violates:
+            return self._violated(points.images[0], Stage.ATTACK)
+        if self._stages.alpha:
+            analysis = self._stages.bounder.alpha(analysis)
+            if analysis.robust:
+                return Verdict(Outcome.ROBUST, Stage.ALPHA, analysis.margin)
+        if self._stages.complete is None:
+            return _undecided(Stage.ALPHA, analysis)
+        return self._stages.complete.decide(
+            self._problem.neighborhood(eps).box, analysis, deadline
+        )
+
+    def _bounded(self, eps: Array) -> tuple[Verdict, Analysis | None]:
+        proved = self._memory.proof_around(eps)
+        if proved is not None:
+            return Verdict(Outcome.ROBUST, Stage.RECALL, proved), None
+        box = self._problem.neighborhood(eps).box
+        analysis = self._stages.bounder.interval(box)
+        if analysis.robust:
+            return Verdict(Outcome.ROBUST, Stage.INTERVAL, analysis.margin), None
+        if not self._stages.linear:
+            return _undecided(Stage.INTERVAL, analysis), analysis
+        analysis = self._stages.bounder.crown(box)
+        if analysis.robust:
+            return Verdict(Outcome.ROBUST, Stage.CROWN, analysis.margin), None
+        return _undecided(Stage.CROWN, analysis), analysis
+
+    def _violated(self, witness: Array, stage: Stage) -> Verdict:
+        margin = float(self._problem.margin(witness[None])[0])
+        return Verdict(Outcome.VIOLATED, stage, margin, witness)
+
+    def _timed(self, ask: Ask, eps: Array, answer: Callable[[], Verdict]) -> Verdict:
+        began = time.monotonic()
+        verdict = answer()
+        verdict = replace(verdict, seconds=time.monotonic() - began)
+        if verdict.robust:
+            self._memory.note_proof(np.asarray(eps), verdict)
+        elif verdict.witness is not None:
+            self._memory.note_witness(verdict.witness)
+        self._tell(Query(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete))
+        return verdict
+
+    def _tell(self, query: Query) -> None:
+        if self._listener is not None:
+            self._listener(query)
+
+
+def _undecided(stage: Stage, analysis: Analysis) -> Verdict:
+    return Verdict(
+        Outcome.UNKNOWN,
+        stage,
+        analysis.margin,
+        reason=f"bounds leave {analysis.open_subsets} subset(s) of rivals open",
+    )
