@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from collections.abc import Collection, Mapping, Sequence
 
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mlspec.spec.fields import keys_at, models_at
 from mlspec.spec.source import Complaint, KeyPath, Source, did_you_mean, dotted, elided, undotted
 from mlspec.spec.unions import is_tag
 
@@ -72,7 +72,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "missing":
             return _missing(detail["loc"], model)
         case "extra_forbidden":
-            keys = _keys_at(model, detail["loc"][:-1])
+            keys = keys_at(model, detail["loc"][:-1])
             hint = did_you_mean(str(detail["loc"][-1]), keys)
             listed = f"; valid here: {', '.join(keys)}" if len(keys) <= _FEW or not hint else ""
             return f"unknown key{listed}{hint}"
@@ -85,7 +85,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "expected":
             return _expected(detail["msg"], value, context["choices"].split(", "))
         case "model_type":
-            keys = _keys_at(model, detail["loc"])
+            keys = keys_at(model, detail["loc"])
             return _expected(f"a mapping with keys from {', '.join(keys)}", value)
         case "value_error":
             return str(context["error"])
@@ -133,43 +133,3 @@ def show(value: object) -> str:
 
 def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else elided(str(value))
-
-
-def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    return [key for found in models_at(model, location) for key in found.model_fields]
-
-
-def models_at(model: type[BaseModel], location: Sequence[str | int]) -> list[type[BaseModel]]:
-    """The models that an error's location allows: one, as tags name the branches of unions."""
-    annotations: list[Any] = [model]
-    for part in location:
-        annotations = [step for one in annotations for step in _step(one, part)]
-    return [found for one in annotations for found in _models_in(one)]
-
-
-def _step(annotation: Any, part: str | int) -> Iterator[Any]:
-    if is_tag(part):
-        yield from _tagged(annotation, str(part))
-    elif isinstance(part, int):
-        yield from get_args(annotation)
-    else:
-        for model in _models_in(annotation):
-            if part in model.model_fields:
-                yield model.model_fields[part].annotation
-
-
-def _tagged(annotation: Any, tag: str) -> Iterator[Any]:
-    inner, *metadata = get_args(annotation) or (None,)
-    if get_origin(annotation) is Annotated and any(
-        isinstance(item, Tag) and item.tag == tag for item in metadata
-    ):
-        yield inner
-    for argument in get_args(annotation):
-        yield from _tagged(argument, tag)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from mlspec.spec.base import SpecModel
-from mlspec.spec.messages import models_at, show
+from mlspec.spec.fields import models_at
+from mlspec.spec.messages import show
 from mlspec.spec.source import COMMAND_LINE, Complaint, KeyPath, Mark, Marks, dotted, spec_error
 from mlspec.spec.yaml_text import YamlText, read_yaml
 
@@ -51,19 +52,20 @@ def _set(
         text_key = next(_text_keys(model, here), "")
         if inner is None:
             inner = {}
-            marks[here] = Marks(mark, mark)
+            marks[here] = Marks.of_both(mark)
         elif isinstance(inner, str) and text_key:
             inner = {text_key: inner}
             marks[*here, text_key] = marks[here]
         elif not isinstance(inner, dict):
             message = f"{dotted(here)} is {show(inner)}: set it as a whole"
             raise _refuse(mark.origin, dotted(path), message)
+        inner = dict(inner)  # a mapping given in Python stays as it is
         mapping[key] = inner
         mapping = inner
     mapping[path[-1]] = value
     for below in [other for other in marks if other[: len(path)] == path]:
         del marks[below]
-    marks[path] = Marks(mark, mark)
+    marks[path] = Marks.of_both(mark)
 
 
 def _text_keys(model: type[SpecModel], path: KeyPath) -> Iterator[str]:

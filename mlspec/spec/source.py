@@ -36,6 +36,11 @@ class Marks(NamedTuple):
     key: Mark
     value: Mark
 
+    @classmethod
+    def of_both(cls, mark: Mark) -> Marks:
+        """The marks of what has no key of its own, such as an item of a list."""
+        return cls(mark, mark)
+
 
 class Complaint(NamedTuple):
     """One mistake in a spec; a line of the error message."""

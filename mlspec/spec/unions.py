@@ -78,8 +78,10 @@ def by_value(key: str, *values: str) -> Discriminator:
     """Picks the branch tagged with the value of ``key``; the first of ``values`` if absent."""
 
     def pick(value: object) -> str | None:
-        found = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
-        return f"{_MARK}{found or values[0]}"
+        if isinstance(value, Mapping):
+            return f"{_MARK}{value.get(key, values[0])}"
+        found = getattr(value, key, None)
+        return _MARK + (found if found in values else values[0])
 
     return Discriminator(
         pick,

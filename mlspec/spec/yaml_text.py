@@ -67,7 +67,7 @@ def read_yaml(text: str, origin: str, prefix: KeyPath = ()) -> YamlText:
             reading.complain(
                 root.start_mark, prefix, "empty: `mlspec new` writes a spec to start from"
             )
-        reading.marks[prefix] = Marks(*[reading.mark(root.start_mark)] * 2)
+        reading.marks[prefix] = Marks.of_both(reading.mark(root.start_mark))
         reading.data = _value(reading, root, prefix)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(reading, *_problem(error)) from None
@@ -95,10 +95,8 @@ def _problem(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark | None, str]:
         if part in problem:
             return mark, meaning
     if error.context and error.context_mark:
-        return (
-            mark,
-            f"{problem} ({error.context} that starts in line {error.context_mark.line + 1})",
-        )
+        start = error.context_mark.line + 1
+        return mark, f"{problem} ({error.context} that starts in line {start})"
     return mark, problem
 
 
@@ -145,7 +143,7 @@ def _value(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
     if isinstance(node, yaml.SequenceNode):
         values = []
         for index, item in enumerate(node.value):
-            reading.marks[*path, index] = Marks(*[reading.mark(item.start_mark)] * 2)
+            reading.marks[*path, index] = Marks.of_both(reading.mark(item.start_mark))
             values.append(_value(reading, item, (*path, index)))
         return values
     return _scalar(reading, node, path)

@@ -94,6 +94,12 @@ def test_overrides_set_values_in_both_forms(minimal, overrides):
     assert (spec.solver.profile, spec.solver.threads) == ("highs", 2)
 
 
+def test_a_mapping_given_in_python_stays_as_it_is(minimal):
+    budget = {"seconds": 60}
+    assert load_spec(minimal, {"budget": budget, "budget.queries": 5}).budget.queries == 5
+    assert budget == {"seconds": 60}
+
+
 def test_an_override_keeps_its_siblings_and_the_last_one_wins(folder):
     (folder / "s.yaml").write_text(PAGE_4)
     spec = load_spec("s.yaml", ["budget.seconds=1", "budget.seconds=2.5", "solver.gap=0"])
