@@ -1,6 +1,7 @@
 """Trains classifiers of scenes with several objects, and writes them as ONNX."""
 
 from mlspec.train.evaluate import AccuracyReport, AccuracyRow
+from mlspec.train.loop import OnProgress
 from mlspec.train.train import TrainedClassifier, save, train
 
-__all__ = ["AccuracyReport", "AccuracyRow", "TrainedClassifier", "save", "train"]
+__all__ = ["AccuracyReport", "AccuracyRow", "OnProgress", "TrainedClassifier", "save", "train"]

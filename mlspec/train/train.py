@@ -37,7 +37,9 @@ class TrainedClassifier:
 
 
 def train(spec: TrainingSpec, on_progress: OnProgress | None = None) -> TrainedClassifier:
-    """Train and evaluate a classifier; the same spec gives the same bits.
+    """Train and evaluate a classifier.
+
+    The same spec gives the same bits on the same kind of machine and version of PyTorch.
 
     Args:
         spec: what to train.
