@@ -63,9 +63,10 @@ class PgdAttack:
         images = np.concatenate([images, self._problem.image[None]])
         margins = self._problem.margin(images)
         order = np.argsort(margins, kind="stable")[:KEPT]
-        return WeakestPoints(
-            images[order], margins[order], self.slopes(images[order], np.asarray(eps))
-        )
+        points = images[order]
+        change = points - self._problem.image
+        extents = np.stack([self._problem.layering.extents(each) for each in change])
+        return WeakestPoints(points, margins[order], extents, self.slopes(points, np.asarray(eps)))
 
     def slopes(self, images: Array, eps: Array) -> Array:
         """Return d margin / d eps ``(N, K)`` at ``images``, as if each were its box's minimiser.

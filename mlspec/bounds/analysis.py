@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from mlspec.bounds import alpha, crown
+from mlspec.bounds import alpha, crown, tighten
 from mlspec.bounds.crown import Intervals
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
@@ -92,51 +91,51 @@ class Bounder:
         return self._analyse(box, linear=True)
 
     def alpha(self, earlier: Analysis) -> Analysis:
-        """Optimised bounds of what ``earlier`` left open."""
+        """Optimised bounds: of the intermediate values, then of each subset ``earlier`` left open."""
+        known = tighten.tightened(self._net, earlier.intervals)
         claims = []
         for item in earlier.claims:
-            if not item.subsets:
-                claims.append(item)
-                continue
-            found = alpha.close(
-                self._net,
-                earlier.intervals,
-                item.claim,
-                list(item.subsets),
-                ROBUST_MARGIN,
-                self._iterations,
-            )
-            better = {
-                subset: max(old, float(new))
-                for (subset, old), new in zip(item.subsets.items(), found, strict=True)
-            }
-            claims.append(item.tightened(better))
-        return Analysis(earlier.intervals, tuple(claims))
+            margins = self._margins(known, item.claim, linear=True)
+            better = {s: max(old, _largest(margins, s)) for s, old in item.subsets.items()}
+            claims.append(self._close(known, item.tightened(better)))
+        return Analysis(known, tuple(claims))
+
+    def _close(self, known: Intervals, item: OpenClaim) -> OpenClaim:
+        if not item.subsets:
+            return item
+        subsets = list(item.subsets)
+        found = alpha.close(self._net, known, item.claim, subsets, ROBUST_MARGIN, self._iterations)
+        better = {
+            subset: max(item.subsets[subset], float(new))
+            for subset, new in zip(subsets, found, strict=True)
+        }
+        return item.tightened(better)
 
     def _analyse(self, box: Box, *, linear: bool) -> Analysis:
         lower, upper = self._net.tensor(box.lower[None]), self._net.tensor(box.upper[None])
         with torch.no_grad():
             known = crown.intermediate(self._net, lower, upper, linear=linear)
-            lines = crown.default_lines(self._net, known) if linear else {}
-            claims = []
-            for claim in self._claims:
-                margins = self._margins(known, lines, claim, linear)
-                claims.append(_open(claim, margins))
+        claims = [
+            _open(claim, self._margins(known, claim, linear=linear)) for claim in self._claims
+        ]
         return Analysis(known, tuple(claims))
 
-    def _margins(
-        self, known: Intervals, lines: dict[int, crown.Lines], claim: Claim, linear: bool
-    ) -> Array:
-        """Return lower bounds ``(R,)`` of the claim's margins."""
+    def _margins(self, known: Intervals, claim: Claim, *, linear: bool) -> Array:
+        """Return lower bounds ``(R,)`` of the claim's margins, by the default relaxations."""
         rows = self._net.tensor(claim.rows)
-        last = len(self._net.ops) - 1
-        if linear:
-            row, bias = crown.backward(self._net, rows[None], last, lines)
-            least: Tensor = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
-        else:
-            low, up = known.lower[-1][0], known.upper[-1][0]
-            least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up
+        with torch.no_grad():
+            if linear:
+                lines = crown.default_lines(self._net, known)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops) - 1, lines)
+                least = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
+            else:
+                low, up = known.lower[-1][0], known.upper[-1][0]
+                least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up
         return np.asarray(least.cpu().numpy() + claim.offsets)
+
+
+def _largest(margins: Array, subset: Subset) -> float:
+    return float(margins[list(subset)].max())
 
 
 def _open(claim: Claim, margins: Array) -> OpenClaim:
@@ -145,5 +144,5 @@ def _open(claim: Claim, margins: Array) -> OpenClaim:
     # The weakest closed subset joins the smallest closed margin to the k - 1 smallest of all.
     weakest = max(claim.k - 1, int(open_rows.sum()))
     closed = float(np.sort(margins)[weakest]) if weakest < len(margins) else float("inf")
-    bounds = {s: float(margins[list(s)].max()) for s in claim.subsets(open_rows)}
+    bounds = {s: _largest(margins, s) for s in claim.subsets(open_rows)}
     return OpenClaim(claim, {}, closed).tightened(bounds)

@@ -72,11 +72,13 @@ def relax(item: TensorOp, lower: Tensor, upper: Tensor) -> Lines:
     return relu_lines(lower, upper, relu_slopes(lower, upper))
 
 
-def default_lines(net: TensorNetwork, known: Intervals) -> dict[int, Lines]:
-    """Return the default relaxation of every relaxed op of ``net``."""
+def default_lines(
+    net: TensorNetwork, known: Intervals, stop: int | None = None
+) -> dict[int, Lines]:
+    """Return the default relaxation of every relaxed op of ``net``, or of those before op ``stop``."""
     return {
         position: relax(item, known.lower[position], known.upper[position])
-        for position, item in enumerate(net.ops)
+        for position, item in enumerate(net.ops[:stop])
         if isinstance(item.op, Relu | MaxPool)
     }
 

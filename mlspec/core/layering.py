@@ -49,4 +49,4 @@ class Layering:
 
     @cached_property
     def _members(self) -> Array:
-        return (self.index.ravel()[:, None] == np.arange(self.count)).astype(np.float64)
+        return np.asarray(self.index.ravel()[:, None] == np.arange(self.count), dtype=np.float64)

@@ -100,4 +100,4 @@ class Property:
 
     def margin(self, scores: Array) -> Array:
         """Return ``(B,)``: the smallest claim margin; the property is violated where it is <= 0."""
-        return np.min([claim.margin(scores) for claim in self.claims], axis=0)
+        return np.asarray(np.min([claim.margin(scores) for claim in self.claims], axis=0))

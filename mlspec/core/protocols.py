@@ -30,8 +30,11 @@ class Verifier(Protocol):
 class ShrinkPolicy(Protocol):
     """Moves a refused radius towards a robust one."""
 
-    def shrink(self, eps: Array, robust: Array) -> Array:
-        """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``."""
+    def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
+        """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
+
+        ``extents`` are those of the witness that refused ``eps``, if there is one. All are ``(K,)``.
+        """
         ...
 
 

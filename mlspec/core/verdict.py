@@ -41,6 +41,8 @@ class Verdict:
     """ROBUST: a certified lower bound of the property's margin. VIOLATED: the witness's margin (<= 0)."""
     witness: Array | None = None
     """VIOLATED: the violating image ``(C, H, W)``, replayed in float64."""
+    extents: Array | None = None
+    """VIOLATED: how far the witness leaves the centre in each layer, ``(K,)``."""
     reason: str = ""
     """UNKNOWN: why no stage could decide."""
     complete: bool = False
@@ -67,6 +69,8 @@ class WeakestPoints:
     """``(N, C, H, W)``, inside the neighborhood."""
     margins: Array
     """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness level."""
+    extents: Array
+    """``(N, K)``: how far each image leaves the centre in each layer."""
     slopes: Array
     """``(N, K)``: d margin / d eps at each point, by the envelope theorem; never positive."""
 

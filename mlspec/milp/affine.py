@@ -57,7 +57,7 @@ class Affine:
             (np.ones(len(fresh)), (fresh, np.arange(len(fresh)))), shape=(units, len(fresh))
         )
         stacked = sparse.hstack([select @ self.matrix, new], format="csr")
-        return Affine(sparse.csr_array(stacked), select @ self.constant)
+        return Affine(sparse.csr_array(stacked), np.asarray(select @ self.constant))
 
 
 @cache

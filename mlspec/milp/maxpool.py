@@ -30,17 +30,19 @@ def live_candidates(
 
     ``members`` is ``(windows, n)``: the units in each window; bounds are ``(units,)``.
     """
-    floor = lower[members].max(axis=1)
-    floor = np.maximum(floor, 0.0) if relu else floor
-    live = upper[members] > floor[:, None] + STABLE
-    # The holder of the floor itself stays: nothing else may reach it.
-    live |= lower[members] >= floor[:, None]
+    low, up = lower[members], upper[members]
+    floor = low.max(axis=1)
+    live = up > (np.maximum(floor, 0.0) if relu else floor)[:, None] + STABLE
+    zero_can_win = relu & (floor < STABLE)
+    # The candidate that holds the floor stays even if nothing rises above it: it is the value then.
+    holder = low.argmax(axis=1)
+    live[np.arange(len(members)), holder] |= ~zero_can_win
     result = []
-    for window, (units, alive) in enumerate(zip(members.tolist(), live.tolist(), strict=True)):
+    for window, (units, alive, zero) in enumerate(
+        zip(members.tolist(), live.tolist(), zero_can_win.tolist(), strict=True)
+    ):
         chosen = [unit for unit, is_alive in zip(units, alive, strict=True) if is_alive]
-        if relu and max((lower[unit] for unit in chosen), default=-1.0) < STABLE:
-            chosen = [unit for unit in chosen if upper[unit] > STABLE] + [ZERO]
-        result.append((window, chosen))
+        result.append((window, [*chosen, ZERO] if zero else chosen))
     return result
 
 

@@ -7,7 +7,7 @@ solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,12 +16,9 @@ from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.trace import Ask, Query
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verify.complete import CompleteStage
 from mlspec.verify.memory import Memory
-
-Listener = Callable[[Query], None]
 
 
 @dataclass(frozen=True)
@@ -40,35 +37,26 @@ class Stages:
 class Cascade:
     """Answers for neighborhoods of one problem, and remembers what it learned."""
 
-    def __init__(self, problem: Problem, stages: Stages, listener: Listener | None = None) -> None:
+    def __init__(self, problem: Problem, stages: Stages) -> None:
         self._problem = problem
         self._stages = stages
         self._memory = Memory(problem)
-        self._listener = listener
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at most."""
-        return self._timed(Ask.COMPLETE, eps, lambda: self._decide(eps, time.monotonic() + seconds))
+        began = time.monotonic()
+        return self._noted(eps, self._decide(eps, began + seconds), began)
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
-        return self._timed(Ask.BOUND, eps, lambda: self._bounded(eps)[0])
+        began = time.monotonic()
+        return self._noted(eps, self._bounded(eps)[0], began)
 
     def weakest(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
         """Return the weakest points an attack finds, begun also from the images ``start``."""
-        began = time.monotonic()
         points = self._stages.attack.find(eps, [*self._memory.witnesses, *start])
         if points.violates:
             self._memory.note_witness(points.images[0])
-        self._tell(
-            Query(
-                Ask.ATTACK,
-                Stage.ATTACK,
-                Outcome.VIOLATED if points.violates else Outcome.UNKNOWN,
-                time.monotonic() - began,
-                milp=False,
-            )
-        )
         return points
 
     def _decide(self, eps: Array, deadline: float) -> Verdict:
@@ -110,20 +98,14 @@ class Cascade:
         margin = float(self._problem.margin(witness[None])[0])
         return Verdict(Outcome.VIOLATED, stage, margin, witness)
 
-    def _timed(self, ask: Ask, eps: Array, answer: Callable[[], Verdict]) -> Verdict:
-        began = time.monotonic()
-        verdict = answer()
-        verdict = replace(verdict, seconds=time.monotonic() - began)
+    def _noted(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
+        """Remember the verdict, and complete it by its duration and the witness's extents."""
+        extents = None
         if verdict.robust:
             self._memory.note_proof(np.asarray(eps), verdict)
         elif verdict.witness is not None:
-            self._memory.note_witness(verdict.witness)
-        self._tell(Query(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete))
-        return verdict
-
-    def _tell(self, query: Query) -> None:
-        if self._listener is not None:
-            self._listener(query)
+            extents = self._memory.note_witness(verdict.witness)
+        return replace(verdict, extents=extents, seconds=time.monotonic() - began)
 
 
 def _undecided(stage: Stage, analysis: Analysis) -> Verdict:

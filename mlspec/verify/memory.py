@@ -49,8 +49,11 @@ class Memory:
                 raise self._contradiction(eps, verdict.stage, witness)
         self._proofs.append((eps.copy(), verdict.margin or 0.0, verdict.stage))
 
-    def note_witness(self, witness: Array) -> None:
-        """Remember a violating image; raises ContradictionError if it is inside a proved neighborhood."""
+    def note_witness(self, witness: Array) -> Array:
+        """Remember a violating image and return its extents ``(K,)``.
+
+        Raises ContradictionError if it is inside a proved neighborhood.
+        """
         extents = self._problem.layering.extents(witness - self._problem.image)
         for proved, _, stage in self._proofs:
             if np.all(extents <= proved):
@@ -58,6 +61,7 @@ class Memory:
         if not any(np.array_equal(witness, known) for known in self.witnesses):
             self.witnesses.append(witness)
             self._extents.append(extents)
+        return extents
 
     def _contradiction(self, eps: Array, stage: Stage, witness: Array) -> ContradictionError:
         margin = float(self._problem.margin(witness[None])[0])

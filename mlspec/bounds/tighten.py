@@ -1,0 +1,82 @@
+"""alpha-CROWN on intermediate values: every unit of a conv gets lower slopes of its own (Xu et al. 2021).
+
+The rows of one conv do not share parameters, so a single ascent on the sum of their bounds optimises all of them.
+Only positions whose sign or winner is still open are worth the work.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mlspec.bounds import crown, interval, patches
+from mlspec.bounds.crown import Intervals
+from mlspec.bounds.relax import ReluLines
+from mlspec.core.network import MaxPool, Relu
+from mlspec.tensors import TensorNetwork, TensorOp
+
+RATE = 0.3
+ITERATIONS = 6
+"""Most of the gain comes in the first five steps."""
+
+
+def tightened(net: TensorNetwork, known: Intervals) -> Intervals:
+    """Return ``known`` (of one box) with the inputs of relaxed ops tightened where rows stay local."""
+    lower, upper = known.lower[:1], known.upper[:1]
+    for position, item in enumerate(net.ops):
+        if position > 1 and isinstance(item.op, Relu | MaxPool) and patches.applies(net, position - 1):
+            current = Intervals(lower, upper)
+            lower[-1], upper[-1] = _optimised(net, position, current)
+        after = interval.step(item, lower[-1], upper[-1])
+        lower.append(torch.maximum(after[0], known.lower[position + 1]))
+        upper.append(torch.minimum(after[1], known.upper[position + 1]))
+    return Intervals(lower, upper)
+
+
+def _optimised(net: TensorNetwork, position: int, known: Intervals) -> tuple[Tensor, Tensor]:
+    low, up = known.lower[position], known.upper[position]
+    positions = _open_positions(net.ops[position], low, up)
+    lines = {
+        number: line
+        for number, line in crown.default_lines(net, known, stop=position).items()
+        if isinstance(line, ReluLines)
+    }
+    if not len(positions) or not lines:
+        return low, up
+    box = known.lower[0], known.upper[0]
+    local = patches.LocalRows(net, position - 1, lines, *box, positions)
+    slopes = {number: start.requires_grad_() for number, start in local.default_slopes().items()}
+    adam = torch.optim.Adam(slopes.values(), lr=RATE)
+    best = local.minimum(slopes).detach()
+    for _ in range(ITERATIONS):
+        least = local.minimum(slopes)
+        best = torch.maximum(best, least.detach())
+        adam.zero_grad()
+        (-least.sum()).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        with torch.no_grad():
+            for value in slopes.values():
+                value.clamp_(0.0, 1.0)
+    channels = low.shape[1]
+    low, up = low.flatten(2).clone(), up.flatten(2).clone()
+    low[..., positions] = torch.maximum(low[..., positions], best[:, :channels])
+    up[..., positions] = torch.minimum(up[..., positions], -best[:, channels:])
+    shape = known.lower[position].shape
+    return low.reshape(shape), up.reshape(shape)
+
+
+def _open_positions(item: TensorOp, low: Tensor, up: Tensor) -> Tensor:
+    """Return the numbers of the positions ``H W`` where some channel's phase or winner is open."""
+    if isinstance(item.op, MaxPool):
+        op = item.op
+        rise = F.max_pool2d(up, op.kernel, op.stride) - F.max_pool2d(low, op.kernel, op.stride)
+        moving = rise > 0
+        if op.relu:
+            moving &= F.max_pool2d(up, op.kernel, op.stride) > 0
+        columns = moving.to(low).flatten(2).repeat_interleave(op.kernel[0] * op.kernel[1], dim=1)
+        spread = F.fold(columns, low.shape[2:], op.kernel, stride=op.stride)
+        is_open = spread.sum(1) > 0
+    else:
+        is_open = ((low < 0) & (up > 0)).any(1)
+    return torch.nonzero(is_open.flatten()).flatten()

@@ -1,0 +1,141 @@
+"""One search's dealings with the verifier: every question is counted, every answer kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mlspec.core.network import Array
+from mlspec.core.protocols import Budget, Verifier, Watcher
+from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
+from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+
+
+class SpentError(Exception):
+    """The budget is spent; ``reason`` says which part of it."""
+
+    def __init__(self, reason: StopReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Effort:
+    """Asks the verifier within a budget and writes the trace.
+
+    ``trace.best`` is at every moment the largest certified radius: it only ever changes on ROBUST.
+    """
+
+    def __init__(
+        self, weights: Array, verifier: Verifier, budget: Budget, watch: Watcher
+    ) -> None:
+        self.weights = weights
+        self.trace = Trace(len(weights))
+        self._verifier = verifier
+        self._budget = budget
+        self._watch = watch
+        self._began = time.monotonic()
+        self._reserved = 0.0
+
+    @property
+    def layers(self) -> int:
+        """Number of layers ``K``."""
+        return len(self.weights)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return time.monotonic() - self._began
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds of the budget not spent and not reserved."""
+        return self._budget.seconds - self._reserved - self.elapsed
+
+    @contextmanager
+    def reserve(self, seconds: float) -> Iterator[None]:
+        """Keep ``seconds`` of the budget back while the block runs."""
+        self._reserved += seconds
+        try:
+            yield
+        finally:
+            self._reserved -= seconds
+
+    def size(self, eps: Array) -> float:
+        """Return ``weights @ eps``."""
+        return float(self.weights @ eps)
+
+    def prove(self, eps: Array, note: str) -> Verdict:
+        """Ask for a complete verdict on ``eps``; raises SpentError when the budget is spent."""
+        self._check(complete=True)
+        self._watch(self.trace, f"proving w·eps = {self.size(eps):.4g} ({note})")
+        verdict = self._verifier.verify(eps, self.seconds_left)
+        self._count(Ask.COMPLETE, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
+        self._cut(verdict.extents, verdict.witness)
+        self._step(eps, verdict.outcome, note)
+        return verdict
+
+    def bound(self, eps: Array, note: str) -> bool:
+        """Say whether bounds alone certify ``eps``; a success is a step."""
+        self._check(complete=False)
+        verdict = self._verifier.bound(eps)
+        self._count(Ask.BOUND, verdict.stage, verdict.outcome, verdict.seconds, milp=False)
+        if verdict.robust:
+            self._step(eps, verdict.outcome, note)
+        return verdict.robust
+
+    def weakest(self, eps: Array, doing: str) -> WeakestPoints:
+        """Return the weakest points an attack finds in the neighborhood of ``eps``."""
+        self._check(complete=False)
+        self._watch(self.trace, doing)
+        began = time.monotonic()
+        points = self._verifier.weakest(eps)
+        outcome = Outcome.VIOLATED if points.violates else Outcome.UNKNOWN
+        self._count(Ask.ATTACK, Stage.ATTACK, outcome, time.monotonic() - began, milp=False)
+        if points.violates:
+            self._cut(points.extents[0], points.images[0])
+        return points
+
+    def broken(self, eps: Array, doing: str) -> Cut | None:
+        """Return a cut that rules ``eps`` out, known or found by an attack; None if there is none."""
+        known = self.known_cut(eps)
+        if known is None and self.weakest(eps, doing).violates:
+            known = self.trace.cuts[-1]
+        return known
+
+    def known_cut(self, eps: Array) -> Cut | None:
+        """Return a known cut that rules ``eps`` out, if any."""
+        return next((cut for cut in reversed(self.trace.cuts) if cut.rules_out(eps)), None)
+
+    def finish(self, reason: StopReason) -> Trace:
+        """Close the trace and return it."""
+        self.trace.stop = reason
+        self.trace.seconds = self.elapsed
+        self._watch(self.trace, "done")
+        return self.trace
+
+    def _check(self, *, complete: bool) -> None:
+        self.trace.seconds = self.elapsed
+        if self.seconds_left <= 0.0:
+            raise SpentError(StopReason.SECONDS)
+        asked = sum(query.ask is Ask.COMPLETE for query in self.trace.queries)
+        if complete and self._budget.queries is not None and asked >= self._budget.queries:
+            raise SpentError(StopReason.QUERIES)
+
+    def _count(self, ask: Ask, stage: Stage, outcome: Outcome, seconds: float, milp: bool) -> None:
+        self.trace.queries.append(Query(ask, stage, outcome, seconds, milp))
+
+    def _cut(self, extents: Array | None, witness: Array | None) -> None:
+        if extents is not None and witness is not None:
+            self.trace.cuts.append(Cut(extents, witness))
+
+    def _step(self, eps: Array, outcome: Outcome, note: str) -> None:
+        eps = np.array(eps, dtype=np.float64)
+        size = self.size(eps)
+        self.trace.steps.append(Step(eps, size, outcome, self.elapsed, note))
+        if outcome is Outcome.ROBUST and size > self.size(self.trace.best):
+            self.trace.best = eps
+            self.trace.blocked.clear()
+            self._watch(self.trace, f"certified w·eps = {size:.4g} ({note})")

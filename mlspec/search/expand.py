@@ -1,0 +1,94 @@
+"""The optimizer: grows a radius along weights and robustness gradient, with an attack as optimistic oracle.
+
+A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL (Kabaha and
+Drachsler-Cohen, VMCAI 2023), with ``grad RL`` from the weakest points, averaged with softmax weights of their margins. What
+an attack does not break is kept for the moment; the proof comes once, at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlspec.core.network import Array
+from mlspec.core.protocols import ShrinkPolicy
+from mlspec.core.verdict import WeakestPoints
+from mlspec.search.effort import Effort
+
+CAP = 1.0
+SHORTEST = 0.02
+"""A step this short (as a fraction of the way to the predicted boundary) ends the growth."""
+MOST_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """How the optimizer steps."""
+
+    step: float
+    """Step length, as a fraction of the way to where the gradient predicts the boundary."""
+    lambda_start: float
+    lambda_decay: float
+
+
+def expand(effort: Effort, start: Array, ascent: Ascent, policy: ShrinkPolicy) -> Array:
+    """Return a radius ``>= start`` that no attack breaks and that cannot be stepped further.
+
+    ``start`` must itself be certified. A broken step shrinks by ``policy`` towards the last radius that
+    held, and both lambda and the step get shorter.
+    """
+    kept = start.copy()
+    lambda_, step = ascent.lambda_start, ascent.step
+    points = effort.weakest(kept, "looking for the weakest points")
+    for _ in range(MOST_STEPS):
+        if points.violates or step < SHORTEST:
+            break
+        direction = _direction(effort.weights, _gradient(points), kept, lambda_)
+        reached = kept + _length(points, direction, kept, step) * direction
+        if not np.any(reached > kept):
+            if lambda_ == 0.0:
+                break
+            lambda_ = lambda_ * ascent.lambda_decay if lambda_ > 1e-2 else 0.0
+            continue
+        reached = np.minimum(reached, CAP)
+        tried = effort.weakest(reached, f"growing to w·eps = {effort.size(reached):.4g}")
+        if tried.violates:
+            lambda_ *= ascent.lambda_decay
+            step *= 0.5
+            reached = policy.shrink(reached, kept, tried.extents[0])
+            if effort.known_cut(reached) is not None:
+                continue
+            tried = effort.weakest(reached, "checking the shrunk step")
+        if not tried.violates and effort.size(reached) >= effort.size(kept):
+            kept, points = reached, tried
+    return kept
+
+
+def _gradient(points: WeakestPoints) -> Array:
+    """Return ``grad RL`` ``(K,)``: the slopes, averaged with softmax weights of the margins."""
+    spread = max(float(np.ptp(points.margins)) / 4, 1e-9)
+    share = np.exp((points.margins[0] - points.margins) / spread)
+    return np.asarray(share @ points.slopes / share.sum())
+
+
+def _direction(weights: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
+    free = eps < CAP
+    slope = np.where(free, gradient, 0.0)
+    weight = np.where(free, weights, 0.0)
+    length = float(np.linalg.norm(slope))
+    pull = lambda_ * np.linalg.norm(weight) / length * slope if length > 0.0 else 0.0
+    ascent = np.maximum(0.0, weight + pull)
+    norm = float(np.linalg.norm(ascent))
+    return ascent / norm if norm > 0.0 else ascent
+
+
+def _length(points: WeakestPoints, direction: Array, eps: Array, step: float) -> float:
+    """Return the length of a step: a fraction of the way to the predicted boundary, or to the cap."""
+    growing = direction > 0.0
+    if not growing.any():
+        return 0.0
+    to_cap = float(np.max((CAP - eps[growing]) / direction[growing]))
+    falling = -float((points.slopes @ direction).min())
+    to_boundary = float(points.margins[0]) / falling if falling > 0.0 else np.inf
+    return min(step * to_boundary, to_cap)

@@ -1,0 +1,68 @@
+"""CEGIS shrink policies: ``eps' = eps * cw + eps* * (1 - cw)``, from a refused eps towards the robust eps*.
+
+They differ in the weights ``cw`` in [0, 1] per layer: 0 sends a layer back to ``eps*`` at once, 1 leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlspec.core.network import Array
+from mlspec.core.protocols import ShrinkPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedShrink:
+    """Constant weights ``cw`` ``(K,)``, each below 1."""
+
+    weights: Array
+
+    def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
+        """Return ``eps * cw + robust * (1 - cw)``."""
+        return _between(eps, robust, self.weights)
+
+
+@dataclass(frozen=True)
+class CounterexampleShrink:
+    """Halves the layers in which the witness leaves the robust box; all of them without a witness."""
+
+    def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
+        """Return the mean of ``eps`` and ``robust`` where the witness moved beyond ``robust``."""
+        to_blame = np.ones(len(eps), dtype=bool) if extents is None else extents > robust
+        if not (to_blame & (eps > robust)).any():
+            to_blame = np.ones(len(eps), dtype=bool)
+        return _between(eps, robust, np.where(to_blame, 0.5, 1.0))
+
+
+def fixed(layers: int) -> ShrinkPolicy:
+    """Far layers give way first: ``cw_d = (r - d) / (r + 1)``, layer ``r`` at once."""
+    last = layers - 1
+    return WeightedShrink((last - np.arange(layers)) / (last + 1.0))
+
+
+def sensitivity(sensitivities: Array, prose: bool) -> ShrinkPolicy:
+    """Shrink by vanilla-gradient sensitivity ``(K,)`` (Simonyan, Vedaldi, Zisserman 2013).
+
+    By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``prose`` the less
+    sensitive layers shrink more. Weights share the range of ``fixed``: 0 to ``r / (r + 1)``.
+    """
+    layers = len(sensitivities)
+    share = sensitivities / max(float(sensitivities.max()), np.finfo(np.float64).tiny)
+    return WeightedShrink((layers - 1) / layers * (share if prose else 1.0 - share))
+
+
+POLICIES: dict[str, Callable[[Array, bool], ShrinkPolicy]] = {
+    "fixed": lambda sensitivities, prose: fixed(len(sensitivities)),
+    "sensitivity": sensitivity,
+    "uniform": lambda sensitivities, prose: WeightedShrink(np.full(len(sensitivities), 0.5)),
+    "counterexample": lambda sensitivities, prose: CounterexampleShrink(),
+}
+"""Every ``shrink.policy`` of a spec; called with the layers' sensitivities and ``order: prose``."""
+
+
+def _between(eps: Array, robust: Array, weights: Array) -> Array:
+    # Clipping keeps robust <= eps' <= eps exactly, whatever the products round to.
+    return np.clip(eps * weights + robust * (1.0 - weights), np.minimum(robust, eps), eps)
