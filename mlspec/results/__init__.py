@@ -1,0 +1,18 @@
+"""Results: datasets of finished and unfinished searches, and the files that hold them."""
+
+from mlspec.results.accessor import ResultAccessor
+from mlspec.results.dataset import Provenance, to_dataset
+from mlspec.results.reading import label_names_of, layering_of, neighborhood_of, property_of
+from mlspec.results.store import open_result, save
+
+__all__ = [
+    "Provenance",
+    "ResultAccessor",
+    "label_names_of",
+    "layering_of",
+    "neighborhood_of",
+    "open_result",
+    "property_of",
+    "save",
+    "to_dataset",
+]

@@ -1,0 +1,181 @@
+"""Problem and trace to dataset: one self-contained record of a search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from mlspec.core import forward
+from mlspec.core.network import Array, Network
+from mlspec.core.problem import Problem
+from mlspec.core.property import DecisionRule, Threshold, TopK
+from mlspec.core.trace import Trace
+from mlspec.results.digests import digests
+from mlspec.results.schema import FORMAT, VARIABLES
+
+RUNNING = "running"
+"""Stop reason of a dataset made while its search still runs."""
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result comes from: what the arrays of a problem and a trace do not say."""
+
+    name: str
+    """Name of the spec."""
+    spec_json: str = field(repr=False)
+    """The resolved spec."""
+    classifier_onnx: bytes = field(repr=False)
+    """The classifier's ONNX file."""
+    classifier_file: str
+    """The name it was read from."""
+    solver: str
+    seed: int
+    versions: Mapping[str, str]
+    """Version by package, and of ``python``."""
+    object_label: str = ""
+    """Label of the perturbed object; empty if nobody knows."""
+
+
+def to_dataset(
+    problem: Problem, trace: Trace, provenance: Provenance, upper_bound: float
+) -> xr.Dataset:
+    """Return everything about a search as one dataset, which can be saved at any time.
+
+    Variables, dimensions and units are those of ``mlspec.results.schema``; ``upper_bound`` bounds
+    ``weights @ eps`` over all robust neighborhoods. A trace without steps, queries or cuts gives
+    dimensions of length zero.
+    """
+    data = {**_answer(problem, trace, upper_bound), **_question(problem), **_search(problem, trace)}
+    data["classifier_onnx"] = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
+    return xr.Dataset(
+        {name: _variable(name, value) for name, value in data.items()},
+        coords={
+            "layer": ("layer", np.arange(problem.layering.count), _words("layer, 0 is the object")),
+            "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
+        },
+        attrs=_attributes(problem, trace, provenance),
+    )
+
+
+def _answer(problem: Problem, trace: Trace, upper_bound: float) -> dict[str, Any]:
+    count = problem.layering.count
+    blocks = [trace.block_of(layer) for layer in range(count)]
+    witness = np.full((count, *problem.image.shape), np.nan)
+    scores = np.full((count, problem.network.labels), np.nan)
+    blocked = [layer for layer, (_, cut) in enumerate(blocks) if cut is not None]
+    if blocked:
+        witness[blocked] = [cut.witness for _, cut in blocks if cut is not None]
+        scores[blocked] = _scores(problem.network, witness[blocked])
+    return {
+        "epsilon": trace.best.astype(np.float64),
+        "size": problem.size(trace.best),
+        "upper_bound": float(upper_bound),
+        "blocked_by": _strings(block.value for block, _ in blocks),
+        "blocking_witness": witness,
+        "blocking_scores": scores,
+        "epsilon_map": problem.layering.spread(trace.best),
+    }
+
+
+def _question(problem: Problem) -> dict[str, Any]:
+    return {
+        "weight": problem.weights.astype(np.float64),
+        "layer_pixels": problem.layering.pixels,
+        "layer_index": problem.layering.index,
+        "object_mask": problem.object_mask.astype(np.int8),
+        "image": problem.image.astype(np.float64),
+        "scores": forward.scores(problem.network, problem.image[None])[0],
+    }
+
+
+def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
+    steps, queries, cuts = trace.steps, trace.queries, trace.cuts
+    count = problem.layering.count
+    witnesses = _stack((cut.witness for cut in cuts), problem.image.shape)
+    return {
+        "step_epsilon": _stack((step.eps for step in steps), (count,)),
+        "step_size": _stack((step.size for step in steps), ()),
+        "step_verdict": _strings(step.outcome.value for step in steps),
+        "step_seconds": _stack((step.seconds for step in steps), ()),
+        "step_note": _strings(step.note for step in steps),
+        "query_ask": _strings(query.ask.value for query in queries),
+        "query_stage": _strings(query.stage.value for query in queries),
+        "query_verdict": _strings(query.outcome.value for query in queries),
+        "query_seconds": _stack((query.seconds for query in queries), ()),
+        "query_milp": np.array([query.milp for query in queries], dtype=np.int8),
+        "witness_image": witnesses,
+        "witness_scores": _scores(problem.network, witnesses),
+        "cut_extents": _stack((cut.extents for cut in cuts), (count,)),
+    }
+
+
+def _attributes(
+    problem: Problem, trace: Trace, provenance: Provenance
+) -> dict[str, str | int | float]:
+    onnx = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
+    return {
+        "Conventions": "CF-1.11",
+        "title": f"Maximal robust layered neighborhood: {provenance.name}",
+        "mlspec_format": FORMAT,
+        "name": provenance.name,
+        "spec": provenance.spec_json,
+        "targets": json.dumps([problem.label_names[target] for target in problem.property.targets]),
+        "decision": json.dumps(_decision(problem.property.rule)),
+        "object_label": provenance.object_label,
+        "classifier_file": provenance.classifier_file,
+        **digests(onnx, problem.image),
+        "solver": provenance.solver,
+        "seed": int(provenance.seed),
+        "versions": json.dumps(dict(provenance.versions), sort_keys=True),
+        "stop_reason": RUNNING if trace.stop is None else trace.stop.value,
+        "wall_seconds": float(trace.seconds),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _decision(rule: DecisionRule) -> dict[str, Any]:
+    match rule:
+        case TopK(k):
+            return {"rule": "top_k", "k": k}
+        case Threshold(tau):
+            return {"rule": "threshold", "tau": list(tau)}
+
+
+def _scores(network: Network, images: Array) -> Array:
+    """Scores ``(N, M)`` in pieces, as the forward pass holds a batch's windows in memory."""
+    pieces = [
+        forward.scores(network, images[start : start + _BATCH])
+        for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate([np.empty((0, network.labels)), *pieces])
+
+
+def _variable(name: str, value: Any) -> xr.Variable:
+    entry = VARIABLES[name]
+    attrs: dict[str, Any] = {"long_name": entry.long_name, "units": entry.units}
+    if entry.flags:
+        attrs["flag_values"] = np.arange(len(entry.flags.split()), dtype=np.int8)
+        attrs["flag_meanings"] = entry.flags
+    return xr.Variable(entry.dims, value, attrs)
+
+
+def _words(long_name: str) -> dict[str, str]:
+    return {"long_name": long_name, "units": "1"}
+
+
+def _stack(values: Iterable[Any], shape: tuple[int, ...]) -> Array:
+    return np.array(list(values), dtype=np.float64).reshape(-1, *shape)
+
+
+def _strings(values: Iterable[str]) -> NDArray[np.str_]:
+    return np.array(list(values), dtype=np.str_)

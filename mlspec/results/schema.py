@@ -1,0 +1,71 @@
+"""The variables of a result: what each one is, its dimensions and its unit.
+
+Dimensions: ``layer`` (K), ``step``, ``query``, ``witness`` (every violating image seen), ``label``
+(M), ``channel``, ``y``, ``x``, and ``byte`` (of the classifier's file). Radii and pixel values are
+pixel intensities in [0, 1]; like all dimensionless numbers they carry the unit ``1``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FORMAT: Final = 1
+"""Version of the file layout; a reader refuses a larger one."""
+
+PIXELS: Final = ("channel", "y", "x")
+"""Dimensions of an image."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a result."""
+
+    dims: tuple[str, ...]
+    long_name: str
+    units: str = "1"
+    flags: str = ""
+    """Names of the values 0, 1, ... of an integer variable that stands for words."""
+
+
+VARIABLES: Final[dict[str, Variable]] = {
+    # The answer
+    "epsilon": Variable(("layer",), "certified radius of each layer, pixel intensity"),
+    "size": Variable((), "size of the certified neighborhood, weights times radii"),
+    "upper_bound": Variable((), "no robust neighborhood is larger than this"),
+    "blocked_by": Variable(("layer",), "why the layer cannot grow: witness, cap or budget"),
+    "blocking_witness": Variable(
+        ("layer", *PIXELS), "violating image just beyond the layer's radius, pixel intensity"
+    ),
+    "blocking_scores": Variable(("layer", "label"), "scores of the blocking witness (logits)"),
+    "epsilon_map": Variable(("y", "x"), "certified radius of each pixel, pixel intensity"),
+    # The question
+    "weight": Variable(("layer",), "weight of each layer in the size"),
+    "layer_pixels": Variable(("layer",), "number of pixels of each layer"),
+    "layer_index": Variable(("y", "x"), "layer of each pixel, -1 where the pixel does not move"),
+    "object_mask": Variable(("y", "x"), "pixels of the perturbed object", flags="other object"),
+    "image": Variable(PIXELS, "image at the centre of the neighborhood, pixel intensity"),
+    "scores": Variable(("label",), "scores of the image (logits)"),
+    "classifier_onnx": Variable(("byte",), "the classifier's ONNX file, byte by byte"),
+    # The search
+    "step_epsilon": Variable(("step", "layer"), "radius tried in each step, pixel intensity"),
+    "step_size": Variable(("step",), "size tried in each step, weights times radii"),
+    "step_verdict": Variable(("step",), "verdict of each step: robust, violated or unknown"),
+    "step_seconds": Variable(("step",), "time of each step since the search began", "s"),
+    "step_note": Variable(("step",), "move that led to each step"),
+    "query_ask": Variable(("query",), "what each query asked for: attack, bound or complete"),
+    "query_stage": Variable(("query",), "stage of the verifier that answered each query"),
+    "query_verdict": Variable(("query",), "verdict of each query: robust, violated or unknown"),
+    "query_seconds": Variable(("query",), "duration of each query", "s"),
+    "query_milp": Variable(
+        ("query",), "whether a MILP was solved for the query", flags="without_milp with_milp"
+    ),
+    "witness_image": Variable(("witness", *PIXELS), "violating image, pixel intensity"),
+    "witness_scores": Variable(("witness", "label"), "scores of each violating image (logits)"),
+    "cut_extents": Variable(
+        ("witness", "layer"),
+        "largest change of a pixel of each layer in the violating image, pixel intensity; "
+        "every robust neighborhood stays below it in some layer",
+    ),
+}
+"""Every variable by name. The coordinates are ``layer`` (0 to K-1) and ``label`` (names)."""

@@ -1,0 +1,128 @@
+"""Result files: written in one piece, read in one piece."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from mlspec.errors import DataError
+from mlspec.results.digests import digests
+from mlspec.results.schema import FORMAT, VARIABLES
+
+_COMPRESSED_FROM = 4096
+"""Bytes; compressing less saves nothing."""
+
+
+def save(ds: xr.Dataset, path: str | Path) -> None:
+    """Write a result to ``path`` (netCDF 4) and create the folder if need be.
+
+    A reader sees the file of before or the whole new one, whatever happens in between: the data
+    goes to a temporary file beside it, to the disk, and takes the name in one step. Raises
+    DataError when the place cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        ds.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_encoding(ds))
+        _flush(temporary)
+        temporary.replace(path)
+        with suppress(PermissionError):  # Windows opens no folders
+            _flush(path.parent)
+    # On a full disk netCDF raises RuntimeError.
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{path}: the result cannot be written ({_why(error)}); give another place"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def open_result(path: str | Path) -> xr.Dataset:
+    """Read a result into memory and close its file.
+
+    Raises DataError when it is missing, unreadable, cut short, or not a result of mlspec.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: there is no such {_nearest(path)}")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, a result is a file; in it: {_listing(path)}")
+    try:
+        ds = xr.load_dataset(path, engine="netcdf4", decode_times=False)
+    # netCDF and HDF report damage by whatever error the broken part leads to.
+    except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: {_damage(path, error)}") from error
+    _check(ds, path)
+    return ds
+
+
+def _encoding(ds: xr.Dataset) -> Mapping[str, dict[str, Any]]:
+    packed = {"zlib": True, "complevel": 4, "shuffle": True, "fletcher32": True}
+    return {
+        str(name): packed
+        for name, variable in ds.data_vars.items()
+        if variable.dtype.kind in "fiu" and variable.nbytes >= _COMPRESSED_FROM
+    }
+
+
+def _flush(path: Path) -> None:
+    """Wait until ``path`` is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check(ds: xr.Dataset, path: Path) -> None:
+    written = ds.attrs.get("mlspec_format")
+    if written is None:
+        raise DataError(f"{path}: netCDF, but not a result of mlspec (no attribute mlspec_format)")
+    if written > FORMAT:
+        raise DataError(
+            f"{path}: written by a newer mlspec (format {written}, this one reads {FORMAT})"
+        )
+    missing = [name for name in VARIABLES if name not in ds]
+    if missing:
+        raise DataError(f"{path}: a result of mlspec that lacks {', '.join(missing)}")
+    for name, digest in digests(ds["classifier_onnx"].values, ds["image"].values).items():
+        if ds.attrs.get(name) != digest:
+            raise DataError(f"{path}: damaged: its contents do not match the stored {name}")
+
+
+def _damage(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head == b"\x89HDF\r\n\x1a\n":
+        return f"a netCDF file that is cut short or damaged ({_why(error)})"
+    return "not a netCDF file; a result is written by 'mlspec solve'"
+
+
+def _why(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _nearest(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"folder as {path.parent}"
+    names = [item.name for item in path.parent.glob("*.nc")]
+    near = get_close_matches(path.name, names, n=1)
+    return f"file; did you mean '{path.with_name(near[0])}'?" if near else "file"
+
+
+def _listing(path: Path) -> str:
+    names = sorted(item.name for item in path.glob("*.nc"))
+    shown = ", ".join(names[:5]) or "no .nc file"
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
