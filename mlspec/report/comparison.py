@@ -1,0 +1,118 @@
+"""Several results side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from mlspec.core.trace import Ask
+from mlspec.report.numbers import above, below, duration
+from mlspec.report.words import finding
+
+Cell = Callable[[xr.Dataset], str]
+
+_NAMES, _COLUMN = 17, 17
+"""Characters of the column of names and of each result's column."""
+
+
+def comparison(results: Sequence[xr.Dataset]) -> RenderableType:
+    """Return the ``results`` side by side, as many per row as the terminal has room for.
+
+    What keeps them from being comparable (another image, other weights, ...) is said below.
+    """
+    return _Comparison(tuple(results))
+
+
+class _Comparison:
+    def __init__(self, results: tuple[xr.Dataset, ...]) -> None:
+        self._results = results
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(1, (options.max_width - _NAMES) // _COLUMN)
+        for start in range(0, len(self._results), room):
+            yield _side_by_side(self._results[start : start + room])
+            yield Text()
+        for ds in self._results:
+            yield Text.assemble((f"{ds.attrs['name']}: ", "bold"), finding(ds))
+        differing = differences(self._results)
+        if differing:
+            yield Text(
+                f"Not comparable: the results differ in {', '.join(differing)}.",
+                style="bold yellow",
+            )
+
+
+def _side_by_side(results: Sequence[xr.Dataset]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("", style="dim", no_wrap=True)
+    for ds in results:
+        table.add_column(
+            str(ds.attrs["name"]), justify="right", overflow="fold", max_width=_COLUMN - 2
+        )
+    for name, cell in ROWS.items():
+        table.add_row(name, *[cell(ds) for ds in results])
+    return table
+
+
+def setting(ds: xr.Dataset, *path: str) -> Any:
+    """Return a value of the resolved spec stored with a result; None where it has no such key."""
+    value: Any = json.loads(str(ds.attrs["spec"]) or "{}")
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def ask_count(ds: xr.Dataset, ask: Ask) -> int:
+    """Return how many queries asked for ``ask``."""
+    return int(np.count_nonzero(ds["query_ask"].values == ask.value))
+
+
+def _milps(ds: xr.Dataset) -> int:
+    complete = ds["query_ask"].values == Ask.COMPLETE.value
+    return int(np.count_nonzero(ds["query_milp"].values[complete]))
+
+
+ROWS: dict[str, Cell] = {
+    "classifier": lambda ds: PurePath(str(ds.attrs["classifier_file"])).stem,
+    "strategy": lambda ds: str(setting(ds, "search", "strategy") or "?"),
+    "shrink": lambda ds: str(setting(ds, "shrink", "policy") or "?"),
+    "size": lambda ds: below(float(ds["size"]), 4),
+    "upper bound": lambda ds: above(float(ds["upper_bound"]), 4),
+    "eps at object": lambda ds: below(float(ds["epsilon"].values[0]), 3),
+    "smallest eps": lambda ds: below(float(ds["epsilon"].values.min()), 3),
+    "complete queries": lambda ds: str(ask_count(ds, Ask.COMPLETE)),
+    "  of which MILP": lambda ds: str(_milps(ds)),
+    "attack queries": lambda ds: str(ask_count(ds, Ask.ATTACK)),
+    "bound queries": lambda ds: str(ask_count(ds, Ask.BOUND)),
+    "time": lambda ds: duration(float(ds.attrs["wall_seconds"])),
+    "stopped": lambda ds: str(ds.attrs["stop_reason"]),
+}
+"""What is compared, by name of the row."""
+
+
+def differences(results: Sequence[xr.Dataset]) -> list[str]:
+    """Return in which parts of the question the ``results`` differ; empty if they are comparable."""
+    first = results[0] if results else None
+    return [
+        name
+        for name, part in QUESTION.items()
+        if any(not np.array_equal(part(ds), part(first)) for ds in results[1:] if first is not None)
+    ]
+
+
+QUESTION: dict[str, Callable[[xr.Dataset], Any]] = {
+    "image": lambda ds: str(ds.attrs["image_sha256"]),
+    "targets": lambda ds: str(ds.attrs["targets"]),
+    "decision rule": lambda ds: str(ds.attrs["decision"]),
+    "layers": lambda ds: ds["layer_index"].values,
+    "weights": lambda ds: ds["weight"].values,
+}
+"""What must agree for two sizes to be comparable."""

@@ -1,0 +1,187 @@
+"""A search as it runs: a live panel on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from mlspec.core.network import Array
+from mlspec.core.trace import Ask, Trace
+from mlspec.core.verdict import Stage
+from mlspec.report.bars import bar_row, scale
+from mlspec.report.numbers import above, below, duration, near
+
+REDRAWS_PER_SECOND = 4
+
+UpperBound = Callable[[Trace], float]
+
+
+@dataclass
+class _State:
+    """What is shown: a copy, as the panel is drawn by a thread of its own while the trace grows."""
+
+    best: Array
+    size: float = 0.0
+    bound: float | None = None
+    doing: str = "starting"
+    steps: int = 0
+    cuts: int = 0
+    blocked: int = 0
+    queries: Counter[tuple[Ask, Stage]] = field(default_factory=Counter)
+
+
+class LiveProgress:
+    """A ``Watcher`` that shows a search while it runs; used as a context manager.
+
+    ``weights`` is ``(K,)``, ``budget_seconds`` what the search may spend, ``name`` what it is called.
+    ``upper_bound``, if given, bounds the size of all robust neighborhoods from a trace; it is asked
+    again after cuts arrived, at most four times a second, so it should answer in milliseconds.
+
+    On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there is
+    a line for each improvement. Both end with one line that stays.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        weights: Array,
+        budget_seconds: float,
+        name: str,
+        upper_bound: UpperBound | None = None,
+    ) -> None:
+        self._console = console
+        self._weights = weights
+        self._budget = budget_seconds
+        self._name = name
+        self._upper_bound = upper_bound
+        self._state = _State(np.zeros(len(weights)))
+        self._seen = 0
+        self._bounded_at = -np.inf
+        self._began = time.monotonic()
+        self._trace: Trace | None = None
+        self._live = (
+            Live(
+                get_renderable=self._panel,
+                console=console,
+                refresh_per_second=REDRAWS_PER_SECOND,
+                transient=True,
+            )
+            if console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._trace is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
+            self._say(self._closing(self._trace))
+
+    def __call__(self, trace: Trace, doing: str) -> None:
+        """Take note of ``trace``; ``doing`` says what comes next."""
+        self._trace = trace
+        state = self._state
+        for query in trace.queries[self._seen :]:
+            state.queries[query.ask, query.stage] += 1
+        self._seen = len(trace.queries)
+        state.doing, state.steps, state.blocked = doing, len(trace.steps), len(trace.blocked)
+        self._bound(trace)
+        size = float(self._weights @ trace.best)
+        if size > state.size:
+            first = state.size == 0.0
+            state.best, state.size = trace.best.copy(), size
+            self._announce(first)
+
+    def _bound(self, trace: Trace) -> None:
+        now = time.monotonic()
+        fresh = len(trace.cuts) > self._state.cuts
+        if self._upper_bound and fresh and now - self._bounded_at > 1.0 / REDRAWS_PER_SECOND:
+            self._state.bound = self._upper_bound(trace)
+            self._state.cuts = len(trace.cuts)
+            self._bounded_at = now
+
+    def _announce(self, first: bool) -> None:
+        size = below(self._state.size, 4)
+        if first:
+            after = duration(self._elapsed)
+            self._say(f"first certified neighborhood after {after}: w·eps = {size}")
+        elif self._live is None:
+            self._say(f"{duration(self._elapsed):>12}  certified w·eps = {size}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+    def _closing(self, trace: Trace) -> str:
+        asked = Counter(query.ask for query in trace.queries)
+        counts = ", ".join(
+            f"{asked[ask]} {ask.value}" for ask in (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK)
+        )
+        reason = trace.stop.value if trace.stop else "interrupted"
+        size = below(float(self._weights @ trace.best), 4)
+        return (
+            f"{self._name}: {reason} after {duration(self._elapsed)}, certified w·eps = {size}; "
+            f"queries: {counts}"
+        )
+
+    @property
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _panel(self) -> RenderableType:
+        state = self._state
+        body = Table.grid(padding=(0, 2))
+        body.add_column(style="dim", no_wrap=True)
+        body.add_column()
+        body.add_row("time", f"{duration(self._elapsed)} of {duration(self._budget)}")
+        body.add_row("doing", Text(state.doing, overflow="ellipsis", no_wrap=True))
+        body.add_row("certified", self._certified())
+        if state.size > 0.0:
+            low, high = scale(state.best)
+            row = bar_row(state.best, max(20, self._console.width - 24))
+            span = (
+                f"layer 0 to {len(state.best) - 1}, heights from {near(low)} to {near(high)} (log)"
+            )
+            body.add_row("eps", Text(row, style="cyan", no_wrap=True))
+            body.add_row("", Text(f"{span}; smallest {below(state.best.min(), 3)}", style="dim"))
+        body.add_row("queries", self._queries())
+        return Panel(body, title=self._name, title_align="left", border_style="dim")
+
+    def _certified(self) -> Text:
+        state = self._state
+        if state.size == 0.0:
+            return Text("nothing yet", style="dim")
+        text = Text.assemble("w·eps = ", (below(state.size, 4), "bold green"))
+        if state.bound is not None:
+            text.append(f", at most {above(state.bound, 4)}")
+        if state.blocked:
+            text.append(f"; {state.blocked} of {len(state.best)} layers known to be blocked")
+        return text
+
+    def _queries(self) -> Text:
+        parts = []
+        for ask in (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK):
+            stages = {stage: self._state.queries[ask, stage] for stage in Stage}
+            by = ", ".join(f"{stage.value} {count}" for stage, count in stages.items() if count)
+            parts.append(f"{ask.value} {sum(stages.values())}" + (f" ({by})" if by else ""))
+        return Text(" · ".join(parts))

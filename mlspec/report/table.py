@@ -1,0 +1,118 @@
+"""Results as tables for the terminal: one in full, several side by side."""
+
+from __future__ import annotations
+
+import xarray as xr
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mlspec.core.trace import Ask, Block
+from mlspec.core.verdict import Stage
+from mlspec.report.comparison import comparison
+from mlspec.report.numbers import above, below, duration, near, percent
+from mlspec.report.words import block_of, exchange, finding, gap
+
+__all__ = ["comparison", "summary"]
+
+_TWO_BLOCKS_FROM = 12
+"""Layers; more of them are printed in two blocks beside each other."""
+
+
+def summary(ds: xr.Dataset) -> RenderableType:
+    """Return a result in full: finding, size, every layer's epsilon, queries, stop reason, time.
+
+    Readable from 80 columns on.
+    """
+    return Group(
+        Text(_capital(finding(ds)) + ".", style="bold"),
+        Text(),
+        _facts(ds),
+        Text(),
+        _layers(ds),
+        Text(),
+        _queries(ds),
+    )
+
+
+def _facts(ds: xr.Dataset) -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    size = (
+        f"{below(float(ds['size']), 4)}  (sum of weight × epsilon over {ds.sizes['layer']} layers)"
+    )
+    facts.add_row("size", size)
+    bound = (
+        f"{above(float(ds['upper_bound']), 4)}  (no neighborhood is larger; gap {percent(gap(ds))})"
+    )
+    facts.add_row("upper bound", bound)
+    facts.add_row(
+        "stopped", f"{ds.attrs['stop_reason']}, after {duration(ds.attrs['wall_seconds'])}"
+    )
+    seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
+    facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")
+    return facts
+
+
+def _layers(ds: xr.Dataset) -> RenderableType:
+    count = ds.sizes["layer"]
+    rows = (count + 1) // 2 if count >= _TWO_BLOCKS_FROM else count
+    blocks = Table.grid(padding=(0, 3))
+    blocks.add_row(
+        *[_layer_block(ds, range(count)[start : start + rows]) for start in range(0, count, rows)]
+    )
+    kinds = {block_of(ds, layer) for layer in range(count)}
+    notes = {
+        Block.WITNESS: "9 → 8  just beyond its epsilon an image exists in which 9 is read as 8",
+        Block.CAP: "cap  its pixels may take any value",
+        Block.BUDGET: "budget  the search ended before it knew whether more is possible",
+    }
+    return Group(blocks, *[Text(f"{notes[kind]}", style="dim") for kind in Block if kind in kinds])
+
+
+def _layer_block(ds: xr.Dataset, layers: range) -> Table:
+    block = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("layer", "epsilon", "weight", "pixels"):
+        block.add_column(name, justify="right", no_wrap=True)
+    block.add_column("blocked by", no_wrap=True)
+    for layer in layers:
+        eps = float(ds["epsilon"].values[layer])
+        block.add_row(
+            str(layer),
+            Text(below(eps, 3), style="bold" if eps > 0.0 else "red"),
+            near(float(ds["weight"].values[layer])),
+            str(int(ds["layer_pixels"].values[layer])),
+            _reason(ds, layer),
+        )
+    return block
+
+
+def _reason(ds: xr.Dataset, layer: int) -> Text:
+    block = block_of(ds, layer)
+    if block is not Block.WITNESS:
+        return Text(block.value, style="green" if block is Block.CAP else "yellow")
+    lost, gained = exchange(ds, ds["blocking_scores"].values[layer])
+    return Text(f"{','.join(lost)} → {','.join(gained) or 'none'}" if lost else "tie")
+
+
+def _queries(ds: xr.Dataset) -> RenderableType:
+    if not ds.sizes["query"]:
+        return Text("no queries yet", style="dim")
+    asks, stages = ds["query_ask"].values, ds["query_stage"].values
+    used = [stage for stage in Stage if (stages == stage.value).any()]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("queries", no_wrap=True)
+    for name in ["total", *(f"by {stage.value}" for stage in used), "time"]:
+        table.add_column(name, justify="right")
+    for ask in (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK):
+        mine = asks == ask.value
+        counts = [str(int((mine & (stages == stage.value)).sum()) or "-") for stage in used]
+        spent = duration(float(ds["query_seconds"].values[mine].sum()))
+        table.add_row(ask.value, str(int(mine.sum())), *counts, spent)
+    milps = int(ds["query_milp"].sum())
+    return Group(table, Text(f"{milps} of them solved a MILP", style="dim"))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
