@@ -1,0 +1,327 @@
+"""Random cases: networks of every op and odd geometries, images, layerings, radii, properties.
+
+A strategy draws one seed, and plain functions make the case from it: cases spread evenly over all choices, where
+drawing choice by choice would repeat the simplest ones. What they aim at is what breaks verifiers: whole
+numbers (exact ties, bounds of exactly zero), dead units, mixed scales, undecided units around the image,
+black and white pixels (clipped boxes), windows that overlap or leave a rim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from numpy.typing import NDArray
+
+from mlspec.core import forward
+from mlspec.core.layering import FIXED, Layering
+from mlspec.core.network import (
+    Array,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Op,
+    Pair,
+    Relu,
+    Shape,
+)
+from mlspec.core.problem import Problem
+from mlspec.core.property import DecisionRule, Property, Threshold, TopK
+from mlspec.errors import NetworkError
+
+Rng = np.random.Generator
+T = TypeVar("T")
+
+STYLES = ("normal", "integer", "sparse", "mixed")
+RECIPES = (
+    "| linear",
+    "| linear relu linear",
+    "| linear relu linear relu linear",
+    "| relu linear linear relu linear relu",
+    "relu | linear",
+    "conv |",
+    "pool | relu linear",
+    "conv relu | linear",
+    "conv relu | linear relu linear",
+    "conv | relu linear",
+    "conv pool | linear",
+    "conv relu pool | linear",
+    "conv pool relu | linear relu linear",
+    "conv relu pool relu | linear",
+    "conv relu conv relu | linear",
+    "conv relu conv relu pool | linear",
+    "conv relu conv pool relu | linear",
+    "conv relu pool conv relu | linear",
+    "conv relu pool conv pool relu | linear",
+    "conv conv relu | linear linear",
+    "conv relu conv relu conv relu | linear",
+    "conv relu conv conv relu pool | linear relu linear",
+    "conv pool pool | linear",
+    "pool conv relu pool | linear",
+    "relu pool conv relu | relu linear",
+    "relu conv relu conv relu pool | relu",
+    "conv relu relu pool | linear",
+)
+"""Ops of an image, then, after the flattening, of a vector. Ops that do not fit are left out."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Limits of random networks."""
+
+    image: int
+    """Height and width at most, and at least half of it."""
+    channels: int
+    labels: int
+    """Outputs of a linear op at most."""
+    pieces: int
+    """ReLU units and pool windows at most, over all ops."""
+    units: int
+    """Values of one op's output at most."""
+
+
+TINY = Size(image=5, channels=2, labels=5, pieces=12, units=30)
+"""Small enough to enumerate, with few moving pixels."""
+SMALL = Size(image=9, channels=3, labels=6, pieces=400, units=400)
+"""For laws that need no oracle."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A problem and a radius ``(K,)``."""
+
+    problem: Problem
+    eps: Array
+
+
+def seeded(make: Callable[[Rng], T]) -> SearchStrategy[T]:
+    """Return the strategy of everything that ``make`` returns."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: make(np.random.default_rng(seed)))
+
+
+def networks(size: Size = SMALL) -> SearchStrategy[Network]:
+    """Networks alone."""
+    return seeded(lambda rng: random_network(rng, size, random_image(rng, image_shape(rng, size))))
+
+
+def problems(
+    size: Size = TINY, moving: int | None = 6, targets: int = 2
+) -> SearchStrategy[Problem]:
+    """Problems with at most ``moving`` movable values (None: any), and up to ``targets`` targets."""
+    return seeded(lambda rng: random_problem(rng, size, moving, targets))
+
+
+def questions(
+    size: Size = TINY, moving: int | None = 6, targets: int = 2
+) -> SearchStrategy[Question]:
+    """Problems with a radius."""
+
+    def make(rng: Rng) -> Question:
+        problem = random_problem(rng, size, moving, targets)
+        return Question(problem, random_radius(rng, problem.layering.count))
+
+    return seeded(make)
+
+
+def one_of(rng: Rng, choices: tuple[T, ...]) -> T:
+    """Return one of ``choices``."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def random_problem(rng: Rng, size: Size, moving: int | None, targets: int = 2) -> Problem:
+    """Return a problem; its targets are mostly predicted labels."""
+    image = random_image(rng, image_shape(rng, size))
+    network = random_network(rng, size, image)
+    channels, height, width = image.shape
+    most = height * width if moving is None else max(1, moving // channels)
+    layering = random_layering(rng, _by_influence(rng, network, image), most)
+    scores = forward.scores(network, image[None])[0]
+    return problem_of(network, image, layering, random_property(rng, scores, targets))
+
+
+def problem_of(network: Network, image: Array, layering: Layering, property_: Property) -> Problem:
+    """Return the problem; all layers weigh the same."""
+    mask = np.asarray(layering.index == 0)
+    return Problem(
+        network=network,
+        image=image,
+        object_mask=mask,
+        layering=layering,
+        property=property_,
+        weights=np.ones(layering.count),
+        label_names=tuple(str(label) for label in range(network.labels)),
+    )
+
+
+def image_shape(rng: Rng, size: Size) -> Shape:
+    """Return ``(C, H, W)``."""
+    return (int(rng.integers(1, 3)), *_pair(rng, 1 + size.image // 2, size.image))
+
+
+def random_image(rng: Rng, shape: Shape) -> Array:
+    """Return grey noise, black and white, all black, or a mixture of noise and extremes."""
+    noise = rng.random(shape)
+    extremes = np.round(noise)
+    mixture = np.where(rng.random(shape) < 0.5, extremes, noise)
+    return one_of(rng, (noise, extremes, np.zeros(shape), mixture, mixture))
+
+
+def random_layering(rng: Rng, order: NDArray[np.int64], moving: int) -> Layering:
+    """Return a layering of 1 to 3 layers over the first ``moving`` pixels of ``order`` ``(H, W)``."""
+    count = int(rng.integers(1, 4))
+    index = rng.integers(0, count, order.shape)
+    index[order >= max(1, int(moving * rng.uniform(0.6, 1.01)))] = FIXED
+    return Layering(index.astype(np.int16), count)
+
+
+def _by_influence(rng: Rng, network: Network, image: Array) -> NDArray[np.int64]:
+    """Return a number for each pixel ``(H, W)``, random, but lower where it moves the scores."""
+    height, width = image.shape[1:]
+    moved = np.repeat(image[None], height * width, axis=0)
+    for number, (y, x) in enumerate(np.ndindex(height, width)):
+        moved[number, :, y, x] = np.where(image[:, y, x] < 0.5, 0.9, 0.1)
+    change = np.abs(forward.scores(network, moved) - forward.scores(network, image[None])).max(
+        axis=1
+    )
+    order = np.argsort((change == 0.0) + rng.random(height * width) * 0.9)
+    return np.argsort(order).reshape(height, width)
+
+
+def random_radius(rng: Rng, count: int) -> Array:
+    """Return ``(count,)`` in [0, 1], mostly of one scale; now and then zero, tiny or everything."""
+    radius = np.full(count, one_of(rng, (0.02, 0.1, 0.3, 0.6, 1.0)))
+    if rng.random() < 0.6:
+        return np.asarray(radius * rng.random(count))
+    odd = rng.random(count) < 0.3
+    radius[odd] = rng.choice([0.0, 1e-9, 1e-6, 0.5, 1.0], int(odd.sum()))
+    return radius
+
+
+def random_rule(rng: Rng, scores: Array) -> DecisionRule:
+    """Return a decision rule; thresholds lie near the clean scores ``(M,)``."""
+    if rng.random() < 0.2:
+        return Threshold(tuple((scores - one_of(rng, (0.1, 0.1, 1.0, 0.0))).tolist()))
+    return TopK(int(rng.integers(1, min(3, len(scores) - 1) + 1)))
+
+
+def random_property(rng: Rng, scores: Array, targets: int) -> Property:
+    """Return a property of which the clean ``scores`` ``(M,)`` mostly satisfy every claim."""
+    rule = random_rule(rng, scores)
+    best = np.argsort(-scores)
+    predicted = rule.k if isinstance(rule, TopK) else len(scores)
+    pool = best if rng.random() < 0.1 else best[:predicted]
+    chosen = rng.permutation(pool)[: rng.integers(1, targets + 1)]
+    return Property(rule, tuple(int(label) for label in chosen), len(scores))
+
+
+def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None) -> Network:
+    """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``."""
+    recipe = one_of(rng, RECIPES) if recipe is None else recipe
+    style, balanced = one_of(rng, STYLES), rng.random() < 0.75
+    value, pieces = image[None], 0
+    ops: list[Op] = []
+    for kind in recipe.replace("|", "flatten").split():
+        for _ in range(20):
+            op = MAKERS[kind](rng, value.shape[1:], size, style)
+            if _fits(op, value.shape[1:], size, pieces):
+                break
+        else:
+            continue
+        ops.append(_balance(op, value, rng) if balanced else op)
+        value = forward.apply(ops[-1], value)
+        pieces += value.size if isinstance(op, Relu | MaxPool) else 0
+    if not 2 <= value.size <= size.labels:
+        op = _linear(rng, value.shape[1:], size, style)
+        ops.append(_balance(op, value, rng) if balanced else op)
+    return Network(tuple(ops), image.shape)
+
+
+def parameters(rng: Rng, style: str, *shape: int) -> Array:
+    """Return an array of random parameters."""
+    values = rng.normal(size=shape)
+    match style:
+        case "integer":
+            values = np.round(values * 1.5)
+        case "sparse":
+            values = values * (rng.random(shape) < 0.4)
+        case "mixed":
+            values = values * 10.0 ** rng.integers(-2, 2, shape)
+    return np.asarray(values, dtype=np.float64)
+
+
+def _balance(op: Op, value: Array, rng: Rng) -> Op:
+    """Shift the biases of an affine op so that its output at ``value`` is near 0."""
+    if not isinstance(op, Conv | Linear):
+        return op
+    after = forward.apply(op, value)[0]
+    mean = after.reshape(len(after), -1).mean(axis=1)
+    noise = rng.normal(size=len(mean)) * one_of(rng, (0.3,) * 6 + (0.0,))
+    return replace(op, bias=op.bias - mean + noise)
+
+
+def _pair(rng: Rng, least: int, most: int) -> Pair:
+    return int(rng.integers(least, most + 1)), int(rng.integers(least, most + 1))
+
+
+def _stride(rng: Rng) -> Pair:
+    return one_of(rng, (1, 1, 1, 2, 3)), one_of(rng, (1, 1, 1, 2, 3))
+
+
+def _conv(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    outputs = int(rng.integers(1, size.channels + 1))
+    weight = parameters(rng, style, outputs, shape[0], *_pair(rng, 1, 3))
+    return Conv(weight, _bias(rng, outputs, style), _stride(rng), _pair(rng, 0, 2))
+
+
+def _linear(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    outputs = int(rng.integers(2, size.labels + 1))
+    return Linear(parameters(rng, style, outputs, shape[0]), _bias(rng, outputs, style))
+
+
+def _bias(rng: Rng, outputs: int, style: str) -> Array:
+    return parameters(rng, style, outputs) * rng.integers(0, 2)
+
+
+def _pool(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    return MaxPool(_pair(rng, 1, 3), _stride(rng), relu=bool(rng.random() < 0.1))
+
+
+MAKERS: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
+    "conv": _conv,
+    "pool": _pool,
+    "linear": _linear,
+    "relu": lambda rng, shape, size, style: Relu(),
+    "flatten": lambda rng, shape, size, style: Flatten(),
+}
+
+
+def _fits(op: Op, shape: Shape, size: Size, pieces: int) -> bool:
+    """Say whether ``op`` can follow: its output is not empty and not too large."""
+    try:
+        after = op.shape_after(shape)
+    except NetworkError:
+        return False
+    units = int(np.prod(after))
+    cost = units if isinstance(op, Relu | MaxPool) else 0
+    small = isinstance(op, Flatten) or units <= size.units
+    return min(after) >= 1 and small and pieces + cost <= size.pieces
+
+
+Mask = NDArray[np.bool_]
+
+
+def masks() -> SearchStrategy[Mask]:
+    """Object masks ``(H, W)`` with at least one pixel."""
+
+    def make(rng: Rng) -> Mask:
+        mask = rng.random(_pair(rng, 1, 9)) < one_of(rng, (0.02, 0.1, 0.5, 1.0))
+        mask.flat[int(rng.integers(mask.size))] = True
+        return np.asarray(mask)
+
+    return seeded(make)
