@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlspec.data.sample import BoolArray, FloatArray
 from mlspec.errors import DataError
 
 _CHANNELS = (1, 3)
+_ARCHIVE = b"PK"  # How zip files begin, and with them those of numpy.savez.
 _FULL_SCALE = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0}
 # Pillow's modes that hold plain intensities, and the value of white in each.
 
@@ -82,7 +84,7 @@ def _picture(path: Path) -> FloatArray:
         raise DataError(f"{path}: no such file") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Damaged files make Pillow raise errors of many kinds.
         raise DataError(f"{path}: cannot be read as an image: {error}") from error
     if picture.mode not in _FULL_SCALE:
         raise DataError(
@@ -105,11 +107,13 @@ def _array(path: Path) -> FloatArray:
 
 def _load(path: Path) -> NDArray[Any]:
     try:
-        values = np.load(path, allow_pickle=False)
+        content = path.read_bytes()
+        if content.startswith(_ARCHIVE):
+            raise DataError(f"{path}: an archive of several arrays; save one with numpy.save")
+        return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Damaged headers make NumPy raise errors of many kinds.
         raise DataError(f"{path}: cannot be read as a NumPy array: {error}") from error
-    if not isinstance(values, np.ndarray):
-        raise DataError(f"{path}: an archive of several arrays; save one array with numpy.save")
-    return values
