@@ -20,9 +20,11 @@ from mlspec.core.network import Array
 from mlspec.core.trace import Ask, Trace
 from mlspec.core.verdict import Stage
 from mlspec.report.bars import bar_row, scale
-from mlspec.report.numbers import above, below, duration, near
+from mlspec.report.numbers import above, below, duration
 
 REDRAWS_PER_SECOND = 4
+
+_ASKS = (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK)
 
 UpperBound = Callable[[Trace], float]
 
@@ -134,9 +136,7 @@ class LiveProgress:
 
     def _closing(self, trace: Trace) -> str:
         asked = Counter(query.ask for query in trace.queries)
-        counts = ", ".join(
-            f"{asked[ask]} {ask.value}" for ask in (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK)
-        )
+        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in _ASKS)
         reason = trace.stop.value if trace.stop else "interrupted"
         size = below(float(self._weights @ trace.best), 4)
         return (
@@ -159,12 +159,11 @@ class LiveProgress:
         if state.size > 0.0:
             low, high = scale(state.best)
             row = bar_row(state.best, max(20, self._console.width - 24))
-            span = (
-                f"layer 0 to {len(state.best) - 1}, heights from {near(low)} to {near(high)} (log)"
-            )
+            span = f"layer 0 to {len(state.best) - 1}, heights from {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}; smallest {below(state.best.min(), 3)}", style="dim"))
-        body.add_row("queries", self._queries())
+        for ask, head in zip(_ASKS, ("queries", "", ""), strict=True):
+            body.add_row(head, self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")
 
     def _certified(self) -> Text:
@@ -178,10 +177,7 @@ class LiveProgress:
             text.append(f"; {state.blocked} of {len(state.best)} layers known to be blocked")
         return text
 
-    def _queries(self) -> Text:
-        parts = []
-        for ask in (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK):
-            stages = {stage: self._state.queries[ask, stage] for stage in Stage}
-            by = ", ".join(f"{stage.value} {count}" for stage, count in stages.items() if count)
-            parts.append(f"{ask.value} {sum(stages.values())}" + (f" ({by})" if by else ""))
-        return Text(" · ".join(parts))
+    def _queries(self, ask: Ask) -> Text:
+        stages = {stage: self._state.queries[ask, stage] for stage in Stage}
+        by = ", ".join(f"{stage.value} {count}" for stage, count in stages.items() if count)
+        return Text(f"{sum(stages.values())} {ask.value}" + (f" ({by})" if by else ""))

@@ -33,8 +33,12 @@ def finding(ds: xr.Dataset) -> str:
 
 def _weakest(eps: Array) -> str:
     weak = [int(layer) for layer in np.flatnonzero(eps == eps.min())]
-    plural = "s" if len(weak) > 1 else ""
-    return f"weakest: layer{plural} {ranges(weak)} (±{below(eps.min())})"
+    if weak == [0] and eps[0] > 0.0:
+        return "every other layer allows more"
+    layers = f"layer{'s' if len(weak) > 1 else ''} {ranges(weak)}"
+    if eps.min() == 0.0:
+        return f"nothing certified for {layers}"
+    return f"weakest: {layers} (±{below(eps.min())})"
 
 
 def blocking(ds: xr.Dataset, layer: int) -> str:

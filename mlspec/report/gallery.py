@@ -1,0 +1,78 @@
+"""The gallery: images just beyond the certified neighborhood in which the classifier errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.colors import SymLogNorm
+from matplotlib.figure import FigureBase
+from matplotlib.ticker import NullLocator
+
+from mlspec.core.network import Array
+from mlspec.report.numbers import above
+from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
+from mlspec.report.pictures import object_mask, picture
+from mlspec.report.words import misreading, witness_extent
+from mlspec.results import blocked_layers
+
+MOST = 6
+"""Pictures in the gallery at most."""
+
+
+def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
+    """Return up to ``most`` layers with a blocking witness, spread from the object outwards."""
+    layers = blocked_layers(ds)
+    picks = np.unique(np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int))
+    return [layers[pick] for pick in picks]
+
+
+def gallery(figure: FigureBase, ds: xr.Dataset, layers: Sequence[int]) -> None:
+    """Panel f: the blocking witnesses of ``layers``, each above its change of the image."""
+    grid = figure.subplots(2, MOST, squeeze=False)
+    witnesses = ds["blocking_witness"].values[list(layers)]
+    changes = [_signed(witness - ds["image"].values) for witness in witnesses]
+    low, high = _change_range(changes)
+    for column, (top, bottom) in enumerate(grid.T):
+        if column >= len(layers):
+            top.set_axis_off()
+            bottom.set_axis_off()
+            continue
+        layer = layers[column]
+        picture(top, witnesses[column])
+        reading = misreading(ds, ds["blocking_scores"].values[layer])
+        limit = above(witness_extent(ds, layer), 2)
+        top.set_title(f"layer {layer} at ±{limit}:\n{reading}", fontsize=SMALL + 0.5, color=INK)
+        norm = SymLogNorm(linthresh=low, linscale=0.5, vmin=-high, vmax=high)
+        shown = bottom.imshow(changes[column], cmap=CHANGE_MAP, norm=norm, interpolation="nearest")
+        outline(bottom, object_mask(ds), color=INK, width=0.7)
+        as_picture(bottom)
+        if column == len(layers) - 1:
+            bar = color_bar(bottom, shown, "change of intensity")
+            ticks = [-high, -low, 0.0, low, high]
+            bar.set_ticks(ticks, labels=[f"{tick:+.2g}" if tick else "0" for tick in ticks])
+            bar.ax.yaxis.set_minor_locator(NullLocator())
+    grid[0, 0].set_ylabel("violating image", fontsize=SMALL + 0.5)
+    grid[1, 0].set_ylabel("its change", fontsize=SMALL + 0.5)
+    figure.suptitle(
+        r"$\bf{f}$  Just beyond: the images that keep a layer from growing",
+        fontsize=LARGE,
+        color=INK,
+        x=0.012,
+        ha="left",
+    )
+
+
+def _signed(change: Array) -> Array:
+    """Of each pixel ``(C, H, W)`` the largest change of a channel, with its sign: ``(H, W)``."""
+    strongest = np.abs(change).argmax(axis=0)
+    return np.asarray(np.take_along_axis(change, strongest[None], axis=0)[0])
+
+
+def _change_range(changes: Sequence[Array]) -> tuple[float, float]:
+    """Ends of the logarithmic part of the scale: a typical change, and the largest."""
+    moved = np.abs(np.stack(changes))
+    high = float(moved.max()) or 1.0
+    typical = float(np.median(moved[moved > high / 1000.0])) if moved.any() else high
+    return min(typical, high / 3.0), high
