@@ -69,7 +69,8 @@ def _close_some(
         constant = (share * offsets[members]).sum(1)
         linear = crown.backward(net, row[None], len(net.ops) - 1, free.lines())
         bound = crown.minimum(*linear, known.lower[0], known.upper[0])[0] + constant
-        best = torch.maximum(best, bound.detach())
+        # Where a bound overflowed nothing is known.
+        best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
         still_open = best <= enough
         if not bool(still_open.any()):
             break

@@ -131,7 +131,9 @@ class Bounder:
             else:
                 low, up = known.lower[-1][0], known.upper[-1][0]
                 least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up
-        return np.asarray(least.cpu().numpy() + claim.offsets)
+        margins = least.cpu().numpy() + claim.offsets
+        # Where a bound overflowed nothing is known.
+        return np.where(np.isfinite(margins), margins, -np.inf)
 
 
 def _largest(margins: Array, subset: Subset) -> float:

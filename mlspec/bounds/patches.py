@@ -127,9 +127,9 @@ class LocalRows:
             (out[axis] - 1) * stride[axis] + kernel[axis] - padding[axis] - value.shape[2 + axis]
             for axis in (0, 1)
         ]
-        padded = F.pad(value, (padding[1], after[1], padding[0], after[0]))
+        padded = F.pad(value, (padding[1], max(after[1], 0), padding[0], max(after[0], 0)))
         view = padded.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
-        windows = view.permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
+        windows = view[:, :, : out[0], : out[1]].permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
         chosen = windows if self.positions is None else windows[:, self.positions]
         return chosen[:, None]
 

@@ -1,0 +1,289 @@
+"""Laws of bounds: nothing inside a box ever lies outside its bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import assume
+from hypothesis.strategies import SearchStrategy
+from law import law
+from numpy.typing import NDArray
+from oracles import ORACLE_ERROR, TooManyCellsError, level, minimum, points
+from strategies import SMALL, Question, Rng, one_of, questions, seeded
+
+from mlspec.bounds import crown, patches
+from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
+from mlspec.core import forward
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.property import Property, TopK
+from mlspec.tensors import TensorNetwork
+from mlspec.tolerances import ROBUST_MARGIN
+
+ROUNDING = 1e-10
+ITERATIONS = 8
+
+
+def analyses(question: Question) -> dict[str, Analysis]:
+    """Return what each kind of bounds says of the question's box."""
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    found = {"interval": bounder.interval(box), "crown": bounder.crown(box)}
+    found["alpha"] = bounder.alpha(found["crown"])
+    found["alpha of interval"] = bounder.alpha(found["interval"])
+    return found
+
+
+def assert_within(value: Array, lower: Array, upper: Array, what: str) -> None:
+    slack = ROUNDING * (1.0 + np.abs(value))
+    assert (value >= lower - slack).all(), f"{what}: below by {(lower - value).max()}"
+    assert (value <= upper + slack).all(), f"{what}: above by {(value - upper).max()}"
+
+
+@law(questions(SMALL, None), quick=120, deep=3000)
+def test_every_value_of_every_point_lies_within_the_bounds(question: Question) -> None:
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    images = points(box, np.random.default_rng(0))
+    for kind, analysis in analyses(question).items():
+        bounds = analysis.bounds()
+        assert len(bounds.lower) == len(problem.relaxed.ops) + 1
+        value = images
+        assert_within(value, bounds.lower[0], bounds.upper[0], f"{kind}: image")
+        for position, op in enumerate(problem.relaxed.ops):
+            value = forward.apply(op, value)
+            low, up = bounds.lower[position + 1], bounds.upper[position + 1]
+            assert low.shape == up.shape == value.shape[1:]
+            assert np.isfinite(low).all()
+            assert np.isfinite(up).all()
+            assert_within(value, low, up, f"{kind}: output of op {position}")
+
+
+@law(questions(SMALL, None), quick=60, deep=2000)
+def test_bounds_only_get_tighter_from_interval_to_crown_to_alpha(question: Question) -> None:
+    found = analyses(question)
+    for looser, tighter in (
+        ("interval", "crown"),
+        ("crown", "alpha"),
+        ("interval", "alpha of interval"),
+    ):
+        for position, (low, up) in enumerate(
+            zip(found[tighter].bounds().lower, found[tighter].bounds().upper, strict=True)
+        ):
+            outer = found[looser].bounds()
+            assert_within(low, outer.lower[position], np.inf, f"{tighter} of {position}")
+            assert_within(up, -np.inf, outer.upper[position], f"{tighter} of {position}")
+    assert found["alpha"].margin >= found["crown"].margin
+    assert found["alpha of interval"].margin >= found["interval"].margin
+
+
+@law(questions(), quick=150, deep=4000)
+def test_a_certified_margin_is_never_above_the_true_minimum(question: Question) -> None:
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    try:
+        true = [minimum(problem.network, box, claim).margin for claim in problem.property.claims]
+    except TooManyCellsError:
+        assume(False)
+    for kind, analysis in analyses(question).items():
+        assert analysis.margin <= min(true) + ORACLE_ERROR, kind
+        for item, margin in zip(analysis.claims, true, strict=True):
+            assert item.margin <= margin + ORACLE_ERROR, kind
+        if analysis.robust:
+            assert min(true) > 0.0, kind
+
+
+@law(questions(), quick=100, deep=2000)
+def test_closed_subsets_of_margins_cannot_be_violated_together(question: Question) -> None:
+    """Each subset that bounds do not leave open is positive, also alone, at every point."""
+    problem = question.problem
+    images = points(problem.neighborhood(question.eps).box, np.random.default_rng(0))
+    scores = forward.scores(problem.network, images)
+    for kind, analysis in analyses(question).items():
+        for item in analysis.claims:
+            margins = item.claim.margins(scores)
+            every = np.ones(margins.shape[1], dtype=bool)
+            for subset in item.claim.subsets(every):
+                largest = margins[:, list(subset)].max(axis=1).min()
+                if subset in item.subsets:
+                    assert item.subsets[subset] <= largest + ROUNDING, kind
+                else:
+                    assert largest > ROBUST_MARGIN - ROUNDING, (kind, subset)
+                    assert item.closed <= largest + ROUNDING * (1 + abs(largest)), (kind, subset)
+
+
+@law(questions(SMALL, None), quick=60, deep=2000)
+def test_local_rows_bound_a_conv_exactly_as_dense_rows_do(question: Question) -> None:
+    problem = question.problem
+    net = TensorNetwork(problem.relaxed, torch.float64)
+    boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.3)]
+    lower = net.tensor(np.stack([box.lower for box in boxes]))
+    upper = net.tensor(np.stack([box.upper for box in boxes]))
+    known = crown.intermediate(net, lower, upper, linear=True)
+    lines = crown.default_lines(net, known)
+    for position in range(len(net.ops)):
+        if not patches.applies(net, position):
+            continue
+        before = {number: line for number, line in lines.items() if number < position}
+        local = patches.bounds(net, position, before, lower, upper)
+        shape = net.ops[position].shape_out
+        units = int(np.prod(shape))
+        rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
+        low = crown.minimum(*crown.backward(net, rows, position, lines), lower, upper)
+        up = -crown.minimum(*crown.backward(net, -rows, position, lines), lower, upper)
+        np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
+
+
+@law(questions(SMALL, None), quick=40, deep=1000)
+def test_boxes_of_one_batch_do_not_mix(question: Question) -> None:
+    problem = question.problem
+    net = TensorNetwork(problem.relaxed, torch.float64)
+    boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.0, 0.3)]
+    lower = net.tensor(np.stack([box.lower for box in boxes]))
+    upper = net.tensor(np.stack([box.upper for box in boxes]))
+    together = crown.intermediate(net, lower, upper, linear=True)
+    for number in range(len(boxes)):
+        one = slice(number, number + 1)
+        alone = crown.intermediate(net, lower[one], upper[one], linear=True)
+        for ours, theirs in zip(
+            [*together.lower, *together.upper], [*alone.lower, *alone.upper], strict=True
+        ):
+            np.testing.assert_allclose(ours[one], theirs, rtol=1e-9, atol=1e-9)
+
+
+def intervals(size: int) -> SearchStrategy[tuple[Array, Array, Array, Rng]]:
+    """Lower ends, upper ends and points ``(..., size)``: some empty of width, some touching zero."""
+
+    def make(rng: Rng) -> tuple[Array, Array, Array, Rng]:
+        shape = (50, size)
+        centre = rng.normal(size=shape) * one_of(rng, (1.0, 1e-6, 1e3))
+        width = np.abs(rng.normal(size=shape)) * rng.choice([0.0, 1e-12, 1e-3, 1.0, 5.0], shape)
+        low, up = centre - width, centre + width
+        snap = rng.random(shape)
+        low, up = np.where(snap < 0.1, 0.0, low), np.where(snap < 0.1, np.abs(up), up)
+        low, up = np.where(snap > 0.9, -np.abs(low), low), np.where(snap > 0.9, 0.0, up)
+        share = rng.choice([0.0, 1.0, 0.5, 0.3], (200, *shape))
+        inside = (low + share * (up - low)).clip(low, up)
+        return low, up, inside, rng
+
+    return seeded(make)
+
+
+def free(rng: Rng, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return free parameters, valid and absurd ones."""
+    values = rng.normal(size=shape) * rng.choice([0.0, 1.0, 100.0], shape)
+    return torch.as_tensor(values)
+
+
+def tolerance(*values: NDArray[np.float64]) -> float:
+    return 1e-12 * (1.0 + max(float(np.abs(value).max()) for value in values))
+
+
+@law(intervals(1), quick=100, deep=3000)
+def test_relu_lines_hold_at_every_point_for_any_slopes(
+    case: tuple[Array, Array, Array, Rng],
+) -> None:
+    low, up, inside, rng = case
+    lower, upper = torch.as_tensor(low), torch.as_tensor(up)
+    true = np.maximum(inside, 0.0)
+    for slopes in (relu_slopes(lower, upper), free(rng, low.shape)):
+        lines = relu_lines(lower, upper, slopes)
+        slack = tolerance(low, up)
+        assert (lines.low.numpy() * inside <= true + slack).all()
+        assert (true <= lines.up.numpy() * inside + lines.up_bias.numpy() + slack).all()
+
+
+def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
+    low, up, inside, rng = case
+    lower, upper = torch.as_tensor(low), torch.as_tensor(up)
+    for relu in (False, True):
+        true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
+        good = pool_weights(lower, upper, relu), pool_levels(upper)
+        wild = free(rng, low.shape), free(rng, low.shape[:-1])
+        for weights, levels in (good, wild, (good[0], wild[1]), (wild[0], good[1])):
+            planes = pool_planes(lower, upper, relu, weights, levels)
+            slack = tolerance(low, up) * 10
+            least = (planes.low.numpy() * inside).sum(-1)
+            most = (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+            assert (least <= true + slack).all()
+            assert (true <= most + slack).all()
+
+
+@law(intervals(1), quick=30, deep=1000)
+def test_pool_planes_of_one_candidate_hold_for_any_parameters(
+    case: tuple[Array, Array, Array, Rng],
+) -> None:
+    assert_pool_planes_hold(case)
+
+
+@law(intervals(2), quick=60, deep=2000)
+def test_pool_planes_of_two_candidates_hold_for_any_parameters(
+    case: tuple[Array, Array, Array, Rng],
+) -> None:
+    assert_pool_planes_hold(case)
+
+
+@law(intervals(9), quick=60, deep=2000)
+def test_pool_planes_of_nine_candidates_hold_for_any_parameters(
+    case: tuple[Array, Array, Array, Rng],
+) -> None:
+    assert_pool_planes_hold(case)
+
+
+@law(questions(SMALL, None), quick=60, deep=1000)
+def test_bounds_of_a_point_are_its_values(question: Question) -> None:
+    problem = question.problem
+    still = Question(problem, np.zeros_like(question.eps))
+    true = problem.margin(problem.image[None])[0]
+    for kind, analysis in analyses(still).items():
+        scale = max(np.abs(value).max() for value in analysis.bounds().upper) + 1.0
+        assert abs(analysis.margin - true) <= 1e-9 * scale or analysis.margin > ROBUST_MARGIN, kind
+        assert analysis.margin <= true + 1e-9 * scale, kind
+        assert analysis.robust == (true > ROBUST_MARGIN) or abs(true - ROBUST_MARGIN) < 1e-8
+
+
+@law(questions(), quick=40, deep=500)
+def test_bounds_of_a_smaller_box_are_no_looser(question: Question) -> None:
+    """Interval bounds are monotone in the box; CROWN's need not be, but certify no less at zero."""
+    problem = question.problem
+    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    wide = bounder.interval(problem.neighborhood(question.eps).box)
+    narrow = bounder.interval(problem.neighborhood(question.eps * 0.5).box)
+    assert narrow.margin >= wide.margin - ROUNDING
+    for position, low in enumerate(narrow.bounds().lower):
+        outer = wide.bounds()
+        assert_within(low, outer.lower[position], outer.upper[position], f"value {position}")
+
+
+@law(questions(), quick=40, deep=500)
+def test_the_oracle_itself_is_attained_and_below_all_samples(question: Question) -> None:
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    try:
+        exact = level(problem.network, box, problem.property)
+    except TooManyCellsError:
+        assume(False)
+    assert box.contains(exact.image)
+    assert abs(problem.margin(exact.image[None])[0] - exact.margin) < ORACLE_ERROR
+    sampled = problem.margin(points(box, np.random.default_rng(1), 300))
+    assert sampled.min() >= exact.margin - ORACLE_ERROR
+
+
+def test_a_claim_with_unbounded_or_undefined_margins_stays_open() -> None:
+    """Soundness fails closed: what is not a number proves nothing."""
+    for poison in (np.nan, np.inf, 1e308):
+        first = np.array([[poison, 1.0], [1.0, -poison]])
+        second = np.array([[1.0, 1.0], [poison, -1.0]])
+        ops = (Flatten(), Linear(first, np.zeros(2)), Relu(), Linear(second, np.zeros(2)))
+        network = Network(ops, (1, 1, 2))
+        bounder = Bounder(network, Property(TopK(1), (0,), 2), ITERATIONS)
+        box = Box(np.zeros((1, 1, 2)), np.ones((1, 1, 2)))
+        for analysis in (
+            bounder.interval(box),
+            bounder.crown(box),
+            bounder.alpha(bounder.crown(box)),
+        ):
+            assert not analysis.robust, poison
