@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mlspec.errors import DataError
@@ -64,7 +65,12 @@ def open_result(path: str | Path) -> xr.Dataset:
     except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: {_damage(path, error)}") from error
     _check(ds, path)
-    return ds
+    ds.attrs = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in ds.attrs.items()
+    }
+    # How this file was packed must not bind the next one.
+    return ds.drop_encoding()
 
 
 def _encoding(ds: xr.Dataset) -> Mapping[str, dict[str, Any]]:
