@@ -85,7 +85,7 @@ class Threshold:
 DecisionRule = TopK | Threshold
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Property:
     """All ``targets`` stay predicted under ``rule``."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,8 +21,8 @@ class Verifier(Protocol):
         """Certify by bounds alone: ROBUST or UNKNOWN."""
         ...
 
-    def weakest(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
-        """Return the weakest points an attack finds, begun also from the images ``start``."""
+    def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
+        """Return the weakest points an attack finds; ``thorough`` spends as much on it as ``verify``."""
         ...
 
 

@@ -19,21 +19,23 @@ def shrink_until_certified(
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. After
     each refusal by the complete verifier the policy is applied twice as often: layers that barely shrink
-    would cost a query for every bit of the way.
+    would cost a query for every bit of the way. An UNKNOWN has no counterexample to guide the shrinking: it
+    halves the way.
     """
     times = 1
     goal = eps
     while np.any(eps - robust > CLOSE * (goal - robust)):
-        cut = effort.broken(eps, "attacking before the proof")
-        extents = cut.extents if cut is not None else None
-        if cut is None:
-            verdict = effort.prove(eps, "CEGIS")
-            if verdict.robust:
-                return eps
-            extents, repeat = verdict.extents, times
-            times *= 2
-        else:
-            repeat = 1
-        for _ in range(repeat):
-            eps = policy.shrink(eps, robust, extents)
+        cut = effort.broken(eps, "attacking before the proof", thorough=True)
+        if cut is not None:
+            eps = policy.shrink(eps, robust, cut.extents)
+            continue
+        verdict = effort.prove(eps, "CEGIS")
+        if verdict.robust:
+            return eps
+        if verdict.extents is None:
+            eps = (eps + robust) / 2
+            continue
+        for _ in range(times):
+            eps = policy.shrink(eps, robust, verdict.extents)
+        times *= 2
     return robust

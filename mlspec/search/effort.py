@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -86,28 +86,34 @@ class Effort:
             self._step(eps, verdict.outcome, note)
         return verdict.robust
 
-    def weakest(self, eps: Array, doing: str) -> WeakestPoints:
+    def weakest(self, eps: Array, doing: str, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds in the neighborhood of ``eps``."""
         self._check(complete=False)
         self._watch(self.trace, doing)
         began = time.monotonic()
-        points = self._verifier.weakest(eps)
+        points = self._verifier.weakest(eps, thorough=thorough)
         outcome = Outcome.VIOLATED if points.violates else Outcome.UNKNOWN
         self._count(Ask.ATTACK, Stage.ATTACK, outcome, time.monotonic() - began, milp=False)
         if points.violates:
             self._cut(points.extents[0], points.images[0])
         return points
 
-    def broken(self, eps: Array, doing: str) -> Cut | None:
+    def broken(self, eps: Array, doing: str, *, thorough: bool = False) -> Cut | None:
         """Return a cut that rules ``eps`` out, known or found by an attack; None if there is none."""
         known = self.known_cut(eps)
-        if known is None and self.weakest(eps, doing).violates:
+        if known is None and self.weakest(eps, doing, thorough=thorough).violates:
             known = self.trace.cuts[-1]
         return known
 
     def known_cut(self, eps: Array) -> Cut | None:
         """Return a known cut that rules ``eps`` out, if any."""
         return next((cut for cut in reversed(self.trace.cuts) if cut.rules_out(eps)), None)
+
+    def recall(self, cuts: Sequence[Cut], eps: Array) -> None:
+        """Begin from an earlier search: take over its cuts, and prove its radius ``eps`` again."""
+        self.trace.cuts.extend(cuts)
+        if eps.any():
+            self.prove(eps, "resumed")
 
     def finish(self, reason: StopReason) -> Trace:
         """Close the trace and return it."""

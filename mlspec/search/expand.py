@@ -12,14 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.protocols import ShrinkPolicy
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
 
 CAP = 1.0
 SHORTEST = 0.02
 """A step this short (as a fraction of the way to the predicted boundary) ends the growth."""
-MOST_STEPS = 60
+TOUCHING = 0.02
+"""The growth ends where the weakest margin is this share of the one it began with."""
+MOST_STEPS = 40
+SMALLEST_LAMBDA = 0.01
+"""Below this the gradient has no say: lambda becomes 0 and the weights alone set the direction."""
 
 
 @dataclass(frozen=True)
@@ -32,35 +35,29 @@ class Ascent:
     lambda_decay: float
 
 
-def expand(effort: Effort, start: Array, ascent: Ascent, policy: ShrinkPolicy) -> Array:
-    """Return a radius ``>= start`` that no attack breaks and that cannot be stepped further.
+def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
+    """Return a radius ``>= start`` that no attack breaks and that touches the attack's boundary.
 
-    ``start`` must itself be certified. A broken step shrinks by ``policy`` towards the last radius that
-    held, and both lambda and the step get shorter.
+    A broken step is taken back; then both lambda and the step get shorter.
     """
-    kept = start.copy()
+    kept = start
     lambda_, step = ascent.lambda_start, ascent.step
     points = effort.weakest(kept, "looking for the weakest points")
+    touching = TOUCHING * float(points.margins[0])
     for _ in range(MOST_STEPS):
-        if points.violates or step < SHORTEST:
+        if points.margins[0] <= touching or step < SHORTEST:
             break
         direction = _direction(effort.weights, _gradient(points), kept, lambda_)
-        reached = kept + _length(points, direction, kept, step) * direction
+        reached = np.minimum(kept + _length(points, direction, kept, step) * direction, CAP)
         if not np.any(reached > kept):
             if lambda_ == 0.0:
                 break
-            lambda_ = lambda_ * ascent.lambda_decay if lambda_ > 1e-2 else 0.0
+            lambda_ = lambda_ * ascent.lambda_decay if lambda_ > SMALLEST_LAMBDA else 0.0
             continue
-        reached = np.minimum(reached, CAP)
         tried = effort.weakest(reached, f"growing to w·eps = {effort.size(reached):.4g}")
         if tried.violates:
-            lambda_ *= ascent.lambda_decay
-            step *= 0.5
-            reached = policy.shrink(reached, kept, tried.extents[0])
-            if effort.known_cut(reached) is not None:
-                continue
-            tried = effort.weakest(reached, "checking the shrunk step")
-        if not tried.violates and effort.size(reached) >= effort.size(kept):
+            lambda_, step = lambda_ * ascent.lambda_decay, step * 0.5
+        else:
             kept, points = reached, tried
     return kept
 

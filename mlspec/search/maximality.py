@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlspec.core.trace import Block, StopReason
+from mlspec.core.network import Array
+from mlspec.core.trace import Block, StopReason, Trace
 from mlspec.search.effort import Effort
 
 LEAST = 1e-4
@@ -20,18 +21,17 @@ def find_blocks(effort: Effort, tolerance: float) -> StopReason:
             continue
         beyond = trace.best.copy()
         beyond[layer] = min(beyond[layer] + max(tolerance * beyond[layer], LEAST), CAP)
-        cut = effort.broken(beyond, f"asking what blocks layer {layer}")
+        cut = effort.broken(beyond, f"asking what blocks layer {layer}", thorough=True)
         if cut is not None:
             trace.blocked[layer] = (Block.WITNESS, cut)
     blocked = len(trace.blocked) == effort.layers
     return StopReason.MAXIMAL if blocked else StopReason.STALLED
 
 
-def upper_bound(effort: Effort) -> float:
-    """Return a bound on ``w . eps`` of every robust radius, from each cut on its own.
+def upper_bound(weights: Array, trace: Trace) -> float:
+    """Return a bound on ``weights @ eps`` of every robust radius, from each cut on its own.
 
     A cut keeps some layer below its extent: at best the one that costs least.
     """
-    weights = effort.weights
-    losses = [np.min(weights * (CAP - cut.extents)) for cut in effort.trace.cuts]
+    losses = [np.min(weights * (CAP - cut.extents)) for cut in trace.cuts]
     return float(weights.sum() - max(losses, default=0.0))

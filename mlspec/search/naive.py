@@ -13,9 +13,9 @@ LEAST = 1e-4
 
 def naive(effort: Effort, tolerance: float) -> StopReason:
     """Grow layer after layer, the heaviest first, each as far as the verifier certifies."""
-    eps = np.zeros(effort.layers)
+    eps = effort.trace.best.copy()
     for layer in np.argsort(-effort.weights, kind="stable").tolist():
-        low, high = 0.0, 1.0
+        low, high = float(eps[layer]), 1.0
         while high - low > max(tolerance * low, LEAST):
             eps[layer] = (low + high) / 2
             if effort.prove(eps, f"layer {layer}").robust:

@@ -48,8 +48,8 @@ class Search(SpecModel):
     """``gradient`` moves all layers at once; ``naive`` is one binary search per layer."""
     tolerance: Fraction = 0.02
     """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
-    step: Positive = 0.25
-    """Length of the first step, as a fraction of the current epsilons."""
+    step: Fraction = 0.5
+    """Length of a step, as a fraction of the way to where the gradient predicts a violation."""
     lambda_start: Annotated[float, Field(ge=0)] = 1.0
     """First weight of the robustness gradient against the weights of the layers."""
     lambda_decay: Fraction = 0.5

@@ -38,7 +38,7 @@ shrink:
 search:
   strategy: gradient           # or naive
   tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
-  step: 0.25                   # length of the first step, a fraction of the current epsilons
+  step: 0.5                    # a fraction of the way to where the gradient predicts a violation
   lambda_start: 1.0            # first weight of the robustness gradient
   lambda_decay: 0.5            # factor on it after a failure
 

@@ -7,7 +7,6 @@ solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
+from mlspec.core.trace import Cut
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verify.complete import CompleteStage
 from mlspec.verify.memory import Memory
@@ -26,6 +26,8 @@ class Stages:
     """The parts of the cascade; ``complete`` is None where bounds have the last word."""
 
     attack: PgdAttack
+    scout: PgdAttack
+    """A cheaper attack, for weakest points on the way."""
     bounder: Bounder
     linear: bool
     """Use CROWN, beyond intervals."""
@@ -52,12 +54,22 @@ class Cascade:
         began = time.monotonic()
         return self._noted(eps, self._bounded(eps)[0], began)
 
-    def weakest(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
-        """Return the weakest points an attack finds, begun also from the images ``start``."""
-        points = self._stages.attack.find(eps, [*self._memory.witnesses, *start])
+    def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
+        """Return the weakest points an attack finds; ``thorough`` spends as much on it as ``verify``."""
+        attack = self._stages.attack if thorough else self._stages.scout
+        points = attack.find(eps, self._memory.witnesses)
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
+
+    def learn(self, images: Array) -> list[Cut]:
+        """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts."""
+        margins = self._problem.margin(images) if len(images) else np.empty(0)
+        return [
+            Cut(self._memory.note_witness(image), image)
+            for image, margin in zip(images, margins, strict=True)
+            if margin <= 0.0
+        ]
 
     def _decide(self, eps: Array, deadline: float) -> Verdict:
         witness = self._memory.witness_inside(eps)

@@ -1,0 +1,5 @@
+"""``python -m mlspec`` is ``mlspec``."""
+
+from mlspec.cli import main
+
+main()

@@ -1,0 +1,272 @@
+"""The composition root: from a spec to its answer. The only module that names concrete parts.
+
+Read it from the top to follow the data: spec -> problem -> verifier -> search -> dataset -> file.
+"""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from mlspec import __version__
+from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.sensitivity import sensitivities
+from mlspec.bounds.analysis import Bounder
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.core.protocols import Budget, Watcher
+from mlspec.core.trace import StopReason, Trace
+from mlspec.core.verdict import Verdict
+from mlspec.errors import InputError
+from mlspec.milp.compile import Compiler
+from mlspec.problem.onnx_import import read_network
+from mlspec.problem.resolve import resolve
+from mlspec.results import (
+    Provenance,
+    label_names_of,
+    layering_of,
+    open_result,
+    property_of,
+    save,
+    to_dataset,
+)
+from mlspec.search.effort import Effort
+from mlspec.search.expand import Ascent
+from mlspec.search.gradient import gradient
+from mlspec.search.maximality import upper_bound
+from mlspec.search.maximise import maximise
+from mlspec.search.naive import naive
+from mlspec.search.shrink import POLICIES
+from mlspec.solve.backends import backend_of
+from mlspec.spec import ExperimentSpec, find_profile
+from mlspec.verify.cascade import Cascade, Stages
+from mlspec.verify.complete import CompleteStage
+
+SAVE_EVERY = 2.0
+"""Seconds between saves while a search improves."""
+PACKAGES = ("numpy", "pyomo", "highspy", "torch", "xarray")
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A spec with everything it names read and checked."""
+
+    spec: ExperimentSpec
+    name: str
+    problem: Problem
+    provenance: Provenance
+
+
+def prepare(spec: ExperimentSpec) -> Experiment:
+    """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do not."""
+    resolved = resolve(spec)
+    profile = find_profile(spec.solver, spec.source)
+    name = Path(spec.source.origin).stem
+    provenance = Provenance(
+        name=name,
+        spec_json=spec.to_json(),
+        classifier_onnx=resolved.classifier_onnx,
+        classifier_file=spec.classifier.onnx,
+        solver=profile.name,
+        seed=spec.seed,
+        versions={
+            "mlspec": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        object_label=resolved.object_label,
+    )
+    return Experiment(spec, name, resolved.problem, provenance)
+
+
+def solve(
+    spec: ExperimentSpec,
+    path: Path | None = None,
+    watch: Watcher | None = None,
+    resume: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
+
+    ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an earlier
+    result of the same problem to go on from. KeyboardInterrupt ends the search, not the call:
+    the dataset then holds what was certified, with the stop reason ``interrupted``.
+    """
+    return solve_experiment(prepare(spec), path, watch, resume)
+
+
+def solve_experiment(
+    experiment: Experiment,
+    path: Path | None = None,
+    watch: Watcher | None = None,
+    resume: xr.Dataset | None = None,
+) -> xr.Dataset:
+    """Do what ``solve`` does, for a prepared experiment."""
+    spec, problem = experiment.spec, experiment.problem
+    saver = _Saver(experiment, path, watch)
+    with single_threaded():
+        verifier = verifier_of(problem, spec)
+        budget = Budget(spec.budget.seconds, spec.budget.queries)
+        effort = Effort(problem.weights, verifier, budget, saver)
+        if resume is not None:
+            _resume(effort, verifier, problem, resume)
+        policy = POLICIES[spec.shrink.policy](
+            sensitivities(problem.network, problem.image, problem.property, problem.layering),
+            spec.shrink.order == "prose",
+        )
+        search = spec.search
+        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay)
+        strategies: dict[str, Callable[[Effort], StopReason]] = {
+            "gradient": lambda effort: gradient(effort, policy, ascent, search.tolerance),
+            "naive": lambda effort: naive(effort, search.tolerance),
+        }
+        strategy = strategies[search.strategy]
+        trace = maximise(effort, strategy, search.tolerance, spec.budget.seconds)
+    return saver.finish(trace)
+
+
+def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
+    """Decide whether the neighborhood of radius ``eps`` (one value, or one per layer) is robust."""
+    return verify_problem(prepare(spec).problem, spec, eps)
+
+
+def verify_problem(problem: Problem, spec: ExperimentSpec, eps: Array | float) -> Verdict:
+    """Do what ``verify`` does, for a problem at hand; ``spec`` says how."""
+    radius = np.asarray(eps, dtype=np.float64)
+    count = problem.layering.count
+    if radius.ndim and radius.shape != (count,):
+        raise InputError(f"{radius.size} epsilons for {count} layers: give one, or one per layer")
+    radius = np.broadcast_to(radius, (count,)).copy()
+    if not np.all((radius >= 0.0) & (radius <= 1.0)):
+        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
+    with single_threaded():
+        return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+
+
+def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
+    """Decide again, from the result alone, whether its neighborhood is robust."""
+    spec = ExperimentSpec.from_json(result.attrs["spec"])
+    if solver is not None:
+        choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
+        spec = spec.model_copy(update={"solver": choice})
+    return verify_problem(problem_of(result), spec, result["epsilon"].values)
+
+
+def problem_of(result: xr.Dataset) -> Problem:
+    """Return the problem that a result answers; it holds the classifier itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "classifier.onnx"
+        file.write_bytes(result["classifier_onnx"].values.tobytes())
+        network = read_network(file)
+    return Problem(
+        network=network,
+        image=result["image"].values,
+        object_mask=result["object_mask"].values.astype(bool),
+        layering=layering_of(result),
+        property=property_of(result),
+        weights=result["weight"].values,
+        label_names=label_names_of(result),
+    )
+
+
+def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
+    """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
+    choice, attack = spec.verifier, spec.verifier.attack
+    backend = backend_of(find_profile(spec.solver, spec.source))
+    compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
+    return Cascade(
+        problem,
+        Stages(
+            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed),
+            scout=PgdAttack(
+                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed
+            ),
+            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS),
+            linear=choice.bounds != "interval",
+            alpha=choice.bounds == "alpha",
+            complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
+        ),
+    )
+
+
+ALPHA_ITERATIONS = 40
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Run torch on one thread: its ops here are too small to share, and results stay the same bit by bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:
+    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again."""
+    same = problem_of(earlier)
+    if (
+        same.network.digest != problem.network.digest
+        or not np.array_equal(same.image, problem.image)
+        or not np.array_equal(same.layering.index, problem.layering.index)
+        or same.property != problem.property
+    ):
+        raise InputError(
+            "the result to resume from answers another question (classifier, image, layers or target "
+            "differ): give another output file, or leave --resume out"
+        )
+    witnesses = earlier["witness_image"].values
+    effort.recall(verifier.learn(witnesses), earlier["epsilon"].values)
+
+
+class _Saver:
+    """Passes news of a search on, and saves what is certified as it grows."""
+
+    def __init__(self, experiment: Experiment, path: Path | None, watch: Watcher | None) -> None:
+        self._experiment = experiment
+        self._path = path
+        self._watch = watch
+        self._saved_size = -1.0
+        self._saved_at = -np.inf
+
+    def __call__(self, trace: Trace, doing: str) -> None:
+        if self._watch is not None:
+            self._watch(trace, doing)
+        size = self._experiment.problem.size(trace.best)
+        now = time.monotonic()
+        if self._path and size > self._saved_size and now - self._saved_at > SAVE_EVERY:
+            save(self._dataset(trace), self._path)
+            self._saved_size, self._saved_at = size, now
+
+    def finish(self, trace: Trace) -> xr.Dataset:
+        """Return the final dataset, saved."""
+        dataset = self._dataset(trace)
+        if self._path is not None:
+            save(dataset, self._path)
+        return dataset
+
+    def _dataset(self, trace: Trace) -> xr.Dataset:
+        problem = self._experiment.problem
+        bound = upper_bound(problem.weights, trace)
+        return to_dataset(problem, trace, self._experiment.provenance, bound)
+
+
+__all__ = [
+    "Experiment",
+    "open_result",
+    "prepare",
+    "problem_of",
+    "recertify",
+    "solve",
+    "verify",
+]
