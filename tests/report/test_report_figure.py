@@ -1,0 +1,131 @@
+"""The figure: its panels, its file, and no trace left in matplotlib's global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+from report_cases import make_problem, make_result, make_trace
+
+from mlspec.core.trace import Trace
+from mlspec.errors import DataError
+from mlspec.report.figure import draw, plot
+from mlspec.report.gallery import MOST, chosen
+from mlspec.report.pictures import radius_range
+
+BARS = 2
+"""Colour bars of panels b and c; that of the gallery is one more."""
+
+
+def texts(figure: Figure) -> list[str]:
+    """All texts of a figure."""
+    return [str(item.get_text()) for item in figure.findobj(Text) if item.get_text()]
+
+
+def without_witnesses() -> xr.Dataset:
+    return make_result(trace=Trace(6))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_a_figure_has_its_panels(channels: int) -> None:
+    figure = draw(make_result(make_problem(channels=channels)))
+    panels = [axes for axes in figure.findobj(mpl.axes.Axes) if axes.axison]
+    assert len(panels) == 5 + BARS + 2 * 2 + 1
+    words = texts(figure)
+    for letter, title in zip(
+        "abcdef",
+        ("Image", "6 layers", "Certified", "Size", "Certified", "Just beyond"),
+        strict=True,
+    ):
+        assert any(rf"\bf{{{letter}}}" in word and title in word for word in words)
+    for needed in (
+        "perturbed: 3 (outlined)",
+        "target: 9",
+        "pixel intensity, range [0, 1]",
+        "time (s)",
+        "size  w·ε",
+        "layer (0 is the object)",
+        "tried: robust",
+        "a violating image",
+        "hatched: does not move",
+    ):
+        assert needed in words
+    assert any(word.startswith("Label 9 stays predicted while the 3") for word in words)
+    assert any(word.endswith("reads 9 as 8") for word in words)
+
+
+def test_a_figure_without_witnesses_has_no_gallery() -> None:
+    figure = draw(without_witnesses())
+    assert len(figure.findobj(mpl.axes.Axes)) == 5 + BARS
+    assert any(word.startswith("Nothing certified yet") for word in texts(figure))
+
+
+@pytest.mark.parametrize("eps", [[0.0, 0.1], [1.0, 1.0], [1e-6, 1.0], [0.25]])
+def test_odd_radii_can_be_drawn(eps: list[float], tmp_path: Path) -> None:
+    problem = make_problem(len(eps))
+    trace = make_trace(problem)
+    trace.best = np.array(eps)
+    plot(make_result(problem, trace), tmp_path / "odd.png", dpi=40)
+
+
+def test_no_text_leaves_the_figure_or_covers_another() -> None:
+    figure = draw(make_result())
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [
+        (item.get_text(), item.get_window_extent(renderer).padded(-1.0))
+        for item in figure.findobj(Text)
+        if item.get_visible() and item.get_text() and item.axes is not None
+        if item not in item.axes.get_xticklabels() + item.axes.get_yticklabels()
+    ]
+    whole = figure.bbox
+    for number, (text, box) in enumerate(boxes):
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, text
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, text
+        for other, other_box in boxes[number + 1 :]:
+            assert not box.overlaps(other_box), f"{text!r} and {other!r}"
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_the_file_is_written_and_global_settings_stay(tmp_path: Path, ending: str) -> None:
+    before = dict(mpl.rcParams)
+    path = tmp_path / "folder" / f"figure.{ending}"
+    plot(make_result(), path, dpi=50)
+    assert path.stat().st_size > 10_000
+    assert dict(mpl.rcParams) == before
+    if ending == "png":
+        with Image.open(path) as image:
+            assert image.size[0] == 13 * 50
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(DataError, match="the figure cannot be written"):
+        plot(without_witnesses(), tmp_path / "file" / "figure.png")
+    with pytest.raises(DataError, match="the figure cannot be written"):
+        plot(without_witnesses(), tmp_path / "figure.docx")
+
+
+def test_the_gallery_spreads_over_the_layers() -> None:
+    ds = make_result()
+    assert chosen(ds) == [0, 3]
+    many = ds.isel(layer=np.zeros(20, dtype=int))
+    assert len(chosen(many)) == MOST
+    assert chosen(many)[0] == 0
+    assert chosen(many)[-1] == 19
+    assert chosen(without_witnesses()) == []
+
+
+def test_radius_ranges_hold_all_positive_radii() -> None:
+    assert radius_range(np.zeros(3)) == (0.001, 1.0)
+    assert radius_range(np.array([0.0, 0.01, 0.5])) == (0.01, 0.5)
+    low, high = radius_range(np.array([0.2, 0.2]))
+    assert low < 0.2 < high

@@ -1,0 +1,135 @@
+"""Live progress: plain lines off a terminal, a panel on one."""
+
+from __future__ import annotations
+
+import re
+import time
+from io import StringIO
+
+import pytest
+from report_cases import make_problem, make_trace
+from rich.console import Console
+
+from mlspec.core.problem import Problem
+from mlspec.core.trace import Trace
+from mlspec.core.verdict import Outcome
+from mlspec.report import live
+from mlspec.report.live import LiveProgress
+
+
+@pytest.fixture
+def problem() -> Problem:
+    return make_problem()
+
+
+def replay(problem: Problem, watch: LiveProgress) -> Trace:
+    """Tell ``watch`` of a search as it goes, and return its trace."""
+    full = make_trace(problem)
+    trace = Trace(problem.layering.count)
+    queries = iter(full.queries)
+    for step in full.steps:
+        watch(trace, f"proving w·eps = {step.size:.4g}")
+        trace.queries += [next(queries), next(queries), next(queries)]
+        trace.steps.append(step)
+        if step.outcome is Outcome.ROBUST:
+            trace.best = step.eps
+            watch(trace, "growing")
+    trace.cuts, trace.blocked, trace.stop = full.cuts, full.blocked, full.stop
+    watch(trace, "done")
+    return trace
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def console(terminal: bool, width: int = 100) -> Console:
+    return Console(file=StringIO(), force_terminal=terminal, width=width)
+
+
+def test_off_a_terminal_there_is_a_line_per_improvement(problem: Problem) -> None:
+    screen = console(terminal=False)
+    with LiveProgress(screen, problem.weights, 60.0, "known") as watch:
+        trace = replay(problem, watch)
+    lines = text_of(screen).splitlines()
+    robust = [step for step in trace.steps if step.outcome is Outcome.ROBUST]
+    assert len(lines) == len(robust) + 1
+    assert re.match(r"first certified neighborhood after 0\.\d s: w·eps = 0\.", lines[0])
+    assert all("certified w·eps = " in line for line in lines[1:])
+    assert lines[-1].startswith("known: budget: seconds after ")
+    assert lines[-1].endswith("queries: 8 complete, 8 bound, 8 attack")
+    control = [char for char in text_of(screen) if ord(char) < 32 and char != "\n"]
+    assert control == []
+
+
+def test_long_lines_are_not_broken_off_a_terminal(problem: Problem) -> None:
+    screen = console(terminal=False, width=30)
+    with LiveProgress(screen, problem.weights, 60.0, "a result with a long name") as watch:
+        replay(problem, watch)
+    assert text_of(screen).splitlines()[-1].startswith("a result with a long name: budget")
+
+
+@pytest.mark.parametrize("width", [40, 80, 140])
+def test_on_a_terminal_a_panel_shows_the_search(problem: Problem, width: int) -> None:
+    screen = console(terminal=True, width=width)
+    watch = LiveProgress(screen, problem.weights, 60.0, "known", lambda trace: 9.87)
+    replay(problem, watch)
+    panel = Console(file=StringIO(), width=width)
+    panel.print(watch._panel())
+    text = text_of(panel)
+    words = " ".join(re.sub("[│╭╮╰╯─]", "", text).split())
+    for needed in ("known", "of 1 min 00 s", "done", "w·eps = ", "at most 9.870", "8 complete"):
+        assert needed in words
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_panel_goes_and_the_last_line_stays(problem: Problem) -> None:
+    screen = console(terminal=True)
+    with LiveProgress(screen, problem.weights, 60.0, "known") as watch:
+        watch(Trace(problem.layering.count), "looking around")
+        time.sleep(1.5 / live.REDRAWS_PER_SECOND)
+        replay(problem, watch)
+    text = text_of(screen)
+    assert "looking around" in text
+    assert "first certified neighborhood after" in text
+    assert "known: budget: seconds after" in text.splitlines()[-1]
+
+
+def stop_with(error: BaseException, problem: Problem, screen: Console) -> None:
+    with LiveProgress(screen, problem.weights, 60.0, "k") as watch:
+        watch(Trace(problem.layering.count), "growing")
+        raise error
+
+
+def test_an_interrupted_search_says_what_it_has(problem: Problem) -> None:
+    screen = console(terminal=False)
+    with pytest.raises(KeyboardInterrupt):
+        stop_with(KeyboardInterrupt(), problem, screen)
+    assert text_of(screen).startswith("k: interrupted after")
+
+
+def test_an_error_is_left_to_speak_for_itself(problem: Problem) -> None:
+    screen = console(terminal=False)
+    with pytest.raises(ValueError, match="bug"):
+        stop_with(ValueError("bug"), problem, screen)
+    assert text_of(screen) == ""
+
+
+def test_the_upper_bound_is_asked_only_when_cuts_arrived(problem: Problem) -> None:
+    asked = []
+    full = make_trace(problem)
+    watch = LiveProgress(
+        console(terminal=False), problem.weights, 60.0, "k", lambda trace: asked.append(1) or 1.0
+    )
+    trace = Trace(problem.layering.count)
+    for _ in range(50):
+        watch(trace, "thinking")
+    assert len(asked) == 0
+    trace.cuts.append(full.cuts[0])
+    for _ in range(50):
+        watch(trace, "thinking")
+    assert len(asked) == 1
+    trace.cuts.append(full.cuts[1])
+    watch(trace, "thinking")
+    assert len(asked) == 1, "at most as often as the panel is redrawn"

@@ -1,0 +1,111 @@
+"""Tables fit their terminal and hold the numbers of the results."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import numpy as np
+import pytest
+import xarray as xr
+from report_cases import make_problem, make_result, make_trace
+from rich.console import Console, RenderableType
+
+from mlspec.core.trace import Trace
+from mlspec.report.comparison import differences, setting
+from mlspec.report.numbers import below, near
+from mlspec.report.table import comparison, summary
+
+LAYER = re.compile(r"(\d+) +([\d.]+) +([\d.]+) +(\d+) (9 → 8|cap|budget)")
+"""A row of the table of layers."""
+
+
+def printed(what: RenderableType, width: int = 80) -> str:
+    console = Console(file=StringIO(), width=width)
+    console.print(what)
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    return text
+
+
+def wide(ds: xr.Dataset, layers: int = 41) -> xr.Dataset:
+    """A result with that many layers, all like those it has."""
+    return ds.isel(layer=np.arange(layers) % ds.sizes["layer"]).assign_coords(
+        layer=np.arange(layers)
+    )
+
+
+@pytest.mark.parametrize("layers", [1, 6, 41])
+def test_a_summary_lists_every_layer_on_80_columns(layers: int) -> None:
+    ds = wide(make_result(), layers)
+    lines = printed(summary(ds)).splitlines()
+    rows = [row for line in lines for row in LAYER.findall(line)]
+    assert sorted(int(row[0]) for row in rows) == list(range(layers))
+    for number, eps, weight, pixels, reason in rows:
+        layer = ds.isel(layer=int(number))
+        assert eps == below(float(layer["epsilon"]), 3)
+        assert weight == near(float(layer["weight"]))
+        assert int(pixels) == int(layer["layer_pixels"])
+        assert {"9 → 8": "witness"}.get(reason, reason) == str(layer["blocked_by"].values)
+    assert "…" not in "".join(lines)
+
+
+def test_a_summary_says_the_finding_and_the_facts() -> None:
+    text = printed(summary(make_result()))
+    assert text.startswith("Label 9 stays predicted while the 3 changes by up to ±")
+    assert "9 → 8" in text
+    assert "cap" in text
+    assert "budget: seconds, after 4.5 s" in text
+    assert "solver highs, seed 0" in text
+    complete = next(line for line in text.splitlines() if line.startswith("complete"))
+    assert complete.split() == ["complete", "8", "-", "-", "4", "4", "1.6", "s"]
+    assert "4 of them solved a MILP" in text
+
+
+def test_a_summary_of_a_search_that_has_nothing_yet() -> None:
+    text = printed(summary(make_result(trace=Trace(6))))
+    assert text.startswith("Nothing certified yet")
+    assert "no queries yet" in text
+    assert "gap ∞" in text
+
+
+def test_a_comparison_holds_each_result_in_a_column() -> None:
+    text = printed(comparison([make_result(name="one"), make_result(name="two")]))
+    rows = {line[:17].strip(): line[17:].split() for line in text.splitlines()}
+    assert rows["classifier"] == ["one", "two"]
+    assert rows["strategy"] == ["gradient"] * 2
+    assert rows["shrink"] == ["fixed"] * 2
+    assert rows["complete queries"] == ["8", "8"]
+    assert rows["of which MILP"] == ["4", "4"]
+    assert rows["attack queries"] == rows["bound queries"] == ["8", "8"]
+    assert "Not comparable" not in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_a_comparison_of_many_results_breaks_into_several_tables(width: int) -> None:
+    names = [f"result_{number}" for number in range(7)]
+    text = printed(comparison([make_result(name=name) for name in names]), width)
+    headers = [line.split() for line in text.splitlines() if line.startswith("   ")]
+    assert [word for line in headers for word in line if word in names] == names
+
+
+def test_a_comparison_warns_of_different_questions() -> None:
+    problem = make_problem()
+    one, two = make_result(problem), make_result(make_problem(5))
+    assert differences([one, one]) == []
+    assert differences([one, two]) == ["layers", "weights"]
+    heavier = one.assign(weight=2 * one["weight"])
+    assert differences([one, heavier]) == ["weights"]
+    other = make_result(problem, make_trace(problem)).assign_attrs(image_sha256="", targets='["3"]')
+    assert differences([one, other]) == ["image", "targets"]
+    assert "Not comparable: the results differ in layers, weights." in printed(
+        comparison([one, two])
+    )
+
+
+def test_settings_that_a_spec_lacks_are_none() -> None:
+    ds = make_result()
+    assert setting(ds, "search", "strategy") == "gradient"
+    assert setting(ds, "search", "strategy", "deeper") is None
+    assert setting(ds.assign_attrs(spec="{}"), "search", "strategy") is None
