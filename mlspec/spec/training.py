@@ -117,7 +117,7 @@ class TrainingSpec(SpecModel):
     """A classifier to train: its architecture, data, defence and schedule."""
 
     architecture: Literal["small", "large"] = "small"
-    """`small`: two convolutions, about 4,000 parameters; `large`: three, about 45,000."""
+    """`small`: two convolutions, about 4,000 parameters; `large`: three, about 47,000."""
     dataset: TrainingDataset = TrainingDataset()
     """The scenes to learn from."""
     defence: Defence = NoDefence()

@@ -53,8 +53,8 @@ def scenes(dataset: Dataset, images: int) -> tuple[Tensor, Tensor]:
 def evaluate(network: nn.Module, dataset: Dataset, spec: Evaluation, seed: int) -> AccuracyReport:
     """Measure the accuracy of a classifier.
 
-    The attack raises the rivals' lead with projected gradient, so its row bounds the accuracy under
-    the best attack from above.
+    The attack raises the rivals' lead over the weakest label by projected gradient. A stronger one
+    could find more, so its row bounds the accuracy under attack from above.
 
     Args:
         network: f: float32 (B, 1, H, W) -> (B, M).
