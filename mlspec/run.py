@@ -89,6 +89,21 @@ def prepare(spec: ExperimentSpec) -> Experiment:
     return Experiment(spec, name, resolved.problem, provenance)
 
 
+def facts(experiment: Experiment) -> dict[str, str]:
+    """Return how ``experiment`` will be searched and decided, for the plan."""
+    spec = experiment.spec
+    profile = find_profile(spec.solver, spec.source)
+    verifier, search = spec.verifier, spec.search
+    queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
+    return {
+        "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
+        "verifier": f"bounds up to {verifier.bounds}, then MILP ({verifier.milp.formulation}, "
+        f"{verifier.milp.objective}), {verifier.milp.seconds:g} s a query at most",
+        "solver": f"{profile.name} {version('highspy')}; {profile.licence}",
+        "budget": f"{spec.budget.seconds:g} s{queries}",
+    }
+
+
 def solve(
     spec: ExperimentSpec,
     path: Path | None = None,

@@ -11,7 +11,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Op, Pair, Relu, Shape
+from mlspec.core.network import (
+    Array,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Op,
+    Pair,
+    Relu,
+    Shape,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +52,9 @@ class TensorNetwork:
             shapes = network.shape_before(position), network.shapes[position]
             self.ops.append(TensorOp(op, *shapes, weight, bias))
 
-    def tensor(self, array: object) -> Tensor:
-        """Return ``array`` as a tensor of this network's dtype and device."""
-        return torch.as_tensor(array, dtype=self.dtype, device=self.device)
+    def tensor(self, array: Array) -> Tensor:
+        """Return a copy of ``array`` as a tensor of this network's dtype and device."""
+        return torch.tensor(array, dtype=self.dtype, device=self.device)
 
     def forward(self, value: Tensor, softness: float = 0.0) -> Tensor:
         """Return the scores ``(B, M)`` of images ``(B, C, H, W)``.

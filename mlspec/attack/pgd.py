@@ -79,7 +79,7 @@ class PgdAttack:
         (gradient,) = torch.autograd.grad(margin.sum(), points)
         slope = gradient.cpu().numpy()
         reach = self._problem.image - np.sign(slope) * self._problem.layering.spread(eps)
-        free = (reach > 0.0) & (reach < 1.0)
+        free = np.where(slope < 0.0, reach < 1.0, reach > 0.0)
         return -self._problem.layering.total(np.where(free, np.abs(slope), 0.0))
 
     def _descend(self, first: Array, lower: Array, upper: Array) -> Array:

@@ -18,8 +18,10 @@ from mlspec.search.effort import Effort
 CAP = 1.0
 SHORTEST = 0.02
 """A step this short (as a fraction of the way to the predicted boundary) ends the growth."""
-TOUCHING = 0.02
+TOUCHING = 0.05
 """The growth ends where the weakest margin is this share of the one it began with."""
+LENGTHENED = 1.5
+"""Factor on the step after one that held, up to its first length."""
 MOST_STEPS = 40
 SMALLEST_LAMBDA = 0.01
 """Below this the gradient has no say: lambda becomes 0 and the weights alone set the direction."""
@@ -59,6 +61,7 @@ def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
             lambda_, step = lambda_ * ascent.lambda_decay, step * 0.5
         else:
             kept, points = reached, tried
+            step = min(step * LENGTHENED, ascent.step)
     return kept
 
 
