@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from mlspec.core.verdict import Outcome
-from mlspec.report.numbers import above, below
+from mlspec.report.numbers import above, below, near
 from mlspec.report.palette import (
     BLOCKS,
     INK,
@@ -20,6 +20,7 @@ from mlspec.report.palette import (
     log_ticks,
     title,
 )
+from mlspec.report.pictures import radius_range
 
 _WIDE = 30.0
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
@@ -107,24 +108,24 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
     title(axes, "e", "Certified epsilon of each layer")
     as_plot(axes)
     axes.set_yscale("log")
-    positive = eps[eps > 0.0]
-    low = float(positive.min()) if positive.size else 0.001
-    high = float(positive.max()) if positive.size else 1.0
-    floor = low / 2.2 if (eps == 0.0).any() else low / 1.4
-    axes.set_ylim(floor, max(high * 1.5, low * 4.0))
+    low, high = radius_range(eps)
+    small = eps < low
+    floor = low / (2.2 if small.any() else 1.4)
+    axes.set_ylim(floor, high * 1.5)
     log_ticks(axes.yaxis, *axes.get_ylim())
     for block, (color, words) in BLOCKS.items():
         mine = blocks == block.value
         if mine.any():
             height = np.maximum(eps[mine], floor) - floor
             axes.bar(layers[mine], height, 0.84, bottom=floor, color=color, label=words)
-    for layer in layers[eps == 0.0]:
+    for layer in layers[small]:
         axes.annotate(
-            "0",
+            near(eps[layer], 1),
             (layer, floor),
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
+            rotation=90 if eps[layer] > 0.0 else 0,
             fontsize=SMALL,
             color=INK,
         )

@@ -19,6 +19,8 @@ from mlspec.report.words import finding
 
 WIDTH = 13.0
 """Inches."""
+_LINE = 98
+"""Characters of the headline that fit beside each other."""
 
 
 def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
@@ -51,11 +53,17 @@ def draw(ds: xr.Dataset) -> Figure:
     layer_radius_panel(curves[1], ds)
     if layers:
         gallery(figure.add_subfigure(rows[2]), ds, layers)
-    sentence = finding(ds)
-    headline = "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], 95))
-    figure.suptitle(headline, fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left")
+    figure.suptitle(
+        _headline(finding(ds)), fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left"
+    )
     figure.supxlabel(_footer(ds), fontsize=SMALL, color=MUTED, x=0.01, ha="left")
     return figure
+
+
+def _headline(sentence: str) -> str:
+    """Break a sentence into lines of about the same length."""
+    lines = -(-len(sentence) // _LINE)
+    return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))
 
 
 def _footer(ds: xr.Dataset) -> str:

@@ -44,7 +44,7 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
 BLOCKS: dict[Block, tuple[str, str]] = {
     Block.WITNESS: ("#5b84b1", "a violating image"),
     Block.CAP: ("#4f9d69", "nothing, any value is allowed"),
-    Block.BUDGET: ("#e0b04c", "unknown, budget spent"),
+    Block.BUDGET: ("#e0b04c", "not known"),
 }
 """Colour and words of a layer by what blocks it."""
 

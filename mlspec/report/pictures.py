@@ -29,6 +29,8 @@ from mlspec.report.words import target_names, the_object
 
 _RINGS = 5
 """Every so many layers a border is drawn."""
+_SPAN = 1000.0
+"""Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all others."""
 
 
 def picture(axes: Axes, image: Array) -> None:
@@ -92,8 +94,9 @@ def radius_panel(axes: Axes, ds: xr.Dataset) -> None:
     low, high = radius_range(eps)
     _hatch_fixed(axes, index)
     # A colour bar extends below its scale: that is where zero has its place.
+    radii = np.where(ds["epsilon_map"] > 0.0, np.maximum(ds["epsilon_map"].values, low), low / 10.0)
     shown = axes.imshow(
-        np.ma.masked_where(index < 0, np.maximum(ds["epsilon_map"].values, low / 10.0)),
+        np.ma.masked_where(index < 0, radii),
         norm=LogNorm(low, high),
         cmap=colormaps[RADIUS_MAP].with_extremes(under=NOTHING),
         interpolation="nearest",
@@ -116,11 +119,12 @@ def radius_panel(axes: Axes, ds: xr.Dataset) -> None:
 
 
 def radius_range(eps: Array) -> tuple[float, float]:
-    """Return the ends of a logarithmic scale that holds all positive radii of ``eps``."""
+    """Return the ends of a logarithmic scale for the positive radii of ``eps``: three decades at most."""
     positive = eps[eps > 0.0]
     if not positive.size:
         return 0.001, 1.0
-    low, high = float(positive.min()), float(positive.max())
+    high = float(positive.max())
+    low = max(float(positive.min()), high / _SPAN)
     if high / low < 4.0:
         middle = float(np.sqrt(low * high))
         return middle / 2.0, middle * 2.0

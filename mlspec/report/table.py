@@ -11,7 +11,7 @@ from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
-from mlspec.report.words import block_of, exchange, finding, gap
+from mlspec.report.words import block_of, exchange, finding, gap, misreading
 
 __all__ = ["comparison", "summary"]
 
@@ -62,13 +62,26 @@ def _layers(ds: xr.Dataset) -> RenderableType:
     blocks.add_row(
         *[_layer_block(ds, range(count)[start : start + rows]) for start in range(0, count, rows)]
     )
-    kinds = {block_of(ds, layer) for layer in range(count)}
-    notes = {
-        Block.WITNESS: "9 → 8  just beyond its epsilon an image exists in which 9 is read as 8",
-        Block.CAP: "cap  its pixels may take any value",
-        Block.BUDGET: "budget  the search ended before it knew whether more is possible",
-    }
-    return Group(blocks, *[Text(f"{notes[kind]}", style="dim") for kind in Block if kind in kinds])
+    return Group(blocks, *[Text(note, style="dim") for note in _notes(ds)])
+
+
+def _notes(ds: xr.Dataset) -> list[str]:
+    """Explain the last column, each kind of entry once."""
+    first: dict[Block, int] = {}
+    for layer in range(ds.sizes["layer"]):
+        first.setdefault(block_of(ds, layer), layer)
+    notes = []
+    if Block.WITNESS in first:
+        layer = first[Block.WITNESS]
+        reading = misreading(ds, ds["blocking_scores"].values[layer])
+        notes.append(
+            f"{_reason(ds, layer)}: a little beyond its epsilon the classifier {reading} in some image"
+        )
+    if Block.CAP in first:
+        notes.append("cap: its pixels may take any value")
+    if Block.BUDGET in first:
+        notes.append("budget: the search ended before it knew whether more is possible")
+    return notes
 
 
 def _layer_block(ds: xr.Dataset, layers: range) -> Table:

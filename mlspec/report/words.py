@@ -10,6 +10,9 @@ from mlspec.core.trace import Block
 from mlspec.report.numbers import above, below, listed
 from mlspec.results import label_names_of, layering_of, property_of, ranges
 
+_MANY = 3
+"""From so many commas on, layers are counted instead of listed."""
+
 
 def finding(ds: xr.Dataset) -> str:
     """Return the answer in one sentence."""
@@ -36,6 +39,8 @@ def _weakest(eps: Array) -> str:
     if weak == [0] and eps[0] > 0.0:
         return "every other layer allows more"
     layers = f"layer{'s' if len(weak) > 1 else ''} {ranges(weak)}"
+    if layers.count(",") >= _MANY:
+        layers = f"{len(weak)} of {len(eps)} layers"
     if eps.min() == 0.0:
         return f"nothing certified for {layers}"
     return f"weakest: {layers} (±{below(eps.min())})"
