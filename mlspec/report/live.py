@@ -159,9 +159,9 @@ class LiveProgress:
         if state.size > 0.0:
             low, high = scale(state.best)
             row = bar_row(state.best, max(20, self._console.width - 24))
-            span = f"layer 0 to {len(state.best) - 1}, heights from {low:g} to {high:g} (log)"
+            span = f"layers 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
-            body.add_row("", Text(f"{span}; smallest {below(state.best.min(), 3)}", style="dim"))
+            body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
         for ask, head in zip(_ASKS, ("queries", "", ""), strict=True):
             body.add_row(head, self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")

@@ -16,7 +16,9 @@ from mlspec.report.words import block_of, exchange, finding, gap, misreading
 __all__ = ["comparison", "summary"]
 
 _TWO_BLOCKS_FROM = 12
-"""Layers; more of them are printed in two blocks beside each other."""
+"""From so many layers on they are printed in two blocks beside each other."""
+_LARGE_GAP = 10.0
+"""From here on a gap is not told in percent."""
 
 
 def summary(ds: xr.Dataset) -> RenderableType:
@@ -43,9 +45,7 @@ def _facts(ds: xr.Dataset) -> Table:
         f"{below(float(ds['size']), 4)}  (sum of weight × epsilon over {ds.sizes['layer']} layers)"
     )
     facts.add_row("size", size)
-    bound = (
-        f"{above(float(ds['upper_bound']), 4)}  (no neighborhood is larger; gap {percent(gap(ds))})"
-    )
+    bound = f"{above(float(ds['upper_bound']), 4)}  (no neighborhood is larger; gap {_gap(ds)})"
     facts.add_row("upper bound", bound)
     facts.add_row(
         "stopped", f"{ds.attrs['stop_reason']}, after {duration(ds.attrs['wall_seconds'])}"
@@ -53,6 +53,11 @@ def _facts(ds: xr.Dataset) -> Table:
     seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
     facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")
     return facts
+
+
+def _gap(ds: xr.Dataset) -> str:
+    share = gap(ds)
+    return percent(share) if share < _LARGE_GAP else f"{near(share)} times the size"
 
 
 def _layers(ds: xr.Dataset) -> RenderableType:

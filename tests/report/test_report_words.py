@@ -28,7 +28,15 @@ def test_rounding_goes_to_the_safe_side(value: float, digits: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0"), (0.03, "0.030"), (0.0399, "0.039"), (1.0, "1.0"), (40.26, "40")]
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.03, "0.030"),
+        (0.0399, "0.039"),
+        (1.0, "1.0"),
+        (40.26, "40"),
+        (4.09e-6, "4.0e-6"),
+    ],
 )
 def test_certified_numbers(value: float, text: str) -> None:
     assert below(value, 2) == text
@@ -76,6 +84,11 @@ def finding_of(eps: list[float]) -> str:
             [0.01, 0.1, 0.2],
             "label 9 stays predicted while the 3 changes by up to ±0.010; "
             "every other layer allows more",
+        ),
+        (
+            [0.1, 0.0, 0.1, 0.0, 0.1, 0.0, 0.0, 0.1, 0.0],
+            "label 9 stays predicted while the 3 changes by up to ±0.10; "
+            "nothing certified for 5 of 9 layers",
         ),
         ([1.0, 1.0], "label 9 stays predicted whatever happens to the 3"),
         ([0.02], "label 9 stays predicted while the 3 changes by up to ±0.020"),
