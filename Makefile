@@ -1,0 +1,89 @@
+# `make solve` and `make test` do everything on a fresh machine with Python 3.11 or newer and make.
+# A virtual environment in .venv that is already there is used as it is, with what is installed in it.
+#
+#   make solve PYTHON=/opt/python3.12/bin/python3   chooses the Python that .venv is made with
+
+VENV := .venv
+PY := $(VENV)/bin/python
+MLSPEC := $(VENV)/bin/mlspec
+PIP := $(PY) -m pip --disable-pip-version-check install --constraint constraints.txt
+
+# Reruns install nothing: these files say that what they are named after is installed.
+INSTALLED := $(VENV)/.mlspec
+INSTALLED_DEV := $(VENV)/.mlspec-dev
+
+PYTHON ?=
+PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+.DEFAULT_GOAL := help
+.PHONY: help solve test check lint slow bench train install clean
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+solve: $(INSTALLED)  ## The main job: results/pgd_img3.nc and its figure
+	$(MLSPEC) solve specs/pgd_img3.yaml -o results/pgd_img3.nc
+	$(MLSPEC) plot results/pgd_img3.nc -o results/pgd_img3.png
+	@printf '\nThe result is in %s\nIts figure is in %s\n' \
+	  '$(CURDIR)/results/pgd_img3.nc' '$(CURDIR)/results/pgd_img3.png'
+
+test: $(INSTALLED_DEV)  ## The tests, without those that take minutes
+	$(PY) -m pytest -m "not slow"
+
+check: lint  ## What CI runs: format, lint, types, import layering, all tests
+	$(PY) -m pytest
+
+lint: $(INSTALLED_DEV)  ## Format, lint, types, import layering
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
+	$(PY) -m pytest -m slow
+
+bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
+	$(PY) tests/benchmarks/run.py
+
+train: $(INSTALLED)  ## Train every classifier anew, into specs/classifiers
+	@set -e; for spec in specs/training/*.yaml; do \
+	  echo "$(MLSPEC) train $$spec"; $(MLSPEC) train "$$spec"; done
+
+install: $(INSTALLED)  ## Install mlspec into .venv
+
+clean:  ## Remove .venv and all caches; results stay
+	rm -rf $(VENV) build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find mlspec tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# hatchling builds mlspec, pinned like everything else: hence no isolated build.
+$(INSTALLED): pyproject.toml constraints.txt | $(PY)
+	@$(PY) -c '$(IS_RECENT)' || { echo "$(VENV) has an older Python than 3.11: make clean, then again" >&2; exit 1; }
+	$(PIP) --quiet hatchling editables
+	$(PIP) --quiet --no-build-isolation --editable .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(PIP) --quiet --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(PY):
+	@chosen='$(PYTHON)'; \
+	if [ -z "$$chosen" ]; then \
+	  for each in $(PYTHONS); do \
+	    if "$$each" -c '$(IS_RECENT)' >/dev/null 2>&1; then chosen="$$each"; break; fi; \
+	  done; \
+	fi; \
+	if [ -z "$$chosen" ]; then \
+	  echo "mlspec needs Python 3.11 or newer: install it, or name it: make PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$chosen" -c '$(IS_RECENT)'; then \
+	  echo "$$chosen is no Python 3.11 or newer ($$("$$chosen" --version 2>&1)): give another, make PYTHON=/path/to/python3" >&2; \
+	  exit 1; \
+	fi; \
+	echo "$$chosen -m venv $(VENV)"; \
+	"$$chosen" -m venv $(VENV) || { \
+	  rm -f $(PY); \
+	  echo "$$chosen cannot make a virtual environment (on Debian and Ubuntu: apt install python3-venv)" >&2; \
+	  exit 1; }
