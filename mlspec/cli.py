@@ -7,19 +7,33 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import numpy as np
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from mlspec.errors import ContradictionError, InputError, MlspecError
 
 INTERRUPTED = 130
 INTERNAL = 70
 
+
+class Commands(TyperGroup):
+    """The commands; Ctrl-C before there is a result to keep is said and has an exit code of its own."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was chosen."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            err.print("interrupted before anything was certified")
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="mlspec",
+    cls=Commands,
     help="Maximal robust layered neighborhoods of multi-label image classifiers.",
     no_args_is_help=True,
     add_completion=False,
@@ -234,20 +248,12 @@ def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
 
 def main() -> None:
     """Run the command line; every expected error is one clear message and an exit code."""
-    debug = "--debug" in sys.argv[1:]
+    arguments = [each for each in sys.argv[1:] if each != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
     # A polite kill keeps the best certified result just as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        code = app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        sys.exit(INTERRUPTED)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("interrupted before anything was certified")
-        sys.exit(INTERRUPTED)
+        app(arguments)
     except MlspecError as error:
         if debug:
             raise
