@@ -279,13 +279,16 @@ def _radii(text: str) -> Any:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"--eps: '{text}' is not a number, or numbers with commas between") from None
+        raise InputError(
+            f"--eps: '{text}' is not a number, or numbers with commas between"
+        ) from None
     return values[0] if len(values) == 1 else np.array(values)
 
 
 def _keep(error: ContradictionError) -> None:
     path = Path("contradiction.npz")
-    np.savez(path, **{name: np.asarray(value) for name, value in error.evidence.items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in error.evidence.items()}
+    np.savez(path, **arrays)
     err.print(Text(f"evidence saved in {path}"))
 
 
