@@ -78,8 +78,8 @@ $(PY):
 	  echo "mlspec needs Python 3.11 or newer: install it, or name it: make PYTHON=/path/to/python3" >&2; \
 	  exit 1; \
 	fi; \
-	if ! "$$chosen" -c '$(IS_RECENT)'; then \
-	  echo "$$chosen is no Python 3.11 or newer ($$("$$chosen" --version 2>&1)): give another, make PYTHON=/path/to/python3" >&2; \
+	if ! "$$chosen" -c '$(IS_RECENT)' >/dev/null 2>&1; then \
+	  echo "$$chosen is no Python 3.11 or newer: give another, make PYTHON=/path/to/python3" >&2; \
 	  exit 1; \
 	fi; \
 	echo "$$chosen -m venv $(VENV)"; \
