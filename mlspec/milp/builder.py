@@ -2,6 +2,10 @@
 
 Names come from the op's place in the network and the unit's number, so that exported models are
 reproducible: ``relu1_y[37]`` is the output of unit 37 of the ReLU at place 1.
+
+Solvers judge rows and variables by absolute tolerances. A unit whose values are far from order one is therefore
+written in a unit of its own, a power of two, and a row of small coefficients is multiplied by one: otherwise
+badly scaled parameters would let a solver overlook a violation.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 from pyomo.core.expr.numeric_expr import LinearExpression
 
@@ -19,6 +24,8 @@ from mlspec.tolerances import MAX_BIG_M
 
 Row = tuple[list[float], list[Any], float]
 """Coefficients, variables and constant of ``sum c v + constant <= 0``."""
+ORDER_ONE = 13
+"""Values between about 2**-ORDER_ONE and 2**ORDER_ONE keep their unit."""
 
 
 class Builder:
@@ -28,13 +35,25 @@ class Builder:
         self.model: Any = pyo.ConcreteModel()
         self.columns: list[Any] = []
         self.binaries = 0
+        self._units: dict[int, float] = {}
 
-    def continuous(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
-        """Add one bounded variable per key and return them."""
+    def inputs(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
+        """Add one bounded variable per key and return them; its value is that of the pixel."""
         bounds = dict(zip(keys, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
         variables = pyo.Var(list(keys), bounds=bounds)
         self.model.add_component(name, variables)
         return [variables[key] for key in keys]
+
+    def continuous(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
+        """Add one bounded variable per key and return them; the model holds each in its own unit."""
+        units = _power_of_two(np.maximum(np.abs(lower), np.abs(upper)))
+        variables = self.inputs(name, keys, lower / units, upper / units)
+        self._units |= {
+            id(variable): unit
+            for variable, unit in zip(variables, units.tolist(), strict=True)
+            if unit != 1.0
+        }
+        return variables
 
     def binary(self, name: str, keys: Sequence[Any]) -> list[Any]:
         """Add one binary variable per key and return them."""
@@ -51,6 +70,7 @@ class Builder:
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
                 coefficients, variables, constant = [constant], [self._one()], 0.0
+            coefficients, constant = self._scaled(coefficients, variables, constant)
             body = LinearExpression(
                 constant=0.0, linear_coefs=coefficients, linear_vars=variables
             )
@@ -59,6 +79,19 @@ class Builder:
         constraint = pyo.Constraint(list(rows), rule=rule)
         self.model.add_component(name, constraint)
         return constraint
+
+    def _scaled(
+        self, coefficients: list[float], variables: list[Any], constant: float
+    ) -> tuple[list[float], float]:
+        """Return a row in the units of its variables, with a largest coefficient that is not small."""
+        if self._units:
+            units = [self._units.get(id(variable), 1.0) for variable in variables]
+            coefficients = [c * unit for c, unit in zip(coefficients, units, strict=True)]
+        largest = max(map(abs, coefficients))
+        factor = float(_power_of_two(np.array(largest))) if largest < 1.0 else 1.0
+        if factor == 1.0:
+            return coefficients, constant
+        return [c / factor for c in coefficients], constant / factor
 
     def _one(self) -> Any:
         if self.model.component("one") is None:
@@ -83,6 +116,12 @@ def plus(row: Row, *terms: tuple[float, Any], constant: float = 0.0) -> Row:
         variables + [variable for _, variable in terms],
         old + constant,
     )
+
+
+def _power_of_two(size: Array) -> Array:
+    """Return the power of two near each ``size``, but 1 where it is of order one (or zero)."""
+    exponent = np.frexp(size)[1]
+    return np.where((np.abs(exponent) <= ORDER_ONE) | (size == 0.0), 1.0, np.ldexp(1.0, exponent))
 
 
 def big_m(value: float, tag: str, unit: int) -> float:

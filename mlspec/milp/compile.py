@@ -22,7 +22,7 @@ from mlspec.milp import maxpool, relu
 from mlspec.milp.affine import Affine, Ints, operator
 from mlspec.milp.builder import Builder, plus
 from mlspec.milp.model import MilpModel
-from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN, STABLE
+from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
 
 Needed = NDArray[np.bool_]
 
@@ -101,7 +101,7 @@ class Compiler:
                     weight, _ = operator(op, shape)
                     before = np.asarray(abs(weight).T @ after.astype(np.float64) > 0)
                 case Relu():
-                    before = after & (bounds.upper[position].ravel() > STABLE)
+                    before = after & (bounds.upper[position].ravel() > 0.0)
                 case MaxPool():
                     members = _members(op.kernel, op.stride, shape)
                     low, up = bounds.lower[position].ravel(), bounds.upper[position].ravel()
@@ -136,7 +136,7 @@ class Compiler:
 def _inputs(build: Builder, box: Box, needed: Needed) -> tuple[Affine, tuple[int, ...]]:
     lower, upper = box.lower.ravel(), box.upper.ravel()
     moving = np.flatnonzero(needed & (upper > lower))
-    build.columns += build.continuous("x", moving.tolist(), lower[moving], upper[moving])
+    build.columns += build.inputs("x", moving.tolist(), lower[moving], upper[moving])
     constant = (lower + upper) / 2
     constant[moving] = 0.0
     matrix = sparse.csr_array(

@@ -32,11 +32,11 @@ def live_candidates(
     """
     low, up = lower[members], upper[members]
     floor = low.max(axis=1)
-    live = up > (np.maximum(floor, 0.0) if relu else floor)[:, None] + STABLE
+    live = up > (np.maximum(floor, 0.0) if relu else floor)[:, None]
     zero_can_win = relu & (floor < STABLE)
     # The candidate that holds the floor stays even if nothing rises above it: it is the value then.
-    holder = low.argmax(axis=1)
-    live[np.arange(len(members)), holder] |= ~zero_can_win
+    holder = np.arange(len(members)), low.argmax(axis=1)
+    live[holder] |= up[holder] > 0.0 if relu else True
     result = []
     for window, (units, alive, zero) in enumerate(
         zip(members.tolist(), live.tolist(), zero_can_win.tolist(), strict=True)

@@ -20,7 +20,7 @@ def encode(
 ) -> Affine:
     """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both ``(units,)``."""
     kept = needed[lower[needed] >= STABLE]
-    open_units = needed[(lower[needed] < STABLE) & (upper[needed] > STABLE)]
+    open_units = needed[(lower[needed] < STABLE) & (upper[needed] > 0.0)]
     keys = open_units.tolist()
     outputs = build.continuous(f"{tag}_y", keys, 0.0 * upper[open_units], upper[open_units])
     switches = build.binary(f"{tag}_a", keys)

@@ -146,6 +146,8 @@ def _weights(
             return np.ones(count)
         case "linear":
             return np.asarray(1.0 - np.arange(count) / count)
+        case "inverse_square":
+            return np.asarray(1.0 / np.square(1.0 + np.arange(count)))
         case "pixels":
             return np.asarray(layering.pixels / layering.pixels.sum())
         case "sensitivity":

@@ -12,12 +12,17 @@ from mlspec.core.trace import StopReason
 from mlspec.search.cegis import shrink_until_certified
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent, expand
+from mlspec.search.trade import trade
 
-LAMBDA_STARTS = (1.0, 2.0, 4.0, 8.0)
-"""Starts of the first proposal, as factors of lambda: how much it concentrates on few layers."""
-FIRST_SHARE = 0.3
-"""Share of the band between what bounds prove and what an attack breaks that is asked to be proved first."""
-LEAST_SHARE = 0.02
+LAMBDA_FACTORS = (1.0, 4.0)
+"""Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
+ALONE = 2
+"""Further starts that grow a single layer first: those of the largest weight by slope."""
+PROMISE = 0.5
+"""Where between the proved and the proposed size a proposal is expected to end."""
+FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
+"""Share of the band between what bounds prove and what an attack breaks that is asked to be proved."""
+FASTER = 1.5
 BISECTIONS = 10
 
 
@@ -27,21 +32,16 @@ def gradient(
     """Grow ``effort.trace.best`` until what is left to prove is below the share ``tolerance``."""
     robust = effort.trace.best.copy()
     certified_start(effort)
-    proposals = [
-        expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
-        for factor in LAMBDA_STARTS
-    ]
-    proposal = max(proposals, key=effort.size)
+    proposal = _first_proposal(effort, robust, ascent)
     share = FIRST_SHARE
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         target = bounded + share * (proposal - bounded)
-        reached = shrink_until_certified(effort, target, bounded, policy)
-        won = effort.size(reached) - effort.size(bounded)
+        robust = shrink_until_certified(effort, target, bounded, policy)
+        won = effort.size(robust) - effort.size(bounded)
         won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
-        share = min(1.5 * share, 1.0) if won > 0.99 * share else max(won, share / 4)
-        robust = reached
-        proposal = expand(effort, robust, ascent)
+        share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
+        proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
     return StopReason.STALLED
 
 
@@ -58,6 +58,41 @@ def farthest_bounded(effort: Effort, robust: Array, goal: Array) -> Array:
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if effort.bound(robust + middle * (goal - robust), "bounds"):
+            low = middle
+        else:
+            high = middle
+    return robust + low * (goal - robust)
+
+
+def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
+    """Return the most promising of several proposals, from different starts."""
+    proposals = [
+        expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
+        for factor in LAMBDA_FACTORS
+    ]
+    slopes = effort.weakest(max(proposals, key=effort.size), "choosing layers").slopes.mean(axis=0)
+    ratio = effort.weights / np.maximum(-slopes, np.finfo(np.float64).tiny)
+    heaviest = [int(np.argmax(effort.weights)), *np.argsort(-ratio).tolist()]
+    for layer in list(dict.fromkeys(heaviest))[:ALONE]:
+        alone = np.zeros(effort.layers)
+        alone[layer] = 1.0 - robust[layer]
+        touching = farthest_unbroken(effort, robust, robust + alone)
+        proposals.append(expand(effort, touching, ascent))
+    proposals = [trade(effort, proposal, floor=robust) for proposal in proposals]
+
+    def promise(proposal: Array) -> float:
+        proved = effort.size(farthest_bounded(effort, robust, proposal))
+        return proved + PROMISE * (effort.size(proposal) - proved)
+
+    return max(proposals, key=promise)
+
+
+def farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
+    """Return the farthest radius found on the way from ``robust`` to ``goal`` that no attack breaks."""
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if effort.broken(robust + middle * (goal - robust), "how far a layer can go alone") is None:
             low = middle
         else:
             high = middle

@@ -16,7 +16,7 @@ DIGITS = tuple("0123456789")
 """The label names that ``labels: digits`` stands for."""
 
 DistanceName = Literal["linf", "l1", "l2"]
-WeightsName = Literal["uniform", "linear", "pixels", "sensitivity"]
+WeightsName = Literal["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
 
 
 class TopK(SpecModel):
@@ -147,8 +147,8 @@ class ExperimentSpec(SpecModel):
         | Annotated[tuple[Annotated[float, Field(ge=0)], ...], tag("list"), Field(min_length=1)],
         by_kind("a list of numbers", words=get_args(WeightsName), list=tuple),
     ] = "uniform"
-    """What an epsilon of each layer is worth: alike, falling linearly with the distance, by
-    the number of pixels, by sensitivity, or a list of one number per layer or group."""
+    """What an epsilon of each layer is worth: alike, falling linearly with the distance d, as
+    1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer or group."""
     shrink: Shrink = Shrink()
     """How a neighborhood that is not robust shrinks."""
     search: Search = Search()

@@ -29,7 +29,7 @@ object:  # or {{file: mask.png}}, {{box: [y0, x0, y1, x1]}}, {{component_at: [y,
 target: auto                   # the label to keep: the other object's, or a name, or a list
 distance: linf                 # of a pixel from the object: linf, l1 or l2
 layers: {{count: all}}           # or a number, or {{groups: [[0], [1, 2], ...]}}
-weights: uniform               # of the layers: uniform, linear, pixels, sensitivity, or a list
+weights: uniform               # uniform, linear, inverse_square, pixels, sensitivity, or a list
 
 shrink:
   policy: sensitivity          # fixed, sensitivity, uniform or counterexample

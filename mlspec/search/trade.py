@@ -1,0 +1,71 @@
+"""Trading moves: shrink some layers to grow others, by sequential linear programming.
+
+Near a radius the margin of each weakest point is nearly linear in eps, so with its margin ``m_i`` and slopes ``s_i``
+at ``eps_i`` every step solves, inside a trust region,
+
+    max w . eps'   s.t.   m_i + s_i . (eps' - eps_i) >= 0 for the recent points i,   floor <= eps' <= 1.
+
+A step that an attack breaks is taken back, but its points stay as constraints. The attack is an optimistic oracle:
+what comes out is a proposal, not a proof.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from scipy.optimize import linprog
+
+from mlspec.core.network import Array
+from mlspec.core.verdict import WeakestPoints
+from mlspec.search.effort import Effort
+
+FIRST_TRUST, LEAST_TRUST = 0.5, 0.05
+"""Trust region, as a share of a typical epsilon."""
+REMEMBERED = 4
+"""Attacks whose points bind the next step."""
+LEAST_GAIN = 2e-3
+MOST_STEPS = 30
+CAP = 1.0
+
+
+def trade(effort: Effort, start: Array, floor: Array) -> Array:
+    """Return a radius of larger size than ``start`` that no attack breaks, or ``start`` itself.
+
+    ``floor`` ``(K,)`` stays a lower bound of every layer. ``start`` itself must not be broken.
+    """
+    kept, trust, poor = start, FIRST_TRUST, 0
+    bundle: deque[tuple[Array, WeakestPoints]] = deque(maxlen=REMEMBERED)
+    bundle.append((kept, effort.weakest(kept, "looking for trades")))
+    for _ in range(MOST_STEPS):
+        if trust < LEAST_TRUST or poor > 1:
+            break
+        reach = trust * np.maximum(kept, kept.mean())
+        proposal = _best(effort.weights, bundle, kept, reach, floor)
+        gain = effort.size(proposal) - effort.size(kept)
+        if gain <= LEAST_GAIN * effort.size(kept):
+            break
+        points = effort.weakest(proposal, f"trading up to w·eps = {effort.size(proposal):.4g}")
+        bundle.append((proposal, points))
+        if points.violates:
+            trust *= 0.5
+            continue
+        poor = poor + 1 if gain < 5 * LEAST_GAIN * effort.size(kept) else 0
+        kept, trust = proposal, min(1.5 * trust, FIRST_TRUST)
+    return kept
+
+
+def _best(
+    weights: Array,
+    bundle: deque[tuple[Array, WeakestPoints]],
+    centre: Array,
+    reach: Array,
+    floor: Array,
+) -> Array:
+    """Solve one step; returns ``centre`` where the linear program has no answer."""
+    slopes = np.concatenate([points.slopes for _, points in bundle])
+    rest = np.concatenate([points.margins - points.slopes @ at for at, points in bundle])
+    lower = np.maximum(centre - reach, np.minimum(floor, centre))
+    upper = np.minimum(centre + reach, CAP)
+    answer = linprog(-weights, A_ub=-slopes, b_ub=rest, bounds=np.stack([lower, upper], axis=1))
+    return np.clip(answer.x, lower, upper) if answer.success else centre
