@@ -57,13 +57,15 @@ class PgdAttack:
         first[1::4] = np.round(first[1::4])
         first = box.lower + first * (box.upper - box.lower)
         first[0] = self._problem.image
-        for row, image in enumerate(list(start)[-(self._restarts // 2) :]):
+        for row, image in enumerate(list(start)[max(len(start) - self._restarts // 2, 0) :]):
             first[self._restarts - 1 - row] = box.clip(image)
         images = self._descend(first, box.lower, box.upper)
         images = np.concatenate([images, self._problem.image[None]])
-        margins = self._problem.margin(images)
-        order = np.argsort(margins, kind="stable")[:KEPT]
-        points = images[order]
+        weakest = images[np.argsort(self._problem.margin(images), kind="stable")[:KEPT]]
+        # A product over a batch may round differently: each point is replayed by itself, as a witness will be.
+        margins = np.concatenate([self._problem.margin(image[None]) for image in weakest])
+        order = np.argsort(margins, kind="stable")
+        points = weakest[order]
         change = points - self._problem.image
         extents = np.stack([self._problem.layering.extents(each) for each in change])
         return WeakestPoints(points, margins[order], extents, self.slopes(points, np.asarray(eps)))

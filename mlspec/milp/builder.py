@@ -71,9 +71,7 @@ class Builder:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
                 coefficients, variables, constant = [constant], [self._one()], 0.0
             coefficients, constant = self._scaled(coefficients, variables, constant)
-            body = LinearExpression(
-                constant=0.0, linear_coefs=coefficients, linear_vars=variables
-            )
+            body = LinearExpression(constant=0.0, linear_coefs=coefficients, linear_vars=variables)
             return (-constant if equal else None, body, -constant)
 
         constraint = pyo.Constraint(list(rows), rule=rule)

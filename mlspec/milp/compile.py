@@ -16,8 +16,9 @@ from scipy import sparse
 
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu, Shape
+from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Relu, Shape
 from mlspec.core.property import Claim
+from mlspec.errors import SolverError
 from mlspec.milp import maxpool, relu
 from mlspec.milp.affine import Affine, Ints, operator
 from mlspec.milp.builder import Builder, plus
@@ -35,9 +36,7 @@ class Compiler:
     decision: bool = True
     """Ask whether a violation exists; otherwise minimise the margin."""
 
-    def compile(
-        self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]
-    ) -> MilpModel:
+    def compile(self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]) -> MilpModel:
         """Return the model of ``claim`` over ``box``, with the margins ``rows`` of the claim.
 
         Only values that can move and matter get variables. Raises SolverError where ``bounds`` would make
@@ -51,9 +50,9 @@ class Compiler:
             if collecting:
                 gc.enable()
 
-    def _compile(
-        self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]
-    ) -> MilpModel:
+    def _compile(self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]) -> MilpModel:
+        if not all(np.isfinite(ends).all() for ends in (*bounds.lower, *bounds.upper)):
+            raise SolverError("a bound is missing or not finite: there is no big-M to encode with")
         needed, candidates = self._needed(bounds)
         build = Builder()
         value, pixels = _inputs(build, box, needed[0])

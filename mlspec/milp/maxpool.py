@@ -56,13 +56,13 @@ def encode(
     windows: int,
 ) -> Affine:
     """Encode the windows in ``candidates``; all others count as zero. Bounds are ``(units,)``."""
-    kept = [(window, units[0]) for window, units in candidates if len(units) == 1 and units[0] != ZERO]
+    kept = [
+        (window, units[0]) for window, units in candidates if len(units) == 1 and units[0] != ZERO
+    ]
     open_windows = [(window, units) for window, units in candidates if len(units) > 1]
     named = sorted({unit for _, units in open_windows for unit in units if unit != ZERO})
     z = dict(
-        zip(
-            named, build.continuous(f"{tag}_z", named, lower[named], upper[named]), strict=True
-        )
+        zip(named, build.continuous(f"{tag}_z", named, lower[named], upper[named]), strict=True)
     )
     build.below_zero(
         f"{tag}_is", {unit: plus(build.row(before, unit), (-1.0, z[unit])) for unit in named}, True

@@ -70,8 +70,11 @@ class SolveReport:
 class Session(Protocol):
     """One loaded model that answers several queries."""
 
-    def solve(self, subset: tuple[int, ...], seconds: float) -> SolveReport:
-        """Solve with the margin rows of ``subset`` active, within about ``seconds``."""
+    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+        """Solve with the margin rows of ``subset`` active, within about ``seconds``.
+
+        ``beyond`` asks for points that lie this much deeper inside those rows.
+        """
         ...
 
 

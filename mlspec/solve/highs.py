@@ -22,6 +22,8 @@ TERMINATIONS: Mapping[Any, Termination] = {
     highspy.HighsModelStatus.kSolutionLimit: Termination.LIMIT,
 }
 """Everything else is ``FAILED``."""
+SMALLEST_COEFFICIENT = 1e-12
+"""The least HiGHS allows: it drops smaller ones, and many dropped ones could add up to a violation."""
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
 
@@ -55,19 +57,20 @@ class HighsSession:
         }
         self._highs = highspy.Highs()
         self._highs.silent()
+        self._set("small_matrix_value", SMALLEST_COEFFICIENT)
         for key, value in options.items():
             self._set(key, value)
         if self._highs.passModel(_linear_program(form)) == highspy.HighsStatus.kError:
             raise SolverError("HiGHS refused the model; this is a defect, please report it")
         self._highs.HandleUserInterrupt = True
 
-    def solve(self, subset: tuple[int, ...], seconds: float) -> SolveReport:
-        """Solve with the margin rows of ``subset`` active, within about ``seconds``.
+    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+        """Solve with the margin rows of ``subset`` active, ``beyond`` their limits, in about ``seconds``.
 
         Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
         """
         for row, (number, rhs) in self._rows.items():
-            upper = rhs if row in subset else highspy.kHighsInf
+            upper = rhs - beyond if row in subset else highspy.kHighsInf
             self._highs.changeRowBounds(number, -highspy.kHighsInf, upper)
         self._highs.clearSolver()
         started = time.monotonic()

@@ -10,8 +10,9 @@ from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Stage, Verdict
+from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, SolveReport, Termination
+from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
 
 
@@ -41,30 +42,52 @@ class CompleteStage:
         margin = item.closed
         if item.subsets:
             rows = sorted({row for subset in item.subsets for row in subset})
-            session = self.backend.open(self.compiler.compile(box, bounds, item.claim, rows))
+            try:
+                model = self.compiler.compile(box, bounds, item.claim, rows)
+            except SolverError as error:
+                return _unknown(str(error))
+            session = self.backend.open(model)
         for done, subset in enumerate(item.subsets):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return _unknown(f"time limit with {len(item.subsets) - done} subset(s) of rivals open")
-            proved = self._read(box, session.solve(subset, left))
+            if time.monotonic() >= deadline:
+                return _unknown(
+                    f"time limit with {len(item.subsets) - done} subset(s) of rivals open"
+                )
+            proved = self._decide_subset(box, session, subset, deadline)
             if isinstance(proved, Verdict):
                 return proved
             margin = min(margin, proved)
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
 
-    def _read(self, box: Box, report: SolveReport) -> Verdict | float:
+    def _decide_subset(
+        self, box: Box, session: Session, subset: tuple[int, ...], deadline: float
+    ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the query."""
-        if report.image is not None:
-            witness = box.clip(report.image)
-            margin = float(self.problem.margin(witness[None])[0])
-            if margin <= 0.0:
-                return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
+        report = session.solve(subset, deadline - time.monotonic())
+        violated = self._violated(box, report)
+        if violated is not None:
+            return violated
         if self.compiler.decision:
             if report.termination is Termination.INFEASIBLE and self.backend.trusted_infeasible:
                 return MILP_MARGIN
+            if report.image is not None:
+                # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
+                left = deadline - time.monotonic()
+                clear = self._violated(box, session.solve(subset, left, beyond=2 * MILP_MARGIN))
+                if clear is not None:
+                    return clear
         elif report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN:
             return report.dual_bound
         return _unknown(_why(report, self.backend.name))
+
+    def _violated(self, box: Box, report: SolveReport) -> Verdict | None:
+        """Return the verdict if the incumbent's image, moved into the box, really violates."""
+        if report.image is None:
+            return None
+        witness = box.clip(report.image)
+        margin = float(self.problem.margin(witness[None])[0])
+        if not margin <= 0.0:
+            return None
+        return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
 
 
 def _why(report: SolveReport, solver: str) -> str:
