@@ -170,6 +170,8 @@ class Network:
                 ops[-1] = replace(op, relu=True)
             elif isinstance(op, Relu) and isinstance(previous, MaxPool):
                 ops[-1] = replace(previous, relu=True)
+            elif isinstance(op, Relu) and isinstance(previous, Relu):
+                continue
             else:
                 ops.append(op)
         return Network(tuple(ops), self.input_shape)

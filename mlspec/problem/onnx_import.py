@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from mlspec.core import forward
 from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Op, Relu, Shape
 from mlspec.errors import NetworkError
 
@@ -37,7 +39,7 @@ class _Reader:
     def __init__(self, graph: Any) -> None:
         self._graph = graph
         self._constants: dict[str, Array] = {
-            item.name: numpy_helper.to_array(item).astype(np.float64) for item in graph.initializer
+            item.name: _numbers(item) for item in graph.initializer
         }
         self._ops: list[Op] = []
 
@@ -48,15 +50,19 @@ class _Reader:
         current = inputs[0].name
         nodes = list(self._graph.node)
         for position, node in enumerate(nodes):
+            if node.domain not in STANDARD:
+                raise NetworkError(
+                    f"{_name(node)} is of the domain '{node.domain}'; only standard ops are supported"
+                )
             if node.op_type == "Constant":
-                value = _attributes(node)["value"]
-                self._constants[node.output[0]] = numpy_helper.to_array(value).astype(np.float64)
+                self._constants[node.output[0]] = _constant_value(node)
                 continue
             if current not in node.input:
                 raise NetworkError(
                     f"{_name(node)} does not continue the chain: only sequential networks are supported"
                 )
-            if node.op_type in {"Softmax", "Sigmoid"} and position == len(nodes) - 1:
+            if node.op_type in MONOTONE and position == len(nodes) - 1:
+                _expect_scores_axis(node)
                 current = node.output[0]
                 continue
             reader = READERS.get(node.op_type)
@@ -67,8 +73,29 @@ class _Reader:
             self._ops += reader(node, _attributes(node), self._constants)
             current = node.output[0]
         if current != self._graph.output[0].name:
-            raise NetworkError(f"the graph's output '{self._graph.output[0].name}' is off the chain")
-        return Network(tuple(self._ops), _input_shape(inputs[0]))
+            raise NetworkError(
+                f"the graph's output '{self._graph.output[0].name}' is off the chain"
+            )
+        return _trusted(Network(tuple(self._ops), _input_shape(inputs[0])))
+
+
+def _trusted(network: Network) -> Network:
+    """Return ``network`` if its values stay small enough for float64 bounds, and are numbers at all."""
+    sizes = [
+        replace(op, weight=np.abs(op.weight), bias=np.abs(op.bias))
+        if isinstance(op, Conv | Linear)
+        else op
+        for op in network.ops
+    ]
+    with np.errstate(all="ignore"):
+        images = np.ones((1, *network.input_shape))
+        largest = float(forward.scores(Network(tuple(sizes), network.input_shape), images).max())
+    if not largest <= MAX_VALUE:
+        raise NetworkError(
+            f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding errors could "
+            "hide a violation; rescale the last op"
+        )
+    return network
 
 
 def _input_shape(value: Any) -> Shape:
@@ -79,6 +106,11 @@ def _input_shape(value: Any) -> Shape:
         )
     return tuple(dims[1:])
 
+
+STANDARD = {"", "ai.onnx"}
+MONOTONE = {"Softmax", "Sigmoid"}
+MAX_VALUE = 1e9
+"""Float64 errors grow with the largest value: at this one they come near the certified margin of 1e-6."""
 
 Reader = Callable[[Any, dict[str, Any], dict[str, Array]], list[Op]]
 
@@ -94,7 +126,8 @@ def _conv(node: Any, attributes: dict[str, Any], constants: dict[str, Array]) ->
     if pads[:2] != pads[2:]:
         raise NetworkError(f"{_name(node)}: pads {pads} differ between the two sides")
     bias = _constant(node, 2, constants) if len(node.input) > 2 else np.zeros(len(weight))
-    return [Conv(weight, bias, _pair(attributes.get("strides", [1, 1])), _pair(pads[:2]))]
+    strides = _pair(node, "strides", attributes.get("strides", [1, 1]))
+    return [Conv(weight, bias, strides, _pair(node, "pads", pads[:2]))]
 
 
 def _gemm(node: Any, attributes: dict[str, Any], constants: dict[str, Array]) -> list[Op]:
@@ -112,8 +145,8 @@ def _max_pool(node: Any, attributes: dict[str, Any], _: dict[str, Array]) -> lis
     _expect(node, attributes, "dilations", [1, 1])
     _expect(node, attributes, "ceil_mode", 0)
     _expect(node, attributes, "auto_pad", "NOTSET")
-    kernel = _pair(attributes["kernel_shape"])
-    return [MaxPool(kernel, _pair(attributes.get("strides", [1, 1])))]
+    kernel = _pair(node, "kernel_shape", attributes["kernel_shape"])
+    return [MaxPool(kernel, _pair(node, "strides", attributes.get("strides", [1, 1])))]
 
 
 def _flatten(node: Any, attributes: dict[str, Any], _: dict[str, Array]) -> list[Op]:
@@ -137,7 +170,8 @@ READERS: dict[str, Reader] = {
 def _attributes(node: Any) -> dict[str, Any]:
     values = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     return {
-        name: value.decode() if isinstance(value, bytes) else value for name, value in values.items()
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in values.items()
     }
 
 
@@ -155,9 +189,36 @@ def _expect(node: Any, attributes: dict[str, Any], name: str, value: object) -> 
         raise NetworkError(f"{_name(node)}: {name}={found} is not supported, only {value}")
 
 
-def _pair(values: Any) -> tuple[int, int]:
-    height, width = values
-    return int(height), int(width)
+def _pair(node: Any, name: str, values: Any) -> tuple[int, int]:
+    if len(values) != 2:
+        raise NetworkError(f"{_name(node)}: {name}={list(values)} is not of height and width")
+    return int(values[0]), int(values[1])
+
+
+def _constant_value(node: Any) -> Array:
+    attributes = _attributes(node)
+    if "value" not in attributes:
+        raise NetworkError(
+            f"{_name(node)}: only tensors are supported, not {', '.join(attributes)}"
+        )
+    return _numbers(attributes["value"])
+
+
+def _numbers(tensor: Any) -> Array:
+    try:
+        return np.asarray(numpy_helper.to_array(tensor), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise NetworkError(
+            f"constant '{tensor.name}' cannot be read ({_first_line(error)})"
+        ) from error
+
+
+def _expect_scores_axis(node: Any) -> None:
+    axis = _attributes(node).get("axis", -1)
+    if axis not in {1, -1}:
+        raise NetworkError(
+            f"{_name(node)}: axis={axis} mixes images, only the axis of scores may be"
+        )
 
 
 def _name(node: Any) -> str:
