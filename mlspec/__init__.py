@@ -1,4 +1,5 @@
-"""mlspec: maximal robust layered neighborhoods of multi-label image classifiers, from declarative specs."""
+"""mlspec: maximal robust layered neighborhoods of multi-label image classifiers, from declarative
+specs."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ INTERNAL = 70
 
 
 class Commands(TyperGroup):
-    """The commands; Ctrl-C before there is a result to keep is said and has an exit code of its own."""
+    """The commands; Ctrl-C before there is a result to keep is said and has an exit code of its
+    own."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was chosen."""

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 
 class MlspecError(Exception):
-    """Base of all expected errors: the message names the thing, shows the value and says the fix."""
+    """Base of all expected errors: the message names the thing, shows the value and says the
+    fix."""
 
     exit_code = 2
 

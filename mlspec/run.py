@@ -68,7 +68,8 @@ class Experiment:
 
 
 def prepare(spec: ExperimentSpec) -> Experiment:
-    """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do not."""
+    """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
+    not."""
     resolved = resolve(spec)
     profile = find_profile(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
@@ -112,9 +113,9 @@ def solve(
 ) -> xr.Dataset:
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
-    ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an earlier
-    result of the same problem to go on from. KeyboardInterrupt ends the search, not the call:
-    the dataset then holds what was certified, with the stop reason ``interrupted``.
+    ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an
+    earlier result of the same problem to go on from. KeyboardInterrupt ends the search, not the
+    call: the dataset then holds what was certified, with the stop reason ``interrupted``.
     """
     return solve_experiment(prepare(spec), path, watch, resume)
 
@@ -218,7 +219,8 @@ ALPHA_ITERATIONS = 40
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Run torch on one thread: its ops here are too small to share, and results stay the same bit by bit."""
+    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
+    by bit."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -228,7 +230,8 @@ def single_threaded() -> Iterator[None]:
 
 
 def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:
-    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again."""
+    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved
+    again."""
     same = problem_of(earlier)
     if (
         same.network.digest != problem.network.digest
@@ -237,8 +240,8 @@ def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dat
         or same.property != problem.property
     ):
         raise InputError(
-            "the result to resume from answers another question (classifier, image, layers or target "
-            "differ): give another output file, or leave --resume out"
+            "the result to resume from answers another question (classifier, image, layers or "
+            "target differ): give another output file, or leave --resume out"
         )
     witnesses = earlier["witness_image"].values
     effort.recall(verifier.learn(witnesses), earlier["epsilon"].values)

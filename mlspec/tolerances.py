@@ -18,7 +18,8 @@ beyond what solver feasibility tolerances (1e-9 on rows of order one) can hide.
 """
 
 MAX_BIG_M: Final = 1e4
-"""A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are refused."""
+"""A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are
+refused."""
 
 STABLE: Final = 1e-9
 """A ReLU whose pre-activation bound is this close to zero on the inner side counts as unstable:
@@ -27,7 +28,9 @@ substituting it would let a rounding error of the bound change the function.
 """
 
 REPLAY_AGREEMENT: Final = 1e-4
-"""A solver's incumbent may replay this far above zero margin before it is called a tolerance artefact."""
+"""A solver's incumbent may replay this far above zero margin before it is called a tolerance
+artefact."""
 
 BOX_SLACK: Final = 1e-12
-"""A stored witness counts as inside its box within this distance (float64 rounding of ``x ± eps``)."""
+"""A stored witness counts as inside its box within this distance (float64 rounding of ``x ±
+eps``)."""

@@ -1,0 +1,1 @@
+"""Searches for violating images by gradient: an optimistic oracle, never a proof."""

@@ -1,9 +1,10 @@
 """Projected gradient descent on the margin of the weakest claim, many restarts as one batch.
 
-After Madry et al. 2018, with momentum (Dong et al. 2018). Half of the restarts descend through an annealed
-softmax in place of max-pooling, so that gradients reach candidates that do not win yet; some go for the
-property's own margin, the others each for one subset of rivals. Steps are fractions of each pixel's room, so
-layers of very different epsilon move together. The search runs in float32; what it reports is float64.
+After Madry et al. 2018, with momentum (Dong et al. 2018). Half of the restarts descend through an
+annealed softmax in place of max-pooling, so that gradients reach candidates that do not win yet;
+some go for the property's own margin, the others each for one subset of rivals. Steps are fractions
+of each pixel's room, so layers of very different epsilon move together. The search runs in float32;
+what it reports is float64.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class PgdAttack:
     def find(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
         """Return the weakest points found in the neighborhood of radius ``eps`` ``(K,)``.
 
-        ``start`` holds images ``(C, H, W)`` to begin from beside the random ones. The same arguments
-        give the same points.
+        ``start`` holds images ``(C, H, W)`` to begin from beside the random ones. The same
+        arguments give the same points.
         """
         box = self._problem.neighborhood(eps).box
         rng = np.random.default_rng(self._seed)
@@ -62,7 +63,7 @@ class PgdAttack:
         images = self._descend(first, box.lower, box.upper)
         images = np.concatenate([images, self._problem.image[None]])
         weakest = images[np.argsort(self._problem.margin(images), kind="stable")[:KEPT]]
-        # A product over a batch may round differently: each point is replayed by itself, as a witness will be.
+        # A product over a batch may round differently: each is replayed alone, as a witness is.
         margins = np.concatenate([self._problem.margin(image[None]) for image in weakest])
         order = np.argsort(margins, kind="stable")
         points = weakest[order]
@@ -73,8 +74,8 @@ class PgdAttack:
     def slopes(self, images: Array, eps: Array) -> Array:
         """Return d margin / d eps ``(N, K)`` at ``images``, as if each were its box's minimiser.
 
-        Envelope theorem: growing ``eps_d`` lets every pixel of layer ``d`` move on against its gradient,
-        unless [0, 1] already stops it.
+        Envelope theorem: growing ``eps_d`` lets every pixel of layer ``d`` move on against its
+        gradient, unless [0, 1] already stops it.
         """
         points = self._exact.tensor(images).requires_grad_()
         margin = _property_margin(self._exact.forward(points), self._goals)
@@ -147,8 +148,8 @@ def _property_margin(scores: Tensor, goals: list[tuple[Claim, Tensor, Tensor]]) 
 def _assign(scores: Tensor, goals: list[tuple[Claim, Tensor, Tensor]]) -> list[Tensor]:
     """Give each restart the margins to push down, one mask ``(B, R)`` per claim.
 
-    Every third restart goes for its k weakest rivals; the rest deal out, over claims, the subsets among
-    the ``k + 3`` rivals that are weakest on the clean image (restart 0).
+    Every third restart goes for its k weakest rivals; the rest deal out, over claims, the subsets
+    among the ``k + 3`` rivals that are weakest on the clean image (restart 0).
     """
     masks = []
     chosen: list[tuple[int, list[int]]] = []

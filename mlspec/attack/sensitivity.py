@@ -11,9 +11,7 @@ from mlspec.core.property import Property
 from mlspec.tensors import TensorNetwork
 
 
-def sensitivities(
-    network: Network, image: Array, property_: Property, layering: Layering
-) -> Array:
+def sensitivities(network: Network, image: Array, property_: Property, layering: Layering) -> Array:
     """Return the mean ``|d margin / d pixel|`` of each layer ``(K,)`` at ``image`` ``(C, H, W)``.
 
     The margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).

@@ -1,0 +1,1 @@
+"""Sound bounds of everything inside a network over a box: interval, CROWN, alpha-CROWN."""

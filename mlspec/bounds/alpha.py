@@ -1,8 +1,9 @@
-"""alpha-CROWN: the free parameters of the relaxations, optimised for each open subset (Xu et al. 2021).
+"""alpha-CROWN: the relaxations' free parameters, optimised per open subset (Xu et al. 2021).
 
-A subset ``S`` of margins can only be violated if all of them are non-positive together, so any convex combination
-``sum_i l_i m_i`` bounded above zero closes it. Slopes, pool weights, pool levels and the ``l`` are optimised together by
-Adam on the combination's CROWN bound. Every iterate is a sound bound; the best of each subset counts.
+A subset ``S`` of margins can only be violated if all of them are non-positive together, so any
+convex combination ``sum_i l_i m_i`` bounded above zero closes it. Slopes, pool weights, pool levels
+and the ``l`` are optimised together by Adam on the combination's CROWN bound. Every iterate is a
+sound bound; the best of each subset counts.
 
 Axes: ``B = 1`` box, ``S`` open subsets (the rows of ``crown.backward``).
 """
@@ -37,7 +38,7 @@ def close(
     enough: float,
     iterations: int,
 ) -> Array:
-    """Return lower bounds ``(len(subsets),)`` of each subset's largest margin over the box of ``known``.
+    """Return lower bounds ``(S,)`` of each subset's largest margin over the box of ``known``.
 
     Stops when every bound exceeds ``enough``.
     """
@@ -125,7 +126,8 @@ class _Free:
         return result
 
     def project(self) -> None:
-        """Move every parameter back to where its relaxation is valid, so that gradients do not die."""
+        """Move every parameter back to where its relaxation is valid, so that gradients do not
+        die."""
         with torch.no_grad():
             for slopes in self._slopes.values():
                 slopes.clamp_(0.0, 1.0)

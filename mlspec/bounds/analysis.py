@@ -91,7 +91,8 @@ class Bounder:
         return self._analyse(box, linear=True)
 
     def alpha(self, earlier: Analysis) -> Analysis:
-        """Optimised bounds: of the intermediate values, then of each subset ``earlier`` left open."""
+        """Optimised bounds: of the intermediate values, then of each subset ``earlier`` left
+        open."""
         known = tighten.tightened(self._net, earlier.intervals)
         claims = []
         for item in earlier.claims:
@@ -141,7 +142,8 @@ def _largest(margins: Array, subset: Subset) -> float:
 
 
 def _open(claim: Claim, margins: Array) -> OpenClaim:
-    """Sort the subsets of a claim into open and closed, given lower bounds ``(R,)`` of its margins."""
+    """Sort the subsets of a claim into open and closed, given lower bounds ``(R,)`` of its
+    margins."""
     open_rows = margins <= ROBUST_MARGIN
     # The weakest closed subset joins the smallest closed margin to the k - 1 smallest of all.
     weakest = max(claim.k - 1, int(open_rows.sum()))

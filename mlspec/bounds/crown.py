@@ -1,8 +1,8 @@
 """CROWN: linear bounds propagated backwards (Zhang et al. 2018; DeepPoly, Singh et al. 2019).
 
-A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops substitute
-exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a < 0``. At the image
-the row is minimised over the box: ``min a . x = a . centre - |a| . radius``.
+A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops
+substitute exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a
+< 0``. At the image the row is minimised over the box: ``min a . x = a . centre - |a| . radius``.
 
 Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
 """
@@ -43,7 +43,7 @@ class Intervals:
 
 
 def intermediate(net: TensorNetwork, lower: Tensor, upper: Tensor, *, linear: bool) -> Intervals:
-    """Return bounds of every value in ``net`` over the boxes ``lower <= x <= upper`` ``(B, C, H, W)``.
+    """Return bounds of every value in ``net`` over boxes ``lower <= x <= upper`` ``(B, C, H, W)``.
 
     With ``linear`` the inputs of relaxed ops are tightened by CROWN (and intersected with the
     interval bounds); otherwise they are plain interval bounds.
@@ -75,7 +75,8 @@ def relax(item: TensorOp, lower: Tensor, upper: Tensor) -> Lines:
 def default_lines(
     net: TensorNetwork, known: Intervals, stop: int | None = None
 ) -> dict[int, Lines]:
-    """Return the default relaxation of every relaxed op of ``net``, or of those before op ``stop``."""
+    """Return the default relaxation of every relaxed op of ``net``, or of those before op
+    ``stop``."""
     return {
         position: relax(item, known.lower[position], known.upper[position])
         for position, item in enumerate(net.ops[:stop])
@@ -92,8 +93,8 @@ def backward(
     """Bound ``rows . (output of op last)`` from below by ``row . x + bias`` on the boxes.
 
     ``rows`` is ``(B or 1, S, ...)`` over the output of op ``last``. Returns rows over the image
-    ``(B, S, C, H, W)`` and biases ``(B, S)``. Relaxations in ``lines`` may carry an axis ``S`` after
-    ``B`` (one relaxation per row), else they serve all rows.
+    ``(B, S, C, H, W)`` and biases ``(B, S)``. Relaxations in ``lines`` may carry an axis ``S``
+    after ``B`` (one relaxation per row), else they serve all rows.
     """
     bias = rows.new_zeros(rows.shape[:2])
     for position in range(last, -1, -1):
@@ -110,7 +111,9 @@ def backward(
             case Relu():
                 line = lines[position]
                 assert isinstance(line, ReluLines)
-                low, up, up_bias = (_per_row(t, rows.dim()) for t in (line.low, line.up, line.up_bias))
+                low, up, up_bias = (
+                    _per_row(t, rows.dim()) for t in (line.low, line.up, line.up_bias)
+                )
                 negative = rows.clamp_max(0.0)
                 bias = bias + (negative * up_bias).flatten(2).sum(-1)
                 rows = rows.clamp_min(0.0) * low + negative * up
@@ -175,6 +178,8 @@ def _conv_transpose(item: TensorOp, op: Conv, rows: Tensor) -> Tensor:
 def _fold(item: TensorOp, op: MaxPool, inside: Tensor) -> Tensor:
     """Sum window coefficients ``(B, S, C, H', W', n)`` into rows ``(B, S, C, H, W)``."""
     batch, specs, channels = inside.shape[:3]
-    columns = inside.permute(0, 1, 2, 5, 3, 4).reshape(batch * specs, channels * inside.shape[5], -1)
+    columns = inside.permute(0, 1, 2, 5, 3, 4).reshape(
+        batch * specs, channels * inside.shape[5], -1
+    )
     size = (item.shape_in[1], item.shape_in[2])
     return F.fold(columns, size, op.kernel, stride=op.stride).reshape(batch, specs, channels, *size)

@@ -1,7 +1,7 @@
 """Interval bound propagation (Gowal et al. 2018), batched in float64.
 
-An affine op maps centre ``c`` and radius ``r`` of a box to ``W c + b`` and ``|W| r``; monotone ops map
-the end points. Axes: ``B`` boxes, then the shape of the value.
+An affine op maps centre ``c`` and radius ``r`` of a box to ``W c + b`` and ``|W| r``; monotone ops
+map the end points. Axes: ``B`` boxes, then the shape of the value.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """CROWN for convolutions whose rows stay local: patches in place of dense rows.
 
-A unit of a conv's output sees a small window of every value before it. Its row is kept as that window:
-``patch`` is ``(B, O, P, C, kh, kw)`` with ``O`` rows per position (the output channels, then their negatives) and ``P``
-positions; at position ``(i, j)`` it covers the rows ``i * stride - padding ...`` of the value it runs over (auto_LiRPA,
-Xu et al. 2020, calls it patches mode). Composing with an earlier conv multiplies the strides. Axes of length 1 broadcast.
+A unit of a conv's output sees a small window of every value before it. Its row is kept as that
+window: ``patch`` is ``(B, O, P, C, kh, kw)`` with ``O`` rows per position (the output channels,
+then their negatives) and ``P`` positions; at position ``(i, j)`` it covers the rows ``i * stride -
+padding ...`` of the value it runs over (auto_LiRPA, Xu et al. 2020, calls it patches mode).
+Composing with an earlier conv multiplies the strides. Axes of length 1 broadcast.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class LocalRows:
         return op
 
     def _gather(self, value: Tensor, patch: Tensor, stride: Pair, padding: Pair) -> Tensor:
-        """Return windows ``(B, 1, P, C, kh, kw)`` of ``value`` ``(B, C, H, W)``, zero outside of it."""
+        """Return windows ``(B, 1, P, C, kh, kw)`` of ``value`` ``(B, C, H, W)``, zero outside of
+        it."""
         out = self.net.ops[self.last].shape_out[1:]
         kernel = patch.shape[4:]
         after = [

@@ -8,12 +8,13 @@ Max-pool ``y = max_i z_i``, with the constant 0 as one more candidate if a ReLU 
 
     sum_i b_i z_i <= y <= t + sum_{u_i > t} (u_i - t) / (u_i - l_i) * (z_i - l_i)
 
-for any weights ``b >= 0`` of sum 1 (at most 1 with the ReLU), and any level ``t`` that is at least every
-``l_i`` (and 0 with the ReLU). The upper one holds because ``max_i z_i <= t + sum_i max(0, z_i - t)``, and
-each summand is bounded by its chord. With one live candidate and the ReLU it is the triangle above;
-with a dominating candidate it is exact.
+for any weights ``b >= 0`` of sum 1 (at most 1 with the ReLU), and any level ``t`` that is at least
+every ``l_i`` (and 0 with the ReLU). The upper one holds because ``max_i z_i <= t + sum_i max(0, z_i
+- t)``, and each summand is bounded by its chord. With one live candidate and the ReLU it is the
+triangle above; with a dominating candidate it is exact.
 
-The slopes ``a``, weights ``b`` and levels ``t`` are free: ``alpha`` optimises them, here are good first choices.
+The slopes ``a``, weights ``b`` and levels ``t`` are free: ``alpha`` optimises them, here are good
+first choices.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class PoolPlanes:
 
 
 def relu_slopes(lower: Tensor, upper: Tensor) -> Tensor:
-    """Return the lower slope of least area: 1 where the upper end is farther from 0 than the lower."""
+    """Return the lower slope of least area: 1 where the upper end is farther from 0 than the
+    lower."""
     return (upper > -lower).to(lower.dtype)
 
 
@@ -62,7 +63,8 @@ def relu_lines(lower: Tensor, upper: Tensor, slopes: Tensor) -> ReluLines:
 
 
 def pool_weights(low: Tensor, up: Tensor, relu: bool) -> Tensor:
-    """Return ``b``: all weight on the candidate of highest mid value, none if 0 is likelier to win."""
+    """Return ``b``: all weight on the candidate of highest mid value, none if 0 is likelier to
+    win."""
     best = (low + up).argmax(-1, keepdim=True)
     weights = torch.zeros_like(low).scatter(-1, best, 1.0)
     return weights * ((low + up).gather(-1, best) > 0) if relu else weights
@@ -75,9 +77,7 @@ def pool_levels(up: Tensor) -> Tensor:
     return up.topk(2, dim=-1).values[..., -1]
 
 
-def pool_planes(
-    low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Tensor
-) -> PoolPlanes:
+def pool_planes(low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Tensor) -> PoolPlanes:
     """Relax a max-pool over windows ``low <= z <= up`` ``(..., n)``.
 
     Any ``weights`` (of the windows' shape) and ``levels`` are made valid first.

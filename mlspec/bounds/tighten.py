@@ -1,7 +1,7 @@
-"""alpha-CROWN on intermediate values: every unit of a conv gets lower slopes of its own (Xu et al. 2021).
+"""alpha-CROWN on intermediate values: each unit of a conv gets its own slopes (Xu et al. 2021).
 
-The rows of one conv do not share parameters, so a single ascent on the sum of their bounds optimises all of them.
-Only positions whose sign or winner is still open are worth the work.
+The rows of one conv do not share parameters, so a single ascent on the sum of their bounds
+optimises all of them. Only positions whose sign or winner is still open are worth the work.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ ITERATIONS = 6
 
 
 def tightened(net: TensorNetwork, known: Intervals) -> Intervals:
-    """Return ``known`` (of one box) with the inputs of relaxed ops tightened where rows stay local."""
+    """Return ``known`` (of one box) with the inputs of relaxed ops tightened where rows stay
+    local."""
     lower, upper = known.lower[:1], known.upper[:1]
     for position, item in enumerate(net.ops):
-        if position > 1 and isinstance(item.op, Relu | MaxPool) and patches.applies(net, position - 1):
+        if (
+            position > 1
+            and isinstance(item.op, Relu | MaxPool)
+            and patches.applies(net, position - 1)
+        ):
             current = Intervals(lower, upper)
             lower[-1], upper[-1] = _optimised(net, position, current)
         after = interval.step(item, lower[-1], upper[-1])

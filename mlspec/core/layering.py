@@ -30,12 +30,14 @@ class Layering:
         return np.bincount(self.index[self.index >= 0], minlength=self.count)
 
     def spread(self, eps: Array) -> Array:
-        """Return the map ``(..., H, W)`` of each pixel's value of ``eps`` ``(..., K)``; 0 where fixed."""
+        """Return the map ``(..., H, W)`` of each pixel's value of ``eps`` ``(..., K)``; 0 where
+        fixed."""
         padded = np.concatenate([eps, np.zeros((*eps.shape[:-1], 1))], axis=-1)
         return np.asarray(padded[..., self.index])
 
     def total(self, values: Array) -> Array:
-        """Sum ``values`` ``(B, C, H, W)`` over channels and the pixels of each layer: ``(B, K)``."""
+        """Sum ``values`` ``(B, C, H, W)`` over channels and the pixels of each layer: ``(B,
+        K)``."""
         flat = values.sum(axis=1).reshape(len(values), -1)
         return np.asarray(flat @ self._members)
 

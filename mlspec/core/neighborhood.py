@@ -42,12 +42,11 @@ class Neighborhood:
     def box(self) -> Box:
         """The neighborhood as a box, clipped to valid images."""
         radius = self.layering.spread(self.eps)
-        return Box(
-            np.clip(self.centre - radius, 0.0, 1.0), np.clip(self.centre + radius, 0.0, 1.0)
-        )
+        return Box(np.clip(self.centre - radius, 0.0, 1.0), np.clip(self.centre + radius, 0.0, 1.0))
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
-        """Return ``count`` images ``(count, C, H, W)``: half uniform in the box, half at corners."""
+        """Return ``count`` images ``(count, C, H, W)``: half uniform in the box, half at
+        corners."""
         box = self.box
         shape = (count, *self.centre.shape)
         share = rng.random(shape)

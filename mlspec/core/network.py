@@ -1,7 +1,7 @@
 """A trained classifier as a chain of ops with float64 parameters.
 
-Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``M`` labels. Shapes leave the batch out:
-``(C, H, W)`` for images and feature maps, ``(N,)`` for flat vectors.
+Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``M`` labels. Shapes leave the batch
+out: ``(C, H, W)`` for images and feature maps, ``(N,)`` for flat vectors.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Relu:
 class MaxPool:
     """Maximum over windows without padding.
 
-    With ``relu`` the maximum also runs over the constant 0: a ReLU before (or after) the pool, fused.
+    With ``relu`` the maximum also runs over the constant 0: a ReLU before (or after) the pool,
+    fused.
     """
 
     kernel: Pair
@@ -131,7 +132,9 @@ class Network:
                 )
             shapes.append(shape)
         if len(shape) != 1:
-            raise NetworkError(f"the last op gives {shape}; a classifier ends in a vector of scores")
+            raise NetworkError(
+                f"the last op gives {shape}; a classifier ends in a vector of scores"
+            )
         object.__setattr__(self, "shapes", tuple(shapes))
 
     @property
@@ -160,8 +163,8 @@ class Network:
     def fused(self) -> Network:
         """Return the same function with every ReLU that touches a max-pool fused into it.
 
-        ``max(0, .)`` commutes with ``max``, so the order of the two does not matter. Relaxations and
-        encodings of the fused op are tighter and smaller than those of the pair.
+        ``max(0, .)`` commutes with ``max``, so the order of the two does not matter. Relaxations
+        and encodings of the fused op are tighter and smaller than those of the pair.
         """
         ops: list[Op] = []
         for op in self.ops:
@@ -179,5 +182,7 @@ class Network:
 
 def _as_image(op: Op, shape: Shape) -> tuple[int, int, int]:
     if len(shape) != 3:
-        raise NetworkError(f"{type(op).__name__} expects a feature map (C, H, W), its input is {shape}")
+        raise NetworkError(
+            f"{type(op).__name__} expects a feature map (C, H, W), its input is {shape}"
+        )
     return shape[0], shape[1], shape[2]

@@ -32,7 +32,8 @@ class Problem:
 
     @cached_property
     def relaxed(self) -> Network:
-        """The network with ReLUs fused into max-pools: what bounds, attacks and encodings work on."""
+        """The network with ReLUs fused into max-pools: what bounds, attacks and encodings work
+        on."""
         return self.network.fused()
 
     def neighborhood(self, eps: Array) -> Neighborhood:

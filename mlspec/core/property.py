@@ -77,9 +77,7 @@ class Threshold:
 
     def claim(self, target: int, labels: int) -> Claim:
         """Return the claim that the logit of ``target`` exceeds its threshold."""
-        return Claim(
-            target, np.eye(labels)[[target]], np.array([-self.tau[target]]), (target,), 1
-        )
+        return Claim(target, np.eye(labels)[[target]], np.array([-self.tau[target]]), (target,), 1)
 
 
 DecisionRule = TopK | Threshold

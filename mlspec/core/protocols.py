@@ -22,7 +22,8 @@ class Verifier(Protocol):
         ...
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
-        """Return the weakest points an attack finds; ``thorough`` spends as much on it as ``verify``."""
+        """Return the weakest points an attack finds; ``thorough`` spends as much on it as
+        ``verify``."""
         ...
 
 
@@ -32,7 +33,8 @@ class ShrinkPolicy(Protocol):
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
         """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
 
-        ``extents`` are those of the witness that refused ``eps``, if there is one. All are ``(K,)``.
+        ``extents`` are those of the witness that refused ``eps``, if there is one. All are
+        ``(K,)``.
         """
         ...
 

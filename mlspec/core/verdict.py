@@ -38,7 +38,8 @@ class Verdict:
     outcome: Outcome
     stage: Stage
     margin: float | None = None
-    """ROBUST: a certified lower bound of the property's margin. VIOLATED: the witness's margin (<= 0)."""
+    """ROBUST: a certified lower bound of the property's margin. VIOLATED: the witness's margin (<=
+    0)."""
     witness: Array | None = None
     """VIOLATED: the violating image ``(C, H, W)``, replayed in float64."""
     extents: Array | None = None
@@ -68,7 +69,8 @@ class WeakestPoints:
     images: Array
     """``(N, C, H, W)``, inside the neighborhood."""
     margins: Array
-    """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness level."""
+    """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness
+    level."""
     extents: Array
     """``(N, K)``: how far each image leaves the centre in each layer."""
     slopes: Array

@@ -1,7 +1,7 @@
 """Affine maps over the variables of a model, as sparse matrices.
 
-Every value of a network that an encoding touches is ``matrix @ variables + constant``; affine ops compose
-these maps exactly, so no variable is spent on them.
+Every value of a network that an encoding touches is ``matrix @ variables + constant``; affine ops
+compose these maps exactly, so no variable is spent on them.
 """
 
 from __future__ import annotations

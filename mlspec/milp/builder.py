@@ -3,9 +3,9 @@
 Names come from the op's place in the network and the unit's number, so that exported models are
 reproducible: ``relu1_y[37]`` is the output of unit 37 of the ReLU at place 1.
 
-Solvers judge rows and variables by absolute tolerances. A unit whose values are far from order one is therefore
-written in a unit of its own, a power of two, and a row of small coefficients is multiplied by one: otherwise
-badly scaled parameters would let a solver overlook a violation.
+Solvers judge rows and variables by absolute tolerances. A unit whose values are far from order one
+is therefore written in a unit of its own, a power of two, and a row of small coefficients is
+multiplied by one: otherwise badly scaled parameters would let a solver overlook a violation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Builder:
         return [variables[key] for key in keys]
 
     def continuous(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
-        """Add one bounded variable per key and return them; the model holds each in its own unit."""
+        """Add one bounded variable per key and return them; the model holds each in its own
+        unit."""
         units = _power_of_two(np.maximum(np.abs(lower), np.abs(upper)))
         variables = self.inputs(name, keys, lower / units, upper / units)
         self._units |= {
@@ -81,7 +82,8 @@ class Builder:
     def _scaled(
         self, coefficients: list[float], variables: list[Any], constant: float
     ) -> tuple[list[float], float]:
-        """Return a row in the units of its variables, with a largest coefficient that is not small."""
+        """Return a row in the units of its variables, with a largest coefficient that is not
+        small."""
         if self._units:
             units = [self._units.get(id(variable), 1.0) for variable in variables]
             coefficients = [c * unit for c, unit in zip(coefficients, units, strict=True)]

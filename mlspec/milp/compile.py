@@ -39,8 +39,8 @@ class Compiler:
     def compile(self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]) -> MilpModel:
         """Return the model of ``claim`` over ``box``, with the margins ``rows`` of the claim.
 
-        Only values that can move and matter get variables. Raises SolverError where ``bounds`` would make
-        a big-M that no solver tolerance survives.
+        Only values that can move and matter get variables. Raises SolverError where ``bounds``
+        would make a big-M that no solver tolerance survives.
         """
         collecting = gc.isenabled()
         gc.disable()
@@ -89,7 +89,8 @@ class Compiler:
     def _needed(
         self, bounds: Bounds
     ) -> tuple[list[Needed], dict[int, list[tuple[int, list[int]]]]]:
-        """Return which units of each op's input can influence the scores, and the live candidates."""
+        """Return which units of each op's input can influence the scores, and the live
+        candidates."""
         needed: list[Needed] = [np.ones(self.network.labels, dtype=bool)]
         candidates = {}
         for position in range(len(self.network.ops) - 1, -1, -1):

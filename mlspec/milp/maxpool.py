@@ -1,13 +1,13 @@
 """Big-M encoding of max-pool windows, with a ReLU fused in where the network has one.
 
-``y = max_i z_i`` with ``l_i <= z_i <= u_i``, over the candidates that can win (``u_i`` above every other
-``l``); one binary ``b_i`` each, ``m_i`` the highest upper bound among the other candidates:
+``y = max_i z_i`` with ``l_i <= z_i <= u_i``, over the candidates that can win (``u_i`` above every
+other ``l``); one binary ``b_i`` each, ``m_i`` the highest upper bound among the other candidates:
 
     y >= z_i,   y <= z_i + (m_i - l_i) (1 - b_i),   sum_i b_i = 1
 
-A fused ReLU adds the constant candidate ``z_0 = 0``; with one other candidate that is the ReLU encoding. A
-candidate that always wins makes the window affine. The ``z_i`` are variables of their own: their long rows are
-written once.
+A fused ReLU adds the constant candidate ``z_0 = 0``; with one other candidate that is the ReLU
+encoding. A candidate that always wins makes the window affine. The ``z_i`` are variables of their
+own: their long rows are written once.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ class MilpModel:
     margins: Mapping[int, Any]
     """Row of the claim to its Pyomo constraint ``margin <= level``."""
     decision: bool
-    """Whether ``level`` is fixed: then a feasible point is a candidate witness and none is a proof."""
+    """Whether ``level`` is fixed: then a feasible point is a candidate witness and none is a
+    proof."""
     centre: Array
     """``(C, H, W)``: values of the pixels that have no variable."""
     binaries: int

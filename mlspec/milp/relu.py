@@ -18,7 +18,8 @@ from mlspec.tolerances import STABLE
 def encode(
     build: Builder, tag: str, before: Affine, lower: Array, upper: Array, needed: Ints
 ) -> Affine:
-    """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both ``(units,)``."""
+    """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both
+    ``(units,)``."""
     kept = needed[lower[needed] >= STABLE]
     open_units = needed[(lower[needed] < STABLE) & (upper[needed] > 0.0)]
     keys = open_units.tolist()

@@ -1,0 +1,1 @@
+"""From a spec to a problem: ONNX files, images, masks, layers, and whether they fit together."""

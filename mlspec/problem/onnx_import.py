@@ -19,8 +19,8 @@ from mlspec.errors import NetworkError
 def read_network(path: Path) -> Network:
     """Read the classifier at ``path``.
 
-    A final Softmax or Sigmoid is monotone and dropped: the scores are logits. Raises NetworkError for an
-    unreadable file and for anything that cannot be represented exactly.
+    A final Softmax or Sigmoid is monotone and dropped: the scores are logits. Raises NetworkError
+    for an unreadable file and for anything that cannot be represented exactly.
     """
     try:
         model = onnx.load(str(path))
@@ -52,14 +52,14 @@ class _Reader:
         for position, node in enumerate(nodes):
             if node.domain not in STANDARD:
                 raise NetworkError(
-                    f"{_name(node)} is of the domain '{node.domain}'; only standard ops are supported"
+                    f"{_name(node)} is of domain '{node.domain}'; only standard ops are supported"
                 )
             if node.op_type == "Constant":
                 self._constants[node.output[0]] = _constant_value(node)
                 continue
             if current not in node.input:
                 raise NetworkError(
-                    f"{_name(node)} does not continue the chain: only sequential networks are supported"
+                    f"{_name(node)} leaves the chain: only sequential networks are supported"
                 )
             if node.op_type in MONOTONE and position == len(nodes) - 1:
                 _expect_scores_axis(node)
@@ -80,7 +80,8 @@ class _Reader:
 
 
 def _trusted(network: Network) -> Network:
-    """Return ``network`` if its values stay small enough for float64 bounds, and are numbers at all."""
+    """Return ``network`` if its values stay small enough for float64 bounds, and are numbers at
+    all."""
     sizes = [
         replace(op, weight=np.abs(op.weight), bias=np.abs(op.bias))
         if isinstance(op, Conv | Linear)
@@ -92,8 +93,8 @@ def _trusted(network: Network) -> Network:
         largest = float(forward.scores(Network(tuple(sizes), network.input_shape), images).max())
     if not largest <= MAX_VALUE:
         raise NetworkError(
-            f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding errors could "
-            "hide a violation; rescale the last op"
+            f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding "
+            "errors could hide a violation; rescale the last op"
         )
     return network
 
@@ -110,7 +111,8 @@ def _input_shape(value: Any) -> Shape:
 STANDARD = {"", "ai.onnx"}
 MONOTONE = {"Softmax", "Sigmoid"}
 MAX_VALUE = 1e9
-"""Float64 errors grow with the largest value: at this one they come near the certified margin of 1e-6."""
+"""Float64 errors grow with the largest value: at this one they come near the certified margin of
+1e-6."""
 
 Reader = Callable[[Any, dict[str, Any], dict[str, Array]], list[Op]]
 

@@ -50,14 +50,15 @@ def resolve(spec: ExperimentSpec) -> Resolved:
     names = spec.classifier.label_names
     if network.labels != len(names):
         raise source.error(
-            "classifier.labels", f"{len(names)} names, but the classifier has {network.labels} scores"
+            "classifier.labels",
+            f"{len(names)} names, but the classifier has {network.labels} scores",
         )
     scene = scene_of(spec)
     if scene.image.shape != network.input_shape:
         raise source.error(
             "image",
-            f"the image is {_shape(scene.image.shape)} (channels × height × width), the classifier takes "
-            f"{_shape(network.input_shape)}",
+            f"the image is {_shape(scene.image.shape)} (channels × height × width), the "
+            f"classifier takes {_shape(network.input_shape)}",
         )
     layering = _layering(spec, scene.mask)
     property_ = Property(_rule(spec, network), _targets(spec, scene, names), len(names))
@@ -107,6 +108,9 @@ def _targets(spec: ExperimentSpec, scene: Scene, names: tuple[str, ...]) -> tupl
         unknown = [label for label in chosen if label not in names]
         if unknown:
             raise spec.source.error("target", f"the classifier has no label '{unknown[0]}'")
+    twice = [name for position, name in enumerate(chosen) if name in chosen[:position]]
+    if twice:
+        raise spec.source.error("target", f"label '{twice[0]}' is there twice: keep one")
     return tuple(names.index(name) for name in chosen)
 
 
@@ -167,4 +171,3 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _listed(names: list[str]) -> str:
     return " and ".join(names) if names else "nothing"
-

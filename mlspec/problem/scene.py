@@ -91,7 +91,9 @@ def _object(spec: ExperimentSpec, sample: Sample) -> tuple[Mask, str]:
 def _of_dataset(spec: ExperimentSpec, sample: Sample, chosen: DatasetMask) -> tuple[Mask, str]:
     source = spec.source
     if not sample.objects:
-        raise source.error("object.mask", "an image file has no dataset's mask: give file, box or component_at")
+        raise source.error(
+            "object.mask", "an image file has no dataset's mask: give file, box or component_at"
+        )
     position = chosen.index or 0
     if chosen.label is not None:
         if chosen.label not in sample.labels:
@@ -111,6 +113,8 @@ def _label_under(mask: Mask, sample: Sample) -> str:
     touched = [
         item.label
         for item in sample.objects
-        if item.region is not None and item.region.shape == mask.shape and (item.region & mask).any()
+        if item.region is not None
+        and item.region.shape == mask.shape
+        and (item.region & mask).any()
     ]
     return touched[0] if len(touched) == 1 else ""

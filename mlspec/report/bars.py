@@ -11,7 +11,8 @@ NOTHING = "·"
 
 
 def scale(eps: Array) -> tuple[float, float]:
-    """Return the powers of ten ``(low, high)`` between which the radii ``eps`` lie; zeros do not count."""
+    """Return the powers of ten ``(low, high)`` between which the radii ``eps`` lie; zeros do not
+    count."""
     positive = eps[eps > 0.0]
     if not positive.size:
         return 0.001, 1.0

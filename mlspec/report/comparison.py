@@ -99,7 +99,8 @@ ROWS: dict[str, Cell] = {
 
 
 def differences(results: Sequence[xr.Dataset]) -> list[str]:
-    """Return in which parts of the question the ``results`` differ; empty if they are comparable."""
+    """Return in which parts of the question the ``results`` differ; empty if they are
+    comparable."""
     first = results[0] if results else None
     return [
         name

@@ -46,12 +46,13 @@ class _State:
 class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
-    ``weights`` is ``(K,)``, ``budget_seconds`` what the search may spend, ``name`` what it is called.
-    ``upper_bound``, if given, bounds the size of all robust neighborhoods from a trace; it is asked
-    again after cuts arrived, at most four times a second, so it should answer in milliseconds.
+    ``weights`` is ``(K,)``, ``budget_seconds`` what the search may spend, ``name`` what it is
+    called. ``upper_bound``, if given, bounds the size of all robust neighborhoods from a trace; it
+    is asked again after cuts arrived, at most four times a second, so it should answer in
+    milliseconds.
 
-    On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there is
-    a line for each improvement. Both end with one line that stays.
+    On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
+    is a line for each improvement. Both end with one line that stays.
     """
 
     def __init__(

@@ -11,7 +11,8 @@ _SMALL = -4
 
 
 def below(value: float, digits: int = 2) -> str:
-    """Return ``value`` >= 0 rounded down to ``digits`` significant digits: for what is certified."""
+    """Return ``value`` >= 0 rounded down to ``digits`` significant digits: for what is
+    certified."""
     return _rounded(value, digits, ROUND_FLOOR)
 
 

@@ -1,7 +1,7 @@
 """Colours and small drawing aids shared by the panels of a figure.
 
-Categories use colours of P. Tol's and Okabe and Ito's sets, which stay apart for every kind of colour
-vision; magnitudes use perceptually uniform maps.
+Categories use colours of P. Tol's and Okabe and Ito's sets, which stay apart for every kind of
+colour vision; magnitudes use perceptually uniform maps.
 """
 
 from __future__ import annotations

@@ -30,11 +30,13 @@ from mlspec.report.words import target_names, the_object
 _RINGS = 5
 """Every so many layers a border is drawn."""
 _SPAN = 1000.0
-"""Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all others."""
+"""Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all
+others."""
 
 
 def picture(axes: Axes, image: Array) -> None:
-    """Show an image ``(C, H, W)`` in [0, 1]: three channels in colour, other numbers as their mean."""
+    """Show an image ``(C, H, W)`` in [0, 1]: three channels in colour, other numbers as their
+    mean."""
     if image.shape[0] == 3:
         axes.imshow(np.moveaxis(image, 0, -1), interpolation="nearest")
     else:
@@ -119,7 +121,8 @@ def radius_panel(axes: Axes, ds: xr.Dataset) -> None:
 
 
 def radius_range(eps: Array) -> tuple[float, float]:
-    """Return the ends of a logarithmic scale for the positive radii of ``eps``: three decades at most."""
+    """Return the ends of a logarithmic scale for the positive radii of ``eps``: three decades at
+    most."""
     positive = eps[eps > 0.0]
     if not positive.size:
         return 0.001, 1.0

@@ -36,7 +36,8 @@ def _facts(problem: Problem) -> dict[str, str]:
     moving = int(layering.pixels.sum())
     return {
         "classifier": _network(problem.network),
-        "image": " × ".join(str(size) for size in problem.image.shape) + " (channels × rows × columns)",
+        "image": " × ".join(str(size) for size in problem.image.shape)
+        + " (channels × rows × columns)",
         "object": f"{int(problem.object_mask.sum())} pixels",
         "predicted": ", ".join(names[i] for i in np.flatnonzero(predicted)) + f" ({decision})",
         "target": ", ".join(names[target] for target in problem.property.targets)

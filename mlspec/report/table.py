@@ -80,7 +80,7 @@ def _notes(ds: xr.Dataset) -> list[str]:
         layer = first[Block.WITNESS]
         reading = misreading(ds, ds["blocking_scores"].values[layer])
         notes.append(
-            f"{_reason(ds, layer)}: a little beyond its epsilon the classifier {reading} in some image"
+            f"{_reason(ds, layer)}: just beyond its epsilon the classifier {reading} in some image"
         )
     if Block.CAP in first:
         notes.append("cap: its pixels may take any value")

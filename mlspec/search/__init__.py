@@ -1,0 +1,1 @@
+"""Strategies that look for the largest certified neighborhood; they see only a verifier."""

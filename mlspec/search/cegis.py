@@ -8,7 +8,7 @@ from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
 
-CLOSE = 1e-3
+CLOSE = 0.05
 """Within this fraction of the way, shrinking has arrived at the robust end."""
 
 
@@ -18,9 +18,9 @@ def shrink_until_certified(
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. After
-    each refusal by the complete verifier the policy is applied twice as often: layers that barely shrink
-    would cost a query for every bit of the way. An UNKNOWN has no counterexample to guide the shrinking: it
-    halves the way.
+    each refusal by the complete verifier the policy is applied twice as often: layers that barely
+    shrink would cost a query for every bit of the way. An UNKNOWN has no counterexample to guide
+    the shrinking: it halves the way.
     """
     times = 1
     goal = eps

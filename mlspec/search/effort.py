@@ -28,9 +28,7 @@ class Effort:
     ``trace.best`` is at every moment the largest certified radius: it only ever changes on ROBUST.
     """
 
-    def __init__(
-        self, weights: Array, verifier: Verifier, budget: Budget, watch: Watcher
-    ) -> None:
+    def __init__(self, weights: Array, verifier: Verifier, budget: Budget, watch: Watcher) -> None:
         self.weights = weights
         self.trace = Trace(len(weights))
         self._verifier = verifier
@@ -99,7 +97,8 @@ class Effort:
         return points
 
     def broken(self, eps: Array, doing: str, *, thorough: bool = False) -> Cut | None:
-        """Return a cut that rules ``eps`` out, known or found by an attack; None if there is none."""
+        """Return a cut that rules ``eps`` out, known or found by an attack; None if there is
+        none."""
         known = self.known_cut(eps)
         if known is None and self.weakest(eps, doing, thorough=thorough).violates:
             known = self.trace.cuts[-1]

@@ -1,8 +1,9 @@
-"""The optimizer: grows a radius along weights and robustness gradient, with an attack as optimistic oracle.
+"""The optimizer: grows a radius, with an attack as optimistic oracle.
 
-A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL (Kabaha and
-Drachsler-Cohen, VMCAI 2023), with ``grad RL`` from the weakest points, averaged with softmax weights of their margins. What
-an attack does not break is kept for the moment; the proof comes once, at the end.
+A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL
+(Kabaha and Drachsler-Cohen, VMCAI 2023), with ``grad RL`` from the weakest points, averaged with
+softmax weights of their margins. What an attack does not break is kept for the moment; the proof
+comes once, at the end.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def _direction(weights: Array, gradient: Array, eps: Array, lambda_: float) -> A
 
 
 def _length(points: WeakestPoints, direction: Array, eps: Array, step: float) -> float:
-    """Return the length of a step: a fraction of the way to the predicted boundary, or to the cap."""
+    """Return the length of a step: a fraction of the way to the predicted boundary, or to the
+    cap."""
     growing = direction > 0.0
     if not growing.any():
         return 0.0

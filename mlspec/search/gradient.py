@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,18 +18,17 @@ from mlspec.search.trade import trade
 LAMBDA_FACTORS = (1.0, 4.0)
 """Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
 ALONE = 2
-"""Further starts that grow a single layer first: those of the largest weight by slope."""
+"""Further starts: each of the heaviest layers, grown alone first."""
 PROMISE = 0.5
 """Where between the proved and the proposed size a proposal is expected to end."""
 FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
-"""Share of the band between what bounds prove and what an attack breaks that is asked to be proved."""
+"""Share of the band between what bounds prove and what an attack breaks that is asked to be
+proved."""
 FASTER = 1.5
 BISECTIONS = 10
 
 
-def gradient(
-    effort: Effort, policy: ShrinkPolicy, ascent: Ascent, tolerance: float
-) -> StopReason:
+def gradient(effort: Effort, policy: ShrinkPolicy, ascent: Ascent, tolerance: float) -> StopReason:
     """Grow ``effort.trace.best`` until what is left to prove is below the share ``tolerance``."""
     robust = effort.trace.best.copy()
     certified_start(effort)
@@ -46,18 +46,34 @@ def gradient(
 
 
 def certified_start(effort: Effort) -> None:
-    """Certify by bounds alone the largest radius along two directions: all layers alike, and the weights."""
+    """Certify by bounds alone the largest radius along two directions: all layers alike, and the
+    weights."""
     origin = np.zeros(effort.layers)
     for direction in (np.ones(effort.layers), effort.weights / effort.weights.max()):
         farthest_bounded(effort, origin, direction)
 
 
 def farthest_bounded(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius that bounds alone certify on the way from ``robust`` to ``goal``."""
+    """Return the farthest radius that bounds alone certify on the way from ``robust`` to
+    ``goal``."""
+    return _farthest(robust, goal, lambda eps: effort.bound(eps, "bounds"))
+
+
+def farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
+    """Return the farthest radius found on the way from ``robust`` to ``goal`` that no attack
+    breaks."""
+    doing = "how far a layer can go alone"
+    return _farthest(robust, goal, lambda eps: effort.broken(eps, doing) is None)
+
+
+def _farthest(robust: Array, goal: Array, holds: Callable[[Array], bool]) -> Array:
+    """Bisect the way from ``robust``, which holds, to ``goal``."""
+    if holds(goal):
+        return goal
     low, high = 0.0, 1.0
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if effort.bound(robust + middle * (goal - robust), "bounds"):
+        if holds(robust + middle * (goal - robust)):
             low = middle
         else:
             high = middle
@@ -70,10 +86,7 @@ def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
         expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
         for factor in LAMBDA_FACTORS
     ]
-    slopes = effort.weakest(max(proposals, key=effort.size), "choosing layers").slopes.mean(axis=0)
-    ratio = effort.weights / np.maximum(-slopes, np.finfo(np.float64).tiny)
-    heaviest = [int(np.argmax(effort.weights)), *np.argsort(-ratio).tolist()]
-    for layer in list(dict.fromkeys(heaviest))[:ALONE]:
+    for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
         alone = np.zeros(effort.layers)
         alone[layer] = 1.0 - robust[layer]
         touching = farthest_unbroken(effort, robust, robust + alone)
@@ -85,15 +98,3 @@ def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
         return proved + PROMISE * (effort.size(proposal) - proved)
 
     return max(proposals, key=promise)
-
-
-def farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius found on the way from ``robust`` to ``goal`` that no attack breaks."""
-    low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if effort.broken(robust + middle * (goal - robust), "how far a layer can go alone") is None:
-            low = middle
-        else:
-            high = middle
-    return robust + low * (goal - robust)

@@ -1,6 +1,9 @@
-"""CEGIS shrink policies: ``eps' = eps * cw + eps* * (1 - cw)``, from a refused eps towards the robust eps*.
+"""CEGIS shrink policies, from a refused eps towards the robust eps*:
 
-They differ in the weights ``cw`` in [0, 1] per layer: 0 sends a layer back to ``eps*`` at once, 1 leaves it alone.
+    eps' = eps * cw + eps* * (1 - cw)
+
+They differ in the weights ``cw`` in [0, 1] per layer: 0 sends a layer back to ``eps*`` at once, 1
+leaves it alone.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
+
+NEGLIGIBLE = 1e-12
+"""A layer this close to its robust end has nothing left to give."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +33,13 @@ class WeightedShrink:
 
 @dataclass(frozen=True)
 class CounterexampleShrink:
-    """Halves the layers in which the witness leaves the robust box; all of them without a witness."""
+    """Halves the layers in which the witness leaves the robust box; all of them without a
+    witness."""
 
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
         """Return the mean of ``eps`` and ``robust`` where the witness moved beyond ``robust``."""
         to_blame = np.ones(len(eps), dtype=bool) if extents is None else extents > robust
-        if not (to_blame & (eps > robust)).any():
+        if not (to_blame & (eps - robust > NEGLIGIBLE)).any():
             to_blame = np.ones(len(eps), dtype=bool)
         return _between(eps, robust, np.where(to_blame, 0.5, 1.0))
 
@@ -46,8 +53,9 @@ def fixed(layers: int) -> ShrinkPolicy:
 def sensitivity(sensitivities: Array, prose: bool) -> ShrinkPolicy:
     """Shrink by vanilla-gradient sensitivity ``(K,)`` (Simonyan, Vedaldi, Zisserman 2013).
 
-    By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``prose`` the less
-    sensitive layers shrink more. Weights share the range of ``fixed``: 0 to ``r / (r + 1)``.
+    By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``prose``
+    the less sensitive layers shrink more. Weights share the range of ``fixed``: 0 to ``r / (r +
+    1)``.
     """
     layers = len(sensitivities)
     share = sensitivities / max(float(sensitivities.max()), np.finfo(np.float64).tiny)

@@ -1,12 +1,13 @@
 """Trading moves: shrink some layers to grow others, by sequential linear programming.
 
-Near a radius the margin of each weakest point is nearly linear in eps, so with its margin ``m_i`` and slopes ``s_i``
-at ``eps_i`` every step solves, inside a trust region,
+Near a radius the margin of each weakest point is nearly linear in eps, so with its margin ``m_i``
+and slopes ``s_i`` at ``eps_i`` every step solves, inside a trust region,
 
-    max w . eps'   s.t.   m_i + s_i . (eps' - eps_i) >= 0 for the recent points i,   floor <= eps' <= 1.
+    max w . eps'   s.t.   m_i + s_i . (eps' - eps_i) >= slack for the recent points i,   floor <=
+    eps' <= 1.
 
-A step that an attack breaks is taken back, but its points stay as constraints. The attack is an optimistic oracle:
-what comes out is a proposal, not a proof.
+A step that an attack breaks is taken back, but its points stay as constraints. The attack is an
+optimistic oracle: what comes out is a proposal, not a proof.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ REMEMBERED = 4
 """Attacks whose points bind the next step."""
 LEAST_GAIN = 2e-3
 MOST_STEPS = 30
+SLACK = 0.5
+"""Share of the margin at the start that steps aim to keep: at none, a step that is exactly right
+breaks."""
 CAP = 1.0
 
 
@@ -37,11 +41,12 @@ def trade(effort: Effort, start: Array, floor: Array) -> Array:
     kept, trust, poor = start, FIRST_TRUST, 0
     bundle: deque[tuple[Array, WeakestPoints]] = deque(maxlen=REMEMBERED)
     bundle.append((kept, effort.weakest(kept, "looking for trades")))
+    slack = SLACK * float(bundle[0][1].margins[0])
     for _ in range(MOST_STEPS):
         if trust < LEAST_TRUST or poor > 1:
             break
         reach = trust * np.maximum(kept, kept.mean())
-        proposal = _best(effort.weights, bundle, kept, reach, floor)
+        proposal = _best(effort.weights, bundle, kept, reach, floor, slack)
         gain = effort.size(proposal) - effort.size(kept)
         if gain <= LEAST_GAIN * effort.size(kept):
             break
@@ -61,11 +66,13 @@ def _best(
     centre: Array,
     reach: Array,
     floor: Array,
+    slack: float,
 ) -> Array:
     """Solve one step; returns ``centre`` where the linear program has no answer."""
     slopes = np.concatenate([points.slopes for _, points in bundle])
-    rest = np.concatenate([points.margins - points.slopes @ at for at, points in bundle])
+    rest = np.concatenate([points.margins - slack - points.slopes @ at for at, points in bundle])
     lower = np.maximum(centre - reach, np.minimum(floor, centre))
     upper = np.minimum(centre + reach, CAP)
-    answer = linprog(-weights, A_ub=-slopes, b_ub=rest, bounds=np.stack([lower, upper], axis=1))
-    return np.clip(answer.x, lower, upper) if answer.success else centre
+    box = list(zip(lower.tolist(), upper.tolist(), strict=True))
+    answer = linprog(-weights, A_ub=-slopes, b_ub=rest, bounds=box)
+    return centre if answer.x is None else np.clip(answer.x, lower, upper)

@@ -1,0 +1,1 @@
+"""Solvers behind one vocabulary; each is declared by a profile in ``solvers/``."""

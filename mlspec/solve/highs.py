@@ -1,4 +1,5 @@
-"""HiGHS through Pyomo's standard form: the model is handed over as arrays, then changed in place."""
+"""HiGHS through Pyomo's standard form: the model is handed over as arrays, then changed in
+place."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ TERMINATIONS: Mapping[Any, Termination] = {
 }
 """Everything else is ``FAILED``."""
 SMALLEST_COEFFICIENT = 1e-12
-"""The least HiGHS allows: it drops smaller ones, and many dropped ones could add up to a violation."""
+"""The least HiGHS allows: it drops smaller ones, and many dropped ones could add up to a
+violation."""
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
 
@@ -65,7 +67,7 @@ class HighsSession:
         self._highs.HandleUserInterrupt = True
 
     def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
-        """Solve with the margin rows of ``subset`` active, ``beyond`` their limits, in about ``seconds``.
+        """Solve with the margins of ``subset`` active, ``beyond`` their limits, within ``seconds``.
 
         Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
         """

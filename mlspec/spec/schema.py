@@ -148,7 +148,8 @@ class ExperimentSpec(SpecModel):
         by_kind("a list of numbers", words=get_args(WeightsName), list=tuple),
     ] = "uniform"
     """What an epsilon of each layer is worth: alike, falling linearly with the distance d, as
-    1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer or group."""
+    1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer or
+    group."""
     shrink: Shrink = Shrink()
     """How a neighborhood that is not robust shrinks."""
     search: Search = Search()

@@ -1,0 +1,1 @@
+"""The cascade of stages that decides one neighborhood, and what it remembers."""

@@ -61,7 +61,8 @@ class CompleteStage:
     def _decide_subset(
         self, box: Box, session: Session, subset: tuple[int, ...], deadline: float
     ) -> Verdict | float:
-        """Return a proved lower bound of the subset's largest margin, or the verdict that ends the query."""
+        """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
+        query."""
         report = session.solve(subset, deadline - time.monotonic())
         violated = self._violated(box, report)
         if violated is not None:

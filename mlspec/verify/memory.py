@@ -1,7 +1,7 @@
 """What a verifier learned of one problem: proofs and witnesses, used by monotonicity.
 
-A proved radius certifies all smaller ones; a witness rules out every radius that contains it. A witness
-inside a proved neighborhood means that a stage is unsound: that raises.
+A proved radius certifies all smaller ones; a witness rules out every radius that contains it. A
+witness inside a proved neighborhood means that a stage is unsound: that raises.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Memory:
         return None
 
     def witness_inside(self, eps: Array) -> Array | None:
-        """Return a violating image inside the neighborhood of ``eps``, replayed, if one is known."""
+        """Return a violating image inside the neighborhood of ``eps``, replayed, if one is
+        known."""
         box = self._problem.neighborhood(eps).box
         for witness, extents in zip(reversed(self.witnesses), reversed(self._extents), strict=True):
             if np.all(extents <= eps + BOX_SLACK):
@@ -67,8 +68,8 @@ class Memory:
         margin = float(self._problem.margin(witness[None])[0])
         error = ContradictionError(
             f"stage '{stage}' certified a neighborhood that contains a violating image (margin "
-            f"{margin:.3g}): one of them is wrong, so nothing is certified; please report the saved "
-            "evidence"
+            f"{margin:.3g}): one of them is wrong, so nothing is certified; please report the "
+            "saved evidence"
         )
         error.evidence = {"eps": eps, "witness": witness, "image": self._problem.image}
         return error

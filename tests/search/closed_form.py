@@ -1,0 +1,64 @@
+"""A verifier whose answers are known: the margin falls linearly with eps, ``m - s . eps``."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+
+Floats = NDArray[np.float64]
+
+
+class LinearVerifier:
+    """Robust iff ``margin - slopes @ eps > 0``.
+
+    Within ``hard`` (a share of the margin) of the boundary the complete stage gives up; bounds prove only
+    ``bounded`` of the way; an attack sees the true margin. Images are (1, 1, K): one pixel per layer.
+    """
+
+    def __init__(
+        self, margin: float, slopes: Floats, hard: float = 0.0, bounded: float = 0.6
+    ) -> None:
+        self.margin, self.slopes = margin, np.asarray(slopes, dtype=np.float64)
+        self.hard, self.bounded = hard, bounded
+        self.complete = 0
+        self.interrupt_after = np.inf
+
+    def left(self, eps: Floats) -> float:
+        """The margin that is left at ``eps``."""
+        return float(self.margin - self.slopes @ eps)
+
+    def optimum(self, weights: Floats) -> float:
+        """The largest ``weights @ eps``: a fractional knapsack with capacities 1."""
+        left, size = self.margin, 0.0
+        for layer in np.argsort(-weights / np.maximum(self.slopes, 1e-300)):
+            step = min(1.0, left / max(self.slopes[layer], 1e-300))
+            size += weights[layer] * step
+            left -= self.slopes[layer] * step
+        return size
+
+    def verify(self, eps: Floats, seconds: float) -> Verdict:
+        self.complete += 1
+        if self.complete > self.interrupt_after:
+            raise KeyboardInterrupt
+        left = self.left(eps)
+        if left <= 0.0:
+            witness = eps.reshape(1, 1, -1).copy()
+            return Verdict(Outcome.VIOLATED, Stage.MILP, left, witness, eps.copy(), complete=True)
+        if left <= self.hard * self.margin:
+            return Verdict(Outcome.UNKNOWN, Stage.MILP, reason="hard", complete=True)
+        return Verdict(Outcome.ROBUST, Stage.MILP, left, complete=True)
+
+    def bound(self, eps: Floats) -> Verdict:
+        if self.slopes @ eps < self.bounded * self.margin:
+            return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps))
+        return Verdict(Outcome.UNKNOWN, Stage.CROWN, reason="loose")
+
+    def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
+        return WeakestPoints(
+            eps.reshape(1, 1, 1, -1).copy(),
+            np.array([self.left(eps)]),
+            eps[None].copy(),
+            np.where(eps < 1.0, -self.slopes, 0.0)[None],
+        )

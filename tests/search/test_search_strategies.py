@@ -1,0 +1,163 @@
+"""Laws of the strategies, against a verifier whose answers are known in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from closed_form import Floats, LinearVerifier
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mlspec.core.protocols import Budget
+from mlspec.core.trace import Ask, Block, StopReason, Trace
+from mlspec.core.verdict import Outcome
+from mlspec.search.effort import Effort
+from mlspec.search.expand import Ascent
+from mlspec.search.gradient import gradient
+from mlspec.search.maximality import upper_bound
+from mlspec.search.maximise import maximise
+from mlspec.search.naive import naive
+from mlspec.search.shrink import POLICIES
+
+TOLERANCE = 0.02
+ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
+
+Strategy = Callable[[Effort], StopReason]
+
+
+def by_gradient(policy: str) -> Strategy:
+    def run(effort: Effort) -> StopReason:
+        sensitivities = np.arange(1.0, effort.layers + 1)
+        return gradient(effort, POLICIES[policy](sensitivities, False), ASCENT, TOLERANCE)
+
+    return run
+
+
+def by_naive(effort: Effort) -> StopReason:
+    return naive(effort, TOLERANCE)
+
+
+STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} | {
+    "naive": by_naive
+}
+
+
+def search(
+    verifier: LinearVerifier, weights: Floats, strategy: Strategy, queries: int | None = None
+) -> Trace:
+    effort = Effort(weights, verifier, Budget(60.0, queries), lambda trace, doing: None)
+    return maximise(effort, strategy, TOLERANCE, 60.0)
+
+
+def positive(count: int) -> st.SearchStrategy[Floats]:
+    return arrays(np.float64, count, elements=st.floats(0.05, 10.0))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[LinearVerifier, Floats]:
+    count = draw(st.integers(1, 6))
+    slopes, weights = draw(positive(count)), draw(positive(count))
+    margin = draw(st.floats(0.05, 5.0))
+    hard = draw(st.sampled_from([0.0, 0.05, 0.3]))
+    return LinearVerifier(margin, slopes, hard, draw(st.floats(0.1, 0.65))), weights
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@given(case=cases())
+def test_best_is_certified_and_never_beyond_the_optimum(
+    name: str, case: tuple[LinearVerifier, Floats]
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, STRATEGIES[name])
+    assert np.all((trace.best >= 0.0) & (trace.best <= 1.0))
+    assert verifier.left(trace.best) > 0.0
+    certified = [step for step in trace.steps if step.outcome is Outcome.ROBUST]
+    assert any(np.array_equal(step.eps, trace.best) for step in certified)
+    assert weights @ trace.best == max(step.size for step in certified)
+    size = float(weights @ trace.best)
+    assert size <= verifier.optimum(weights) * (1 + 1e-9)
+    assert verifier.optimum(weights) <= upper_bound(weights, trace) * (1 + 1e-9)
+
+
+@given(case=cases(), policy=st.sampled_from(sorted(POLICIES)))
+def test_gradient_comes_near_the_optimum_that_can_be_decided(
+    case: tuple[LinearVerifier, Floats], policy: str
+) -> None:
+    verifier, weights = case
+    reachable = LinearVerifier((1 - verifier.hard) * verifier.margin, verifier.slopes)
+    trace = search(verifier, weights, by_gradient(policy))
+    # Proofs move along segments, so a wide undecided band also holds back layers that could go on.
+    share = 0.85 if verifier.hard < 0.1 else 0.7
+    assert weights @ trace.best >= share * reachable.optimum(weights)
+
+
+@given(case=cases())
+def test_gradient_reaches_the_size_of_naive_with_fewer_complete_queries(
+    case: tuple[LinearVerifier, Floats],
+) -> None:
+    verifier, weights = case
+    assume(len(weights) >= 3)
+    plain = search(verifier, weights, by_naive)
+    asked, verifier.complete = verifier.complete, 0
+    trace = search(verifier, weights, by_gradient("uniform"))
+    share = 0.95 if verifier.hard < 0.1 else 0.7
+    assert weights @ trace.best >= share * float(weights @ plain.best)
+    assert verifier.complete < asked
+
+
+@given(case=cases())
+def test_blocked_layers_have_a_witness_just_beyond_their_epsilon(
+    case: tuple[LinearVerifier, Floats],
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, by_gradient("uniform"))
+    for layer in range(len(weights)):
+        block, cut = trace.block_of(layer)
+        if block is Block.CAP:
+            assert trace.best[layer] == 1.0
+        elif block is Block.WITNESS:
+            assert cut is not None
+            beyond = trace.best.copy()
+            beyond[layer] += max(TOLERANCE * beyond[layer], 1e-4)
+            assert cut.rules_out(np.minimum(beyond, 1.0) + 1e-12)
+            assert not cut.rules_out(trace.best)
+
+
+@pytest.mark.parametrize("name", ["naive", "gradient uniform"])
+@given(case=cases(), queries=st.integers(1, 5))
+def test_the_query_budget_is_kept(
+    name: str, case: tuple[LinearVerifier, Floats], queries: int
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, STRATEGIES[name], queries)
+    asked = sum(query.ask is Ask.COMPLETE for query in trace.queries)
+    assert asked == verifier.complete <= queries
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_an_interrupt_keeps_the_best(after: int) -> None:
+    verifier = LinearVerifier(1.0, np.array([3.0, 5.0, 2.0]), bounded=0.5)
+    verifier.interrupt_after = after
+    trace = search(verifier, np.ones(3), by_gradient("uniform"))
+    assert trace.stop is StopReason.INTERRUPTED
+    assert trace.best.any()
+    assert verifier.left(trace.best) > 0.0
+
+
+def test_spent_seconds_end_the_search() -> None:
+    verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
+    effort = Effort(np.ones(2), verifier, Budget(1e-6), lambda trace, doing: None)
+    trace = maximise(effort, by_gradient("uniform"), TOLERANCE, 1e-6)
+    assert trace.stop is StopReason.SECONDS
+    assert not trace.best.any()
+
+
+def test_a_problem_without_any_danger_ends_at_the_cap() -> None:
+    verifier = LinearVerifier(10.0, np.array([1.0, 2.0]), bounded=1.0)
+    trace = search(verifier, np.array([1.0, 0.5]), by_gradient("fixed"))
+    np.testing.assert_array_equal(trace.best, [1.0, 1.0])
+    assert trace.stop is StopReason.MAXIMAL
+    assert {trace.block_of(layer)[0] for layer in range(2)} == {Block.CAP}
