@@ -17,8 +17,8 @@ def law(
 ) -> Callable[[Callable[..., None]], Callable[[int], None]]:
     """Make a test of a function of drawn cases: ``quick`` cases by default, ``deep`` ones if slow.
 
-    ``pytest -m slow`` runs the deep ones. Cases come from the profile of conftest.py: the same ones each time
-    unless HYPOTHESIS_PROFILE says ``random``.
+    ``pytest -m slow`` runs the deep ones. Cases come from the profile of conftest.py: the same
+    ones each time unless HYPOTHESIS_PROFILE says ``random``.
     """
 
     def wrap(body: Callable[..., None]) -> Callable[[int], None]:

@@ -1,8 +1,9 @@
-"""Exact answers for tiny networks, by enumeration: slow, plain, and sharing no code with mlspec's rooms.
+"""Exact answers for tiny networks, by enumeration: slow, plain, sharing no code with mlspec.
 
-Over a box a ReLU network is affine on each cell of inputs with the same ReLU signs and pool winners. The
-oracle walks over all cells that meet the box and solves one linear program per cell and subset of margins
-(scipy's linprog). Only the op classes, as containers of parameters, come from mlspec.
+Over a box a ReLU network is affine on each cell of inputs with the same ReLU signs and pool
+winners. The oracle walks over all cells that meet the box and solves one linear program per cell
+and subset of margins (scipy's linprog). Only the op classes, as containers of parameters, come from
+mlspec.
 
 Axes: ``n`` moving pixels; an affine value is an array ``(*shape, n + 1)``, the constant last.
 """
@@ -50,7 +51,7 @@ class Cell:
     limits: list[float] = field(default_factory=list)
 
     def where_negative(self, value: Array) -> Cell | None:
-        """Return the part with ``value <= 0``, None if it is empty; ``value`` is affine ``(n + 1,)``."""
+        """Return the part with affine ``value <= 0`` ``(n + 1,)``, None if it is empty."""
         row, limit = value[:-1], -float(value[-1])
         least = row.clip(min=0) @ self.lower + row.clip(max=0) @ self.upper
         most = row.clip(min=0) @ self.upper + row.clip(max=0) @ self.lower
@@ -71,7 +72,7 @@ class Cell:
         return _linear_program(row, self.rows, self.limits, self.lower, self.upper)
 
     def least_largest(self, values: Array) -> tuple[float, Array] | None:
-        """Return the least ``max(values(x))`` over the cell; ``values`` is affine ``(k, n + 1)``."""
+        """Return the least ``max(values(x))`` over the cell, for affine ``(k, n + 1)``."""
         rows = [np.append(row, 0.0) for row in self.rows]
         rows += [np.append(value[:-1], -1.0) for value in values]
         limits = [*self.limits, *(-values[:, -1])]

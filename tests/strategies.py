@@ -1,9 +1,10 @@
 """Random cases: networks of every op and odd geometries, images, layerings, radii, properties.
 
-A strategy draws one seed, and plain functions make the case from it: cases spread evenly over all choices, where
-drawing choice by choice would repeat the simplest ones. What they aim at is what breaks verifiers: whole
-numbers (exact ties, bounds of exactly zero), dead units, mixed scales, undecided units around the image,
-black and white pixels (clipped boxes), windows that overlap or leave a rim.
+A strategy draws one seed, and plain functions make the case from it: cases spread evenly over all
+choices, where drawing choice by choice would repeat the simplest ones. What they aim at is what
+breaks verifiers: whole numbers (exact ties, bounds of exactly zero), dead units, mixed scales,
+undecided units around the image, black and white pixels (clipped boxes), windows that overlap or
+leave a rim.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def networks(size: Size = SMALL) -> SearchStrategy[Network]:
 def problems(
     size: Size = TINY, moving: int | None = 6, targets: int = 2
 ) -> SearchStrategy[Problem]:
-    """Problems with at most ``moving`` movable values (None: any), and up to ``targets`` targets."""
+    """Problems with at most ``moving`` moving values (None: any), up to ``targets`` targets."""
     return seeded(lambda rng: random_problem(rng, size, moving, targets))
 
 
@@ -173,7 +174,7 @@ def random_image(rng: Rng, shape: Shape) -> Array:
 
 
 def random_layering(rng: Rng, order: NDArray[np.int64], moving: int) -> Layering:
-    """Return a layering of 1 to 3 layers over the first ``moving`` pixels of ``order`` ``(H, W)``."""
+    """Return 1 to 3 layers over the first ``moving`` pixels of ``order`` ``(H, W)``."""
     count = int(rng.integers(1, 4))
     index = rng.integers(0, count, order.shape)
     index[order >= max(1, int(moving * rng.uniform(0.6, 1.01)))] = FIXED

@@ -155,7 +155,7 @@ def test_boxes_of_one_batch_do_not_mix(question: Question) -> None:
 
 
 def intervals(size: int) -> SearchStrategy[tuple[Array, Array, Array, Rng]]:
-    """Lower ends, upper ends and points ``(..., size)``: some empty of width, some touching zero."""
+    """Lower ends, upper ends and points ``(..., size)``: some without width, some at zero."""
 
     def make(rng: Rng) -> tuple[Array, Array, Array, Rng]:
         shape = (50, size)

@@ -1,4 +1,4 @@
-"""ONNX files: what is read computes what onnxruntime computes, and all else is refused in a clear line."""
+"""ONNX files: what is read computes what onnxruntime computes; all else is refused in a line."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def model_of(
     constants: bool = False,
     domain: str = "",
 ) -> onnx.ModelProto:
-    """Return a chain of nodes; ``constants`` writes parameters as nodes rather than initializers."""
+    """Return a chain of nodes; ``constants`` writes parameters as nodes, not initializers."""
     made, parameters = [], []
     value = "image"
     for number, (kind, attributes, arrays) in enumerate(nodes):
