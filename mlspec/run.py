@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
-from mlspec.core.trace import StopReason, Trace
+from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError
 from mlspec.milp.compile import Compiler
@@ -44,7 +44,7 @@ from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent
 from mlspec.search.gradient import gradient
 from mlspec.search.maximality import upper_bound
-from mlspec.search.maximise import maximise
+from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 from mlspec.solve.backends import backend_of
@@ -141,12 +141,14 @@ def solve_experiment(
         )
         search = spec.search
         ascent = Ascent(search.step, search.lambda_start, search.lambda_decay)
-        strategies: dict[str, Callable[[Effort], StopReason]] = {
-            "gradient": lambda effort: gradient(effort, policy, ascent, search.tolerance),
-            "naive": lambda effort: naive(effort, search.tolerance),
+        strategies: dict[str, Strategy] = {
+            "gradient": lambda effort, start: gradient(
+                effort, start, policy, ascent, search.tolerance
+            ),
+            "naive": lambda effort, start: naive(effort, start, search.tolerance),
         }
         strategy = strategies[search.strategy]
-        trace = maximise(effort, strategy, search.tolerance, spec.budget.seconds)
+        trace = maximise(effort, strategy, search.floor, search.tolerance, budget.seconds)
     return saver.finish(trace)
 
 

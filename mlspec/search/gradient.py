@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from mlspec.core.trace import StopReason
 from mlspec.search.cegis import shrink_until_certified
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent, expand
+from mlspec.search.start import farthest, farthest_bounded
 from mlspec.search.trade import trade
 
 LAMBDA_FACTORS = (1.0, 4.0)
@@ -25,13 +25,13 @@ FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FASTER = 1.5
-BISECTIONS = 10
 
 
-def gradient(effort: Effort, policy: ShrinkPolicy, ascent: Ascent, tolerance: float) -> StopReason:
-    """Grow ``effort.trace.best`` until what is left to prove is below the share ``tolerance``."""
-    robust = effort.trace.best.copy()
-    certified_start(effort)
+def gradient(
+    effort: Effort, start: Array, policy: ShrinkPolicy, ascent: Ascent, tolerance: float
+) -> StopReason:
+    """Grow from ``start`` (certified) until less than the share ``tolerance`` is left to prove."""
+    robust = start
     proposal = _first_proposal(effort, robust, ascent)
     share = FIRST_SHARE
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
@@ -45,41 +45,6 @@ def gradient(effort: Effort, policy: ShrinkPolicy, ascent: Ascent, tolerance: fl
     return StopReason.STALLED
 
 
-def certified_start(effort: Effort) -> None:
-    """Certify by bounds alone the largest radius along two directions: all layers alike, and the
-    weights."""
-    origin = np.zeros(effort.layers)
-    for direction in (np.ones(effort.layers), effort.weights / effort.weights.max()):
-        farthest_bounded(effort, origin, direction)
-
-
-def farthest_bounded(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius that bounds alone certify on the way from ``robust`` to
-    ``goal``."""
-    return _farthest(robust, goal, lambda eps: effort.bound(eps, "bounds"))
-
-
-def farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius found on the way from ``robust`` to ``goal`` that no attack
-    breaks."""
-    doing = "how far a layer can go alone"
-    return _farthest(robust, goal, lambda eps: effort.broken(eps, doing) is None)
-
-
-def _farthest(robust: Array, goal: Array, holds: Callable[[Array], bool]) -> Array:
-    """Bisect the way from ``robust``, which holds, to ``goal``."""
-    if holds(goal):
-        return goal
-    low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if holds(robust + middle * (goal - robust)):
-            low = middle
-        else:
-            high = middle
-    return robust + low * (goal - robust)
-
-
 def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
     """Return the most promising of several proposals, from different starts."""
     proposals = [
@@ -89,7 +54,7 @@ def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
     for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
         alone = np.zeros(effort.layers)
         alone[layer] = 1.0 - robust[layer]
-        touching = farthest_unbroken(effort, robust, robust + alone)
+        touching = _farthest_unbroken(effort, robust, robust + alone)
         proposals.append(expand(effort, touching, ascent))
     proposals = [trade(effort, proposal, floor=robust) for proposal in proposals]
 
@@ -98,3 +63,9 @@ def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
         return proved + PROMISE * (effort.size(proposal) - proved)
 
     return max(proposals, key=promise)
+
+
+def _farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
+    """Return the farthest radius on the way from ``robust`` to ``goal`` that no attack breaks."""
+    doing = "how far a layer can go alone"
+    return farthest(robust, goal, lambda eps: effort.broken(eps, doing) is None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlspec.core.network import Array
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort
 
@@ -11,9 +12,9 @@ LEAST = 1e-4
 """Bisection ends at this absolute width even for the smallest epsilon."""
 
 
-def naive(effort: Effort, tolerance: float) -> StopReason:
-    """Grow layer after layer, the heaviest first, each as far as the verifier certifies."""
-    eps = effort.trace.best.copy()
+def naive(effort: Effort, start: Array, tolerance: float) -> StopReason:
+    """Grow layer after layer from ``start``, the heaviest first, as far as it is certified."""
+    eps = start.copy()
     for layer in np.argsort(-effort.weights, kind="stable").tolist():
         low, high = float(eps[layer]), 1.0
         while high - low > max(tolerance * low, LEAST):

@@ -48,6 +48,9 @@ class Search(SpecModel):
     """``gradient`` moves all layers at once; ``naive`` is one binary search per layer."""
     tolerance: Fraction = 0.02
     """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
+    floor: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Every layer keeps at least this share of the largest uniform epsilon that bounds certify; at
+    0 the layers that count least may end at nothing."""
     step: Fraction = 0.5
     """Length of a step, as a fraction of the way to where the gradient predicts a violation."""
     lambda_start: Annotated[float, Field(ge=0)] = 1.0

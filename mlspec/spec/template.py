@@ -38,6 +38,7 @@ shrink:
 search:
   strategy: gradient           # or naive
   tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
+  floor: 0.25                  # every layer keeps this share of the certified uniform epsilon
   step: 0.5                    # a fraction of the way to where the gradient predicts a violation
   lambda_start: 1.0            # first weight of the robustness gradient
   lambda_decay: 0.5            # factor on it after a failure

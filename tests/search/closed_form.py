@@ -13,8 +13,9 @@ Floats = NDArray[np.float64]
 class LinearVerifier:
     """Robust iff ``margin - slopes @ eps > 0``.
 
-    Within ``hard`` (a share of the margin) of the boundary the complete stage gives up; bounds prove only
-    ``bounded`` of the way; an attack sees the true margin. Images are (1, 1, K): one pixel per layer.
+    Within ``hard`` (a share of the margin) of the boundary the complete stage gives up; bounds
+    prove only ``bounded`` of the way; an attack sees the true margin. Images are (1, 1, K): one
+    pixel per layer.
     """
 
     def __init__(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from closed_form import Floats, LinearVerifier
@@ -18,26 +16,25 @@ from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent
 from mlspec.search.gradient import gradient
 from mlspec.search.maximality import upper_bound
-from mlspec.search.maximise import maximise
+from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 
 TOLERANCE = 0.02
 ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
 
-Strategy = Callable[[Effort], StopReason]
-
 
 def by_gradient(policy: str) -> Strategy:
-    def run(effort: Effort) -> StopReason:
+    def run(effort: Effort, start: Floats) -> StopReason:
         sensitivities = np.arange(1.0, effort.layers + 1)
-        return gradient(effort, POLICIES[policy](sensitivities, False), ASCENT, TOLERANCE)
+        policy_ = POLICIES[policy](sensitivities, False)
+        return gradient(effort, start, policy_, ASCENT, TOLERANCE)
 
     return run
 
 
-def by_naive(effort: Effort) -> StopReason:
-    return naive(effort, TOLERANCE)
+def by_naive(effort: Effort, start: Floats) -> StopReason:
+    return naive(effort, start, TOLERANCE)
 
 
 STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} | {
@@ -46,10 +43,14 @@ STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} 
 
 
 def search(
-    verifier: LinearVerifier, weights: Floats, strategy: Strategy, queries: int | None = None
+    verifier: LinearVerifier,
+    weights: Floats,
+    strategy: Strategy,
+    queries: int | None = None,
+    floor: float = 0.0,
 ) -> Trace:
     effort = Effort(weights, verifier, Budget(60.0, queries), lambda trace, doing: None)
-    return maximise(effort, strategy, TOLERANCE, 60.0)
+    return maximise(effort, strategy, floor, TOLERANCE, 60.0)
 
 
 def positive(count: int) -> st.SearchStrategy[Floats]:
@@ -150,7 +151,7 @@ def test_an_interrupt_keeps_the_best(after: int) -> None:
 def test_spent_seconds_end_the_search() -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
     effort = Effort(np.ones(2), verifier, Budget(1e-6), lambda trace, doing: None)
-    trace = maximise(effort, by_gradient("uniform"), TOLERANCE, 1e-6)
+    trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE, 1e-6)
     assert trace.stop is StopReason.SECONDS
     assert not trace.best.any()
 
@@ -161,3 +162,14 @@ def test_a_problem_without_any_danger_ends_at_the_cap() -> None:
     np.testing.assert_array_equal(trace.best, [1.0, 1.0])
     assert trace.stop is StopReason.MAXIMAL
     assert {trace.block_of(layer)[0] for layer in range(2)} == {Block.CAP}
+
+
+@pytest.mark.parametrize("name", ["naive", "gradient uniform"])
+@given(case=cases(), floor=st.floats(0.0, 0.9))
+def test_every_layer_keeps_the_floor(
+    name: str, case: tuple[LinearVerifier, Floats], floor: float
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, STRATEGIES[name], floor=floor)
+    uniform = min(1.0, verifier.bounded * verifier.margin / float(verifier.slopes.sum()))
+    assert np.all(trace.best >= floor * (uniform - 2e-3))
