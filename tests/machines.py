@@ -46,9 +46,32 @@ def cascade(
     seconds: float = SECONDS,
 ) -> Cascade:
     """Return the verifier of ``problem``."""
+    parts = stages(
+        problem,
+        bounds,
+        decision=decision,
+        complete=complete,
+        restarts=restarts,
+        steps=steps,
+        seconds=seconds,
+    )
+    return Cascade(problem, parts)
+
+
+def stages(
+    problem: Problem,
+    bounds: str = "alpha",
+    *,
+    decision: bool = True,
+    complete: bool = True,
+    restarts: int = 8,
+    steps: int = 15,
+    seconds: float = SECONDS,
+) -> Stages:
+    """Return the parts of a verifier of ``problem``."""
     attack = PgdAttack(problem, restarts=restarts, steps=steps, seed=0)
     compiler = Compiler(problem.relaxed, decision=decision)
-    stages = Stages(
+    return Stages(
         attack=attack,
         scout=attack,
         bounder=Bounder(problem.relaxed, problem.property, ITERATIONS),
@@ -56,4 +79,3 @@ def cascade(
         alpha=bounds == "alpha",
         complete=CompleteStage(problem, compiler, highs(), seconds) if complete else None,
     )
-    return Cascade(problem, stages)

@@ -66,12 +66,15 @@ class Cascade:
         return points
 
     def learn(self, images: Array) -> list[Cut]:
-        """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts."""
-        margins = self._problem.margin(images) if len(images) else np.empty(0)
+        """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.
+
+        Images that no radius contains (a fixed pixel moved, a value beyond [0, 1]) are left out.
+        """
+        largest = self._problem.neighborhood(np.ones(self._problem.layering.count)).box
         return [
             Cut(self._memory.note_witness(image), image)
-            for image, margin in zip(images, margins, strict=True)
-            if margin <= 0.0
+            for image in images
+            if largest.contains(image) and self._problem.margin(image[None])[0] <= 0.0
         ]
 
     def _decide(self, eps: Array, deadline: float) -> Verdict:

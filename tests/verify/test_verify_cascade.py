@@ -1,0 +1,374 @@
+"""The cascade: which stage answers, what counts as evidence, and what an answer costs."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from machines import SECONDS, analyse, cascade
+from machines import stages as machine_stages
+from strategies import SMALL, problem_of, random_problem, random_radius
+
+from mlspec.bounds.analysis import Analysis
+from mlspec.core.layering import Layering
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.problem import Problem
+from mlspec.core.property import Property, Threshold, TopK
+from mlspec.core.verdict import Outcome, Stage, Verdict
+from mlspec.errors import ContradictionError
+from mlspec.milp.compile import Compiler
+from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
+from mlspec.verify.cascade import Cascade
+from mlspec.verify.complete import CompleteStage
+
+
+def absolute_value(offset: float = 0.5) -> Problem:
+    """Margin ``|x0 - x1| + offset``, from x = (0.5, 0.5)."""
+    ops = (
+        Flatten(),
+        Linear(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.zeros(2)),
+        Relu(),
+        Linear(np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([offset, 0.0])),
+    )
+    layering = Layering(np.array([[0, 1]], dtype=np.int16), 2)
+    return problem_of(
+        Network(ops, (1, 1, 2)),
+        np.full((1, 1, 2), 0.5),
+        layering,
+        Property(TopK(1), (0,), 2),
+    )
+
+
+def planes(seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=(3, 4))
+
+
+def through_relus(weight: Array, sums: Array, offset: float, value: float) -> Problem:
+    """Margin ``sums . relu(weight (x - 0.5)) + offset`` around a grey image of ``value``."""
+    last = np.stack([sums, np.zeros(len(sums))])
+    ops = (
+        Flatten(),
+        Linear(weight, -weight.sum(1) / 2),
+        Relu(),
+        Linear(last, np.array([offset, 0.0])),
+    )
+    return problem_of(
+        Network(ops, (1, 2, 2)),
+        np.full((1, 2, 2), value),
+        Layering(np.zeros((2, 2), dtype=np.int16), 1),
+        Property(TopK(1), (0,), 2),
+    )
+
+
+def hard(offset: float = 0.05) -> tuple[Problem, Array]:
+    """Margin ``sum |p| - |sum p| + offset`` of planes ``p``: never below ``offset``."""
+    each = planes()
+    all_ = each.sum(0, keepdims=True)
+    weight = np.concatenate([each, -each, all_, -all_])
+    sums = np.array([1.0] * 6 + [-1.0] * 2)
+    return through_relus(weight, sums, offset, 0.5), np.array([0.5])
+
+
+def hidden(offset: float = -1e-3, value: float = 0.27) -> Problem:
+    """Margin ``sum |p| + offset``: violated close to the grey image of 0.5 alone."""
+    each = np.concatenate([planes(), planes(1)])
+    return through_relus(np.concatenate([each, -each]), np.ones(12), offset, value)
+
+
+def test_the_cheapest_stage_that_can_answers() -> None:
+    problem = absolute_value()
+    verifier = cascade(problem, "alpha")
+    seen = [
+        (verifier.verify(np.array(eps), SECONDS).stage, verifier.bound(np.array(eps)).stage)
+        for eps in ([0.0, 0.0], [0.01, 0.01], [0.4, 0.4])
+    ]
+    assert seen[0] == (Stage.INTERVAL, Stage.RECALL)
+    assert seen[1][1] == Stage.RECALL
+    assert seen[2][1] == Stage.RECALL
+    assert verifier.verify(np.array([0.3, 0.3]), SECONDS).stage is Stage.RECALL
+
+
+def test_the_milp_proves_what_bounds_leave_open() -> None:
+    problem, eps = hard()
+    assert not analyse(problem, problem.neighborhood(eps).box, "interval").robust
+    for decision in (True, False):
+        verdict = cascade(problem, "interval", decision=decision).verify(eps, SECONDS)
+        assert verdict.outcome is Outcome.ROBUST
+        assert verdict.stage is Stage.MILP
+        assert verdict.complete
+        assert verdict.margin is not None
+        assert verdict.margin <= 0.05 + 1e-9
+        if not decision:
+            assert verdict.margin == pytest.approx(0.05, abs=1e-6)
+
+
+def test_the_milp_finds_what_the_attack_missed() -> None:
+    problem = hidden()
+    for decision in (True, False):
+        verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
+        verdict = verifier.verify(np.array([0.5]), SECONDS)
+        assert verdict.outcome is Outcome.VIOLATED
+        assert verdict.stage is Stage.MILP
+        assert verdict.witness is not None
+        assert problem.margin(verdict.witness[None])[0] <= 0.0
+
+
+@dataclass
+class Scripted:
+    """A solver that answers as told, and counts."""
+
+    report: SolveReport
+    trusted_infeasible: bool = True
+    name: str = "scripted"
+    asked: list[tuple[int, ...]] = field(default_factory=list)
+
+    def open(self, model: MilpModel) -> Scripted:
+        self.model = model
+        return self
+
+    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+        self.asked.append(subset)
+        return self.report
+
+
+def decided(
+    problem: Problem,
+    eps: Array,
+    report: SolveReport,
+    *,
+    decision: bool = True,
+    trusted: bool = True,
+) -> tuple[Verdict, Scripted]:
+    backend = Scripted(report, trusted)
+    stage = CompleteStage(problem, Compiler(problem.relaxed, decision), backend, SECONDS)
+    box = problem.neighborhood(eps).box
+    analysis = analyse(problem, box, "interval")
+    assert not analysis.robust
+    return stage.decide(box, analysis, time.monotonic() + SECONDS), backend
+
+
+CASES: Mapping[str, tuple[SolveReport, Outcome]] = {
+    "infeasible": (SolveReport(Termination.INFEASIBLE, None, None, 0.1), Outcome.ROBUST),
+    "limit": (SolveReport(Termination.LIMIT, None, None, 0.1), Outcome.UNKNOWN),
+    "limit with a bound": (SolveReport(Termination.LIMIT, None, 5.0, 0.1), Outcome.UNKNOWN),
+    "failed": (SolveReport(Termination.FAILED, None, None, 0.1, "numbers"), Outcome.UNKNOWN),
+    "optimal without a point": (SolveReport(Termination.OPTIMAL, None, 0.0, 0.1), Outcome.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_decision_is_a_proof_only_if_infeasible(name: str) -> None:
+    report, outcome = CASES[name]
+    problem, eps = hard()
+    verdict, _ = decided(problem, eps, report)
+    assert verdict.outcome is outcome
+    if outcome is Outcome.ROBUST:
+        assert verdict.margin == MILP_MARGIN
+    else:
+        assert verdict.reason
+
+
+def test_the_word_of_an_untrusted_solver_proves_nothing() -> None:
+    problem, eps = hard()
+    report, _ = CASES["infeasible"]
+    verdict, backend = decided(problem, eps, report, trusted=False)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert backend.name in verdict.reason
+
+
+@pytest.mark.parametrize("bound", [None, -1.0, 0.0, 1e-7, 1e-6, float("nan")])
+def test_an_optimisation_proves_only_by_its_dual_bound(bound: float | None) -> None:
+    problem, eps = hard()
+    for termination in Termination:
+        report = SolveReport(termination, None, bound, 0.1)
+        verdict, _ = decided(problem, eps, report, decision=False)
+        assert verdict.outcome is Outcome.UNKNOWN, termination
+
+
+def test_a_dual_bound_proves_also_at_a_limit_but_never_if_infeasible() -> None:
+    problem, eps = hard()
+    for termination in (Termination.OPTIMAL, Termination.LIMIT, Termination.FEASIBLE):
+        report = SolveReport(termination, None, 0.01, 0.1)
+        verdict, _ = decided(problem, eps, report, decision=False)
+        assert verdict.robust
+        assert verdict.margin == 0.01
+
+
+def test_an_image_of_the_solver_is_clipped_and_replayed() -> None:
+    problem = hidden(-0.1, 0.5)
+    eps = np.array([0.2])
+    centre = np.full((1, 2, 2), 0.5)
+    outside = centre + np.array([[[0.0, 0.0], [0.0, 9.0]]])
+    for image, outcome in ((centre, Outcome.VIOLATED), (outside, Outcome.UNKNOWN)):
+        report = SolveReport(Termination.OPTIMAL, image, None, 0.1)
+        verdict, _ = decided(problem, eps, report)
+        assert verdict.outcome is outcome
+        if verdict.witness is not None:
+            assert problem.neighborhood(eps).box.contains(verdict.witness)
+
+
+def test_every_open_subset_is_asked_and_one_doubt_spoils_the_proof() -> None:
+    rng = np.random.default_rng(5)
+    weight = rng.normal(size=(4, 4))
+    ops = (
+        Flatten(),
+        Linear(weight, -weight.sum(1) / 2),
+        Relu(),
+        Linear(rng.normal(size=(4, 4)), np.array([1.0, 0.0, 0.0, 0.0])),
+    )
+    problem = problem_of(
+        Network(ops, (1, 2, 2)),
+        np.full((1, 2, 2), 0.5),
+        Layering(np.zeros((2, 2), dtype=np.int16), 1),
+        Property(TopK(2), (0,), 4),
+    )
+    report, _ = CASES["infeasible"]
+    verdict, backend = decided(problem, np.array([0.5]), report)
+    assert verdict.robust
+    assert sorted(backend.asked) == [(0, 1), (0, 2), (1, 2)]
+
+
+def test_a_time_limit_ends_in_unknown_with_a_reason() -> None:
+    problem, eps = hard()
+    for seconds in (0.0, -1.0):
+        verdict = cascade(problem, "interval", restarts=1, steps=1).verify(eps, seconds)
+        assert verdict.outcome is Outcome.UNKNOWN
+        assert "time limit" in verdict.reason
+        assert verdict.complete
+    verdict = cascade(problem, "interval", seconds=0.0, restarts=1, steps=1).verify(eps, SECONDS)
+    assert "time limit" in verdict.reason
+
+
+def test_a_model_without_trusted_numbers_ends_in_unknown() -> None:
+    each = planes() * 100 * MAX_BIG_M
+    all_ = each.sum(0, keepdims=True)
+    sums = np.array([1.0] * 6 + [-1.0] * 2)
+    problem = through_relus(np.concatenate([each, -each, all_, -all_]), sums, 1.0, 0.5)
+    verdict = cascade(problem, "interval", restarts=1, steps=1).verify(np.ones(1), SECONDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "big-M" in verdict.reason
+
+
+class Overconfident:
+    """Bounds that certify everything."""
+
+    def __init__(self, problem: Problem) -> None:
+        box = problem.neighborhood(np.zeros(problem.layering.count)).box
+        self._analysis = analyse(problem, box, "interval")
+        assert self._analysis.robust
+
+    def interval(self, box: Box) -> Analysis:
+        return self._analysis
+
+
+def test_a_contradiction_of_two_stages_is_raised_with_evidence() -> None:
+    problem = hidden(-0.1)
+    stages = replace(machine_stages(problem), bounder=Overconfident(problem))
+    verifier = Cascade(problem, stages)
+    assert verifier.verify(np.array([0.5]), SECONDS).robust
+    with pytest.raises(ContradictionError, match="interval") as caught:
+        verifier.weakest(np.array([0.5]))
+    assert set(caught.value.evidence) == {"eps", "witness", "image"}
+    other = Cascade(problem, stages)
+    assert other.weakest(np.array([0.5])).violates
+    with pytest.raises(ContradictionError):
+        other.bound(np.array([0.5]))
+
+
+def test_a_witness_is_reused_for_larger_radii() -> None:
+    verifier = cascade(hidden(-0.1), restarts=8, steps=30)
+    first = verifier.verify(np.array([0.4]), SECONDS)
+    assert first.outcome is Outcome.VIOLATED
+    assert first.extents is not None
+    again = verifier.verify(np.array([0.9]), SECONDS)
+    assert again.stage is Stage.RECALL
+    assert again.outcome is Outcome.VIOLATED
+    assert not again.complete
+
+
+def test_only_true_witnesses_are_learned() -> None:
+    """Images of another run may not violate here, or move pixels that are fixed here."""
+    problem = absolute_value(offset=-0.5)
+    fixed = replace(problem, layering=Layering(np.array([[0, -1]], dtype=np.int16), 1))
+    moved = np.array([0.5, 0.6]).reshape(1, 1, 2)
+    assert problem.margin(moved[None])[0] <= 0.0
+    assert len(cascade(problem).learn(moved[None])) == 1
+    assert cascade(fixed).learn(moved[None]) == []
+    harmless = np.array([1.0, 0.0]).reshape(1, 1, 2)
+    assert cascade(problem).learn(harmless[None]) == []
+    outside = np.array([1.3, 1.3]).reshape(1, 1, 2)
+    assert cascade(problem).learn(outside[None]) == []
+    assert cascade(problem).learn(np.empty((0, 1, 1, 2))) == []
+
+
+@pytest.mark.parametrize("eps", [np.nan, np.inf])
+def test_a_radius_that_is_no_number_is_never_robust(eps: float) -> None:
+    problem = absolute_value()
+    radius = np.array([eps, 0.1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        verdict = cascade(problem).verify(radius, SECONDS)
+    if verdict.robust:
+        box = problem.neighborhood(radius).box
+        assert np.isfinite(box.lower).all()
+        assert np.isfinite(box.upper).all()
+
+
+def test_several_targets_are_all_kept() -> None:
+    """Robust only if no target can be lost; the witness of any one ends the query."""
+    network = Network(
+        (
+            Flatten(),
+            Linear(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([0.0, 0.0, 0.2])),
+        ),
+        (1, 1, 2),
+    )
+    layering = Layering(np.array([[0, 1]], dtype=np.int16), 2)
+    problem = problem_of(network, np.full((1, 1, 2), 0.5), layering, Property(TopK(2), (0, 1), 3))
+    assert cascade(problem).verify(np.array([0.29, 0.29]), SECONDS).robust
+    for eps in ([0.31, 0.0], [0.0, 0.31]):
+        verdict = cascade(problem).verify(np.array(eps), SECONDS)
+        assert verdict.outcome is Outcome.VIOLATED
+
+
+def test_a_threshold_at_the_score_is_a_tie_and_violates() -> None:
+    network = Network((Flatten(), Linear(np.eye(2), np.zeros(2))), (1, 1, 2))
+    layering = Layering(np.array([[0, 1]], dtype=np.int16), 2)
+    problem = problem_of(
+        network, np.full((1, 1, 2), 0.5), layering, Property(Threshold((0.5, 0.0)), (0,), 2)
+    )
+    assert cascade(problem).verify(np.zeros(2), SECONDS).outcome is Outcome.VIOLATED
+    lower = replace(problem, property=Property(Threshold((0.25, 0.0)), (0,), 2))
+    assert cascade(lower).verify(np.array([0.2, 1.0]), SECONDS).robust
+    assert cascade(lower).verify(np.array([0.25, 0.0]), SECONDS).outcome is Outcome.VIOLATED
+
+
+def test_a_verdict_tells_its_time_and_its_stage() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(10):
+        problem = random_problem(rng, SMALL, 6)
+        eps = random_radius(rng, problem.layering.count)
+        began = time.monotonic()
+        verdict = cascade(problem).verify(eps, SECONDS)
+        assert 0.0 <= verdict.seconds <= time.monotonic() - began
+        assert verdict.complete == (verdict.stage is Stage.MILP)
+        if verdict.outcome is Outcome.VIOLATED:
+            assert verdict.witness is not None
+            np.testing.assert_array_equal(
+                verdict.extents, problem.layering.extents(verdict.witness - problem.image)
+            )
+        else:
+            assert verdict.witness is None
+
+
+def test_a_verdict_without_its_evidence_cannot_be_made() -> None:
+    with pytest.raises(ValueError, match="witness"):
+        Verdict(Outcome.VIOLATED, Stage.ATTACK, -1.0)
+    with pytest.raises(ValueError, match="reason"):
+        Verdict(Outcome.UNKNOWN, Stage.MILP)
