@@ -21,6 +21,7 @@ import xarray as xr
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities
+from mlspec.backends.registry import backend_of
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -47,10 +48,9 @@ from mlspec.search.maximality import upper_bound
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.solve.backends import backend_of
 from mlspec.spec import ExperimentSpec, find_profile
-from mlspec.verify.cascade import Cascade, Stages
-from mlspec.verify.complete import CompleteStage
+from mlspec.verifier.cascade import Cascade, Stages
+from mlspec.verifier.complete import CompleteStage
 
 SAVE_EVERY = 2.0
 """Seconds between saves while a search improves."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mlspec.backends.highs import HighsBackend
 from mlspec.milp.model import Backend
-from mlspec.solve.highs import HighsBackend
 from mlspec.spec import SolverProfile
 
 BACKENDS: dict[str, Callable[[SolverProfile], Backend]] = {

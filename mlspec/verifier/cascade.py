@@ -17,8 +17,8 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.trace import Cut
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
-from mlspec.verify.complete import CompleteStage
-from mlspec.verify.memory import Memory
+from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.memory import Memory
 
 
 @dataclass(frozen=True)
