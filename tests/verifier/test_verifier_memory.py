@@ -12,7 +12,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Outcome, Stage, Verdict
 from mlspec.errors import ContradictionError
-from mlspec.verify.memory import Memory
+from mlspec.verifier.memory import Memory
 
 
 @pytest.fixture

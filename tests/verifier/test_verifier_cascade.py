@@ -24,8 +24,8 @@ from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
-from mlspec.verify.cascade import Cascade
-from mlspec.verify.complete import CompleteStage
+from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.complete import CompleteStage
 
 
 def absolute_value(offset: float = 0.5) -> Problem:
