@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from mlspec.attack.pgd import PgdAttack
+from mlspec.backends.highs import HighsBackend
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
-from mlspec.solve.highs import HighsBackend
 from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
-from mlspec.verify.cascade import Cascade, Stages
-from mlspec.verify.complete import CompleteStage
+from mlspec.verifier.cascade import Cascade, Stages
+from mlspec.verifier.complete import CompleteStage
 
 BOUNDS = ("interval", "crown", "alpha")
 ITERATIONS = 8
