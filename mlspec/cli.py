@@ -28,7 +28,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            err.print("interrupted before anything was certified")
+            err.print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -77,18 +77,20 @@ def solve(
     ] = False,
 ) -> None:
     """Compute the maximal robust layered neighborhood of SPEC."""
+    overrides = list(set_ or [])
+    if solver is not None:
+        overrides.append(f"solver.profile={solver}")
+    if budget is not None:
+        overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
+    loaded = _load(spec, overrides)
+
     from mlspec import run
     from mlspec.report.live import LiveProgress
     from mlspec.report.table import summary
     from mlspec.results import open_result
     from mlspec.search.maximality import upper_bound
 
-    overrides = list(set_ or [])
-    if solver is not None:
-        overrides.append(f"solver.profile={solver}")
-    if budget is not None:
-        overrides.append(f"budget.seconds={budget}")
-    experiment = run.prepare(_load(spec, overrides))
+    experiment = run.prepare(loaded)
     weights, seconds = experiment.problem.weights, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
@@ -114,11 +116,12 @@ def check(
     set_: Overrides = None,
 ) -> None:
     """Validate and resolve each SPEC and print the plan, without solving."""
+    loaded = [_load(path, set_ or []) for path in specs]
+
     from mlspec import run
     from mlspec.report.plan import plan
 
-    for number, path in enumerate(specs):
-        experiment = run.prepare(_load(path, set_ or []))
+    for number, experiment in enumerate([run.prepare(spec) for spec in loaded]):
         if number:
             out.print()
         out.print(plan(experiment.name, experiment.problem, run.facts(experiment)))
@@ -137,18 +140,16 @@ def verify(
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
-    from mlspec import run
-
     if what.suffix == ".nc":
         if eps is not None or set_:
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
-        verdict = run.recertify(run.open_result(what), solver)
+        verdict = _recertify(what, solver)
     else:
         overrides = list(set_ or []) + ([f"solver.profile={solver}"] if solver else [])
         loaded = _load(what, overrides)
         if eps is None:
             raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
-        verdict = run.verify(loaded, _radii(eps))
+        verdict = _verify(loaded, _radii(eps))
     out.print(Text(verdict.outcome.value, style="bold"))
     if verdict.margin is not None:
         sign = ">=" if verdict.robust else "="
@@ -254,7 +255,7 @@ def main() -> None:
     # A polite kill keeps the best certified result just as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(arguments)
+        app(arguments, prog_name="mlspec")
     except MlspecError as error:
         if debug:
             raise
@@ -274,6 +275,19 @@ def _load(path: Path, overrides: list[str]) -> Any:
     from mlspec.spec import load_spec
 
     return load_spec(path, overrides)
+
+
+def _verify(spec: Any, eps: Any) -> Any:
+    from mlspec.run import verify as decide
+
+    return decide(spec, eps)
+
+
+def _recertify(path: Path, solver: str | None) -> Any:
+    from mlspec.results import open_result
+    from mlspec.run import recertify
+
+    return recertify(open_result(path), solver)
 
 
 def _radii(text: str) -> Any:

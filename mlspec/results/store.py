@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,7 +29,12 @@ def save(ds: xr.Dataset, path: str | Path) -> None:
     goes to a temporary file beside it, to the disk, and takes the name in one step. Raises
     DataError when the place cannot be written.
     """
-    path = Path(path)
+    # Ctrl-C reaches the main thread only: within the netCDF library it may leave a lock held.
+    with ThreadPoolExecutor(1) as writer:
+        writer.submit(_write, ds, Path(path)).result()
+
+
+def _write(ds: xr.Dataset, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,182 @@
+"""Every command does what it says, plain where nobody watches, from any folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from cli_cases import SMALL, Ran, controls, mlspec, spec_with
+from PIL import Image
+
+from mlspec import load_spec, open_result
+from mlspec.spec import ExperimentSpec
+
+SHIPPED = ("small", "none_img3", "l0_img3", "pgd_img3")
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["solve"], ["check"], ["verify"], ["show"], ["plot"], ["train"], ["new"]]
+)
+def test_help_names_what_there_is(command: list[str], tmp_path: Path) -> None:
+    ran = mlspec(*command, "--help", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert "Usage: mlspec" in ran.out
+    assert controls(ran.out) == set()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_specs_are_ready_to_solve(name: str, tmp_path: Path) -> None:
+    ran = mlspec("check", f"specs/{name}.yaml", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert f"{name}: ready to solve" in ran.out
+    assert "predicted   3, 9 (top 2)" in ran.out
+    assert controls(ran.out) == set()
+
+
+def test_check_takes_several_specs(tmp_path: Path) -> None:
+    ran = mlspec("check", *(f"specs/{name}.yaml" for name in SHIPPED), cwd=tmp_path)
+    assert re.findall(r"^(\w+): ready", ran.out, re.MULTILINE) == list(SHIPPED)
+
+
+def test_an_object_may_be_a_mask_file_a_box_or_a_component(tmp_path: Path) -> None:
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (5, 20, 25, 40))
+    mask.save(tmp_path / "mask.png")
+    forms = ["{file: mask.png}", "{box: [20, 5, 40, 25]}", "{component_at: [30, 10]}"]
+    for form in forms:
+        (tmp_path / "s.yaml").write_text(spec_with(f"object: {form}\ntarget: '9'"))
+        ran = mlspec("check", "s.yaml", cwd=tmp_path)
+        assert (ran.code, ran.err) == (0, "")
+    assert (
+        "object      400 pixels"
+        in mlspec("check", "s.yaml", "--set", "object={box: [20, 5, 40, 25]}", cwd=tmp_path).out
+    )
+
+
+def test_schema_is_that_of_the_spec(tmp_path: Path) -> None:
+    ran = mlspec("schema", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == ExperimentSpec.json_schema()
+
+
+def test_a_new_spec_can_be_checked_at_once(tmp_path: Path) -> None:
+    ran = mlspec("new", "mine", cwd=tmp_path)
+    assert (ran.code, ran.out) == (0, "wrote mine.yaml; next: mlspec check mine.yaml\n")
+    assert mlspec("check", "mine.yaml", cwd=tmp_path).code == 0
+
+
+def test_new_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("precious")
+    for name in ("mine", "mine.yaml"):
+        ran = mlspec("new", name, cwd=tmp_path)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == "mine.yaml exists already: choose another name\n"
+    assert (tmp_path / "mine.yaml").read_text() == "precious"
+
+
+def test_solve_saves_where_it_says_and_prints_every_epsilon(solved_run: tuple[Ran, Path]) -> None:
+    ran, path = solved_run
+    ds = open_result(path)
+    assert ran.err == ""
+    assert controls(ran.out) == set()
+    assert ran.out.splitlines()[0].startswith("first certified neighborhood after ")
+    assert ran.out.splitlines()[-1] == f"saved in {Path('results') / 'small.nc'}"
+    assert float(ds["size"]) > 0.0
+    rows = re.findall(r"^ +(\d+) +([\d.e-]+) +", ran.out, re.MULTILINE)
+    assert [int(layer) for layer, _ in rows] == list(range(4))
+    # Printed radii are rounded down: what is shown is certified.
+    for (_, printed), eps in zip(rows, ds["epsilon"].values, strict=True):
+        assert float(printed) <= eps <= float(printed) * 1.01 + 1e-12
+
+
+def test_show_prints_the_summary_of_a_result(solved_run: tuple[Ran, Path], tmp_path: Path) -> None:
+    ran = mlspec("show", solved_run[1], cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.strip() in solved_run[0].out
+    assert controls(ran.out) == set()
+
+
+def test_show_compares_several_results(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.nc").write_bytes(solved.read_bytes())
+    ran = mlspec("show", solved, "other.nc", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.count("small") >= 2
+    assert controls(ran.out) == set()
+
+
+def test_plot_draws_beside_the_result_or_where_it_is_told(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.nc").write_bytes(solved.read_bytes())
+    ran = mlspec("plot", "mine.nc", cwd=tmp_path)
+    assert (ran.code, ran.out, ran.err) == (0, "saved in mine.png\n", "")
+    with Image.open(tmp_path / "mine.png") as picture:
+        assert min(picture.size) > 300
+    assert mlspec("plot", "mine.nc", "-o", "deep/fig.svg", cwd=tmp_path).code == 0
+    assert (tmp_path / "deep" / "fig.svg").read_text().startswith("<?xml")
+
+
+def test_a_figure_format_that_nobody_knows_is_said(solved: Path, tmp_path: Path) -> None:
+    ran = mlspec("plot", solved, "-o", "fig.foo", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "fig.foo: the figure cannot be written" in ran.err
+
+
+def test_a_result_is_verified_from_its_file_alone(
+    solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "alone.nc").write_bytes(solved.read_bytes())
+    # No spec, no classifier, no dataset within reach.
+    monkeypatch.setattr("mlspec.spec.source.shipped", lambda path: None)
+    monkeypatch.setattr("mlspec.problem.scene.open_dataset", None)
+    ran = mlspec("verify", "alone.nc", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == "robust"
+    assert re.fullmatch(r"margin >= [\d.e-]+ \(certified\)", lines[1])
+    assert re.fullmatch(r"decided by (interval|crown|alpha|milp) in [\d.]+ s", lines[2])
+
+
+@pytest.mark.parametrize(
+    ("eps", "word", "code"),
+    [("0", "robust", 0), ("0.001", "robust", 0), ("0.001,0,0.001,0.001", "robust", 0)],
+)
+def test_a_small_neighborhood_is_robust(eps: str, word: str, code: int, tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", eps, cwd=tmp_path)
+    assert (ran.out.splitlines()[0], ran.code, ran.err) == (word, code, "")
+    assert "(certified)" in ran.out
+
+
+def test_a_large_neighborhood_is_violated(tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", "1", cwd=tmp_path)
+    assert ran.code == 1
+    assert ran.out.splitlines()[0] == "violated"
+    assert re.search(r"^margin = -?[\d.]+ \(of the witness\)$", ran.out, re.MULTILINE)
+    assert "decided by attack" in ran.out
+
+
+def test_what_nothing_decides_is_unknown_with_its_reason(tmp_path: Path) -> None:
+    """Between what bounds prove and what an attack breaks, a MILP with no time decides nothing."""
+    ran = mlspec(
+        *("verify", "specs/pgd_img3.yaml", "--eps", "0.03"),
+        *("--set", "verifier.milp.seconds=0.001", "--set", "verifier.bounds=interval"),
+        *("--set", "verifier.attack.restarts=2", "--set", "verifier.attack.steps=1"),
+        cwd=tmp_path,
+    )
+    assert ran.code == 1
+    assert ran.out.splitlines()[0] == "unknown"
+    assert re.search(r"^reason: .*time limit", ran.out, re.MULTILINE)
+
+
+def test_overrides_of_the_command_line_are_in_the_result(solved: Path) -> None:
+    stored = ExperimentSpec.from_json(open_result(solved).attrs["spec"])
+    assert stored.budget.queries == 1
+    assert stored.verifier.attack.steps == 20
+    assert stored == load_spec(
+        SMALL,
+        {
+            "budget.queries": 1,
+            "verifier.attack.restarts": 8,
+            "verifier.attack.steps": 20,
+        },
+    )

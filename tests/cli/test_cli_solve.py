@@ -1,0 +1,72 @@
+"""Budgets are kept, and a search goes on from its own result only."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_cases import FRUGAL, SMALL, mlspec
+
+from mlspec import open_result
+
+
+@pytest.mark.parametrize("spec", [SMALL, "specs/pgd_img3.yaml"])
+def test_a_budget_is_kept(spec: str, tmp_path: Path) -> None:
+    mlspec("check", spec, cwd=tmp_path)
+    began = time.monotonic()
+    ran = mlspec("solve", spec, "--budget", "5", "-o", "r.nc", cwd=tmp_path)
+    took = time.monotonic() - began
+    ds = open_result(tmp_path / "r.nc")
+    assert ran.code == 0
+    assert ds.attrs["wall_seconds"] <= took <= 7.0
+
+
+def test_going_on_never_loses(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    before = open_result(solved)
+    ran = mlspec("solve", SMALL, *FRUGAL, "--resume", "-o", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    after = open_result(tmp_path / "r.nc")
+    assert float(after["size"]) >= float(before["size"])
+    assert float(after["upper_bound"]) <= float(before["upper_bound"]) + 1e-9
+    assert "resumed" in after["step_note"].values.tolist()
+    known = {cut.tobytes() for cut in before["cut_extents"].values}
+    assert known <= {cut.tobytes() for cut in after["cut_extents"].values}
+
+
+def test_there_need_be_nothing_to_go_on_from(tmp_path: Path) -> None:
+    ran = mlspec("solve", SMALL, *FRUGAL, "--resume", "-o", "new.nc", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert float(open_result(tmp_path / "new.nc")["size"]) > 0.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["image.index=7", "classifier.onnx=specs/classifiers/pgd.onnx", "layers.count=3", "target='3'"],
+)
+def test_the_result_of_another_question_is_refused(
+    other: str, solved: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    ran = mlspec("solve", SMALL, "--set", other, "--resume", "-o", "r.nc", cwd=tmp_path)
+    assert ran.code == 2
+    assert "the result to resume from answers another question" in ran.err
+    assert (tmp_path / "r.nc").read_bytes() == solved.read_bytes()
+
+
+def test_a_damaged_file_to_go_on_from_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.nc").write_bytes(b"junk")
+    ran = mlspec("solve", SMALL, "--resume", "-o", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert "r.nc: not a netCDF file" in ran.err
+
+
+def test_nothing_certified_is_bad_news(tmp_path: Path) -> None:
+    """Without time there is no neighborhood; the file is there, and a script notices."""
+    ran = mlspec("solve", SMALL, "--budget", "1.0e-6", "-o", "r.nc", cwd=tmp_path)
+    assert ran.code == 1
+    ds = open_result(tmp_path / "r.nc")
+    assert not np.any(ds["epsilon"].values)
+    assert ds.attrs["stop_reason"] == "budget: seconds"
