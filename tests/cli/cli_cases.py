@@ -58,7 +58,7 @@ def mlspec(*arguments: str | Path, cwd: Path) -> Ran:
 
 
 def spec_with(lines: str) -> str:
-    """Return the minimal spec with ``lines``: those of required keys replace them, others follow."""
+    """Return the minimal spec with ``lines``, which replace the required keys they have."""
     required = dict(MINIMAL)
     rest = []
     for line in lines.splitlines():
