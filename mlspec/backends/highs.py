@@ -23,9 +23,9 @@ TERMINATIONS: Mapping[Any, Termination] = {
     highspy.HighsModelStatus.kSolutionLimit: Termination.LIMIT,
 }
 """Everything else is ``FAILED``."""
-SMALLEST_COEFFICIENT = 1e-12
-"""The least HiGHS allows: it drops smaller ones, and many dropped ones could add up to a
-violation."""
+STRICTEST: Mapping[str, object] = {"small_matrix_value": 1e-12, "dual_feasibility_tolerance": 1e-10}
+"""The least HiGHS allows. It drops smaller coefficients and stops at smaller reduced costs: many of
+them, on variables of wide range, could add up to a violation."""
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
 
@@ -59,7 +59,8 @@ class HighsSession:
         }
         self._highs = highspy.Highs()
         self._highs.silent()
-        self._set("small_matrix_value", SMALLEST_COEFFICIENT)
+        for key, value in STRICTEST.items():
+            self._set(key, value)
         for key, value in options.items():
             self._set(key, value)
         if self._highs.passModel(_linear_program(form)) == highspy.HighsStatus.kError:
