@@ -93,13 +93,13 @@ def _layer_block(ds: xr.Dataset, layers: range) -> Table:
     block = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     for name in ("layer", "epsilon", "weight", "pixels"):
         block.add_column(name, justify="right", no_wrap=True)
-    block.add_column("blocked by", no_wrap=True)
+    block.add_column("blocked", no_wrap=True)
     for layer in layers:
         eps = float(ds["epsilon"].values[layer])
         block.add_row(
             str(layer),
             Text(below(eps, 3), style="bold" if eps > 0.0 else "red"),
-            near(float(ds["weight"].values[layer])),
+            near(float(ds["weight"].values[layer]), 2),
             str(int(ds["layer_pixels"].values[layer])),
             _reason(ds, layer),
         )

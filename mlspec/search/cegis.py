@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
 
-CLOSE = 0.05
-"""Within this fraction of the way, shrinking has arrived at the robust end."""
+GIVEN_UP = 0.5
+"""Share of the size to gain that a refused complete query costs at least."""
 
 
 def shrink_until_certified(
-    effort: Effort, eps: Array, robust: Array, policy: ShrinkPolicy
+    effort: Effort, eps: Array, robust: Array, policy: ShrinkPolicy, tolerance: float
 ) -> Array:
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
-    Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. After
-    each refusal by the complete verifier the policy is applied twice as often: layers that barely
-    shrink would cost a query for every bit of the way. An UNKNOWN has no counterexample to guide
-    the shrinking: it halves the way.
+    Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
+    the complete verifier refuses, by a witness or because it cannot decide, shrinks by ``policy``
+    until half of the size to gain is given up: a layer that barely shrinks would cost a query for
+    every bit of the way. Ends at ``robust`` when less than the share ``tolerance`` of its size is
+    left to gain.
     """
-    times = 1
-    goal = eps
-    while np.any(eps - robust > CLOSE * (goal - robust)):
+
+    def gain(radius: Array) -> float:
+        return effort.size(radius) - effort.size(robust)
+
+    while gain(eps) > tolerance * effort.size(robust) and gain(eps) > 0.0:
         cut = effort.broken(eps, "attacking before the proof", thorough=True)
         if cut is not None:
             eps = policy.shrink(eps, robust, cut.extents)
@@ -32,10 +33,7 @@ def shrink_until_certified(
         verdict = effort.prove(eps, "CEGIS")
         if verdict.robust:
             return eps
-        if verdict.extents is None:
-            eps = (eps + robust) / 2
-            continue
-        for _ in range(times):
+        most = (1.0 - GIVEN_UP) * gain(eps)
+        while gain(eps) > most:
             eps = policy.shrink(eps, robust, verdict.extents)
-        times *= 2
     return robust

@@ -30,23 +30,52 @@ FASTER = 1.5
 def gradient(
     effort: Effort, start: Array, policy: ShrinkPolicy, ascent: Ascent, tolerance: float
 ) -> StopReason:
-    """Grow from ``start`` (certified) until less than the share ``tolerance`` is left to prove."""
-    robust = start
-    proposal = _first_proposal(effort, robust, ascent)
+    """Grow from ``start`` (certified), by one proposal after the other while they promise more."""
+    promises = []
+    for proposal in _proposals(effort, start, ascent):
+        proved = effort.size(farthest_bounded(effort, start, proposal))
+        promises.append((proved + PROMISE * (effort.size(proposal) - proved), proposal))
+    for _, proposal in sorted(promises, key=lambda item: -item[0]):
+        if effort.size(proposal) > (1.0 + tolerance) * effort.size(effort.trace.best):
+            _climb(effort, start, proposal, policy, ascent, tolerance)
+    return StopReason.STALLED
+
+
+def _climb(
+    effort: Effort,
+    robust: Array,
+    proposal: Array,
+    policy: ShrinkPolicy,
+    ascent: Ascent,
+    tolerance: float,
+) -> None:
+    """Prove as much of ``proposal`` as can be proved, and go on from there with new ones."""
     share = FIRST_SHARE
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         target = bounded + share * (proposal - bounded)
-        robust = shrink_until_certified(effort, target, bounded, policy)
+        robust = shrink_until_certified(effort, target, bounded, policy, tolerance)
         won = effort.size(robust) - effort.size(bounded)
         won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-    return StopReason.STALLED
+    _grow_alone(effort, robust, proposal, tolerance)
 
 
-def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
-    """Return the most promising of several proposals, from different starts."""
+def _grow_alone(effort: Effort, robust: Array, proposal: Array, tolerance: float) -> None:
+    """Raise single layers to the proposal: what cannot be proved together may be proved apart."""
+    gains = effort.weights * (proposal - robust)
+    for layer in np.argsort(-gains, kind="stable").tolist():
+        if gains[layer] <= tolerance * effort.size(robust):
+            break
+        raised = robust.copy()
+        raised[layer] = proposal[layer]
+        if effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None:
+            robust = raised if effort.prove(raised, f"layer {layer} alone").robust else robust
+
+
+def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
+    """Return radii that touch the attack's boundary, grown from different starts."""
     proposals = [
         expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
         for factor in LAMBDA_FACTORS
@@ -56,13 +85,7 @@ def _first_proposal(effort: Effort, robust: Array, ascent: Ascent) -> Array:
         alone[layer] = 1.0 - robust[layer]
         touching = _farthest_unbroken(effort, robust, robust + alone)
         proposals.append(expand(effort, touching, ascent))
-    proposals = [trade(effort, proposal, floor=robust) for proposal in proposals]
-
-    def promise(proposal: Array) -> float:
-        proved = effort.size(farthest_bounded(effort, robust, proposal))
-        return proved + PROMISE * (effort.size(proposal) - proved)
-
-    return max(proposals, key=promise)
+    return [trade(effort, proposal, floor=robust) for proposal in proposals]
 
 
 def _farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
