@@ -1,0 +1,199 @@
+"""The Python interface: load_spec, solve, verify, open_result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from run_cases import small
+
+import mlspec
+import mlspec.run
+from mlspec.core.trace import Trace
+from mlspec.core.verdict import Outcome, Verdict
+from mlspec.errors import InputError
+from mlspec.results import save
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> tuple[xr.Dataset, Path]:
+    """A small result and the file it was saved in."""
+    path = tmp_path_factory.mktemp("run") / "r.nc"
+    return mlspec.solve(small(), path), path
+
+
+def test_the_interface_is_four_functions() -> None:
+    assert mlspec.__all__ == ["load_spec", "open_result", "solve", "verify"]
+    for name in mlspec.__all__:
+        assert callable(getattr(mlspec, name))
+    with pytest.raises(AttributeError, match="no attribute 'slove'"):
+        mlspec.slove  # noqa: B018
+
+
+def test_looking_at_mlspec_loads_neither_torch_nor_a_solver() -> None:
+    code = (
+        "import sys, mlspec; mlspec.load_spec('specs/small.yaml');"
+        "print([name for name in ('torch', 'highspy', 'pyomo') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_what_is_returned_is_what_is_saved(solved: tuple[xr.Dataset, Path]) -> None:
+    result, path = solved
+    xr.testing.assert_identical(mlspec.open_result(path), result)
+
+
+def test_a_result_holds_its_problem(solved: tuple[xr.Dataset, Path]) -> None:
+    wanted = mlspec.run.prepare(small()).problem
+    found = mlspec.run.problem_of(solved[0])
+    assert found.network.digest == wanted.network.digest
+    assert found.property == wanted.property
+    assert found.label_names == wanted.label_names
+    for name in ("image", "object_mask", "weights"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    np.testing.assert_array_equal(found.layering.index, wanted.layering.index)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_an_answer_and_all_below_it_are_robust(
+    share: float, solved: tuple[xr.Dataset, Path]
+) -> None:
+    verdict = mlspec.verify(small(), share * solved[0]["epsilon"].values)
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome is Outcome.ROBUST
+    assert verdict.margin is not None
+    assert verdict.margin > 0.0
+
+
+def test_a_result_is_certified_again_from_itself(solved: tuple[xr.Dataset, Path]) -> None:
+    assert mlspec.run.recertify(solved[0]).robust
+    assert mlspec.run.recertify(mlspec.open_result(solved[1]), "highs").robust
+
+
+def test_a_violation_comes_with_a_witness_inside() -> None:
+    spec = small()
+    verdict = mlspec.verify(spec, 0.8)
+    assert verdict.outcome is Outcome.VIOLATED
+    assert verdict.witness is not None
+    assert verdict.extents is not None
+    assert verdict.margin is not None
+    problem = mlspec.run.prepare(spec).problem
+    assert problem.neighborhood(np.full(4, 0.8)).box.contains(verdict.witness)
+    assert problem.margin(verdict.witness[None])[0] == verdict.margin <= 0.0
+    assert np.all(verdict.extents <= 0.8)
+
+
+@pytest.mark.parametrize(
+    ("eps", "complaint"),
+    [
+        (np.zeros(3), "3 epsilons for 4 layers"),
+        (np.zeros((4, 1)), "4 epsilons for 4 layers"),
+        (1.5, r"epsilons lie in \[0, 1\]"),
+        (-0.1, r"epsilons lie in \[0, 1\]"),
+        (float("nan"), r"epsilons lie in \[0, 1\]"),
+    ],
+)
+def test_epsilons_that_are_none_are_refused(eps: float, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        mlspec.verify(small(), eps)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"search__strategy": "naive", "budget__queries": 6},
+        pytest.param({"seed": 7, "shrink__policy": "fixed"}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_same_spec_gives_the_same_answer(changes: dict[str, object]) -> None:
+    first, second = (mlspec.solve(small(**changes)) for _ in range(2))
+    for name in ("epsilon", "step_epsilon", "step_verdict", "query_stage", "witness_image"):
+        np.testing.assert_array_equal(first[name].values, second[name].values)
+    assert first.attrs["stop_reason"] == second.attrs["stop_reason"]
+
+
+def test_a_query_budget_is_kept() -> None:
+    for queries in (1, 3):
+        changes = {"search__strategy": "naive", "budget__queries": queries}
+        result = mlspec.solve(small(**changes))
+        assert int((result["query_ask"].values == "complete").sum()) == queries
+        assert result.attrs["stop_reason"] == "budget: queries"
+
+
+def test_a_watcher_sees_the_best_grow() -> None:
+    sizes: list[float] = []
+    weights = mlspec.run.prepare(small()).problem.weights
+
+    def watch(trace: Trace, doing: str) -> None:
+        assert doing
+        sizes.append(float(weights @ trace.best))
+
+    result = mlspec.solve(small(), watch=watch)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == float(result["size"])
+
+
+def interruption(after: int) -> Callable[[Trace, str], None]:
+    """Return a watcher that presses Ctrl-C once, at its ``after``-th call."""
+    calls = 0
+
+    def watch(trace: Trace, doing: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == after:
+            raise KeyboardInterrupt
+
+    return watch
+
+
+@pytest.mark.parametrize("after", [1, 2, 9, 30])
+def test_ctrl_c_ends_the_search_and_not_the_call(after: int, tmp_path: Path) -> None:
+    path = tmp_path / "r.nc"
+    result = mlspec.solve(small(), path, interruption(after))
+    assert result.attrs["stop_reason"] == "interrupted"
+    xr.testing.assert_identical(mlspec.open_result(path), result)
+    certified = result["step_size"].values[result["step_verdict"].values == "robust"]
+    assert float(result["size"]) == max(certified, default=0.0)
+
+
+def test_going_on_takes_over_what_was_found(solved: tuple[xr.Dataset, Path]) -> None:
+    earlier = mlspec.open_result(solved[1])
+    result = mlspec.solve(small(), resume=earlier)
+    assert float(result["size"]) >= float(earlier["size"])
+    assert result["step_note"].values[0] == "resumed"
+
+
+def test_radii_that_were_tampered_with_do_not_become_certified(
+    solved: tuple[xr.Dataset, Path], tmp_path: Path
+) -> None:
+    """What a file claims is proved again before it counts."""
+    earlier = mlspec.open_result(solved[1])
+    earlier["epsilon"].values[:] = 0.9
+    save(earlier, tmp_path / "forged.nc")
+    result = mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
+    assert result["step_verdict"].values[0] == "violated"
+    assert float(result["epsilon"].max()) < 0.9
+
+
+def test_another_question_is_not_gone_on_with(solved: tuple[xr.Dataset, Path]) -> None:
+    earlier = mlspec.open_result(solved[1])
+    with pytest.raises(InputError, match="answers another question"):
+        mlspec.solve(small(layers__count=3), resume=earlier)
+
+
+def test_torch_keeps_its_threads() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        mlspec.verify(small(), 0.001)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
