@@ -11,7 +11,7 @@ from scipy import ndimage
 from mlspec.core.network import Array
 from mlspec.data import Sample, open_dataset
 from mlspec.data.images import read_image, read_mask
-from mlspec.errors import DataError
+from mlspec.errors import DataError, SpecError
 from mlspec.spec import ExperimentSpec
 from mlspec.spec.image import BoxMask, ComponentMask, DatasetImage, DatasetMask, FileMask
 
@@ -41,12 +41,16 @@ def scene_of(spec: ExperimentSpec) -> Scene:
     if isinstance(spec.image, DatasetImage):
         place = None
         if spec.image.path is not None:
-            place = source.resolve_path("image.path", spec.image.path)
+            try:
+                place = source.resolve_path("image.path", spec.image.path)
+            except SpecError:
+                # Refused below, with word of what must lie there and where it comes from.
+                place = source.folder / spec.image.path
         try:
             dataset = open_dataset(spec.image.dataset, spec.image.split, place)
             sample = dataset.sample(spec.image.index)
         except DataError as error:
-            raise source.error("image", str(error)) from error
+            raise source.error("image.path" if place else "image", str(error)) from error
         image = np.asarray(sample.image, dtype=np.float64)
     else:
         file = source.resolve_path("image.file", spec.image.file)
