@@ -63,6 +63,7 @@ class HighsSession:
             self._set(key, value)
         for key, value in options.items():
             self._set(key, value)
+        self._longest = self._highs.getOptionValue("time_limit")[1]
         if self._highs.passModel(_linear_program(form)) == highspy.HighsStatus.kError:
             raise SolverError("HiGHS refused the model; this is a defect, please report it")
         self._highs.HandleUserInterrupt = True
@@ -78,7 +79,8 @@ class HighsSession:
         self._highs.clearSolver()
         started = time.monotonic()
         # HiGHS's clock runs on over the solves of one object.
-        self._set("time_limit", self._highs.getRunTime() + max(seconds, LEAST_SECONDS))
+        limit = max(min(seconds, self._longest), LEAST_SECONDS)
+        self._set("time_limit", self._highs.getRunTime() + limit)
         self._run()
         return self._report(time.monotonic() - started)
 
