@@ -157,7 +157,8 @@ def verify(
         if verdict.witness is None and not verdict.robust:
             sign, of_what = ">=", "certified so far"
         out.print(f"margin {sign} {verdict.margin:.6g} ({of_what})")
-    out.print(f"decided by {verdict.stage.value} in {verdict.seconds:.2f} s")
+    did = "left open" if verdict.reason else "decided"
+    out.print(f"{did} by {verdict.stage.value} after {verdict.seconds:.2f} s")
     if verdict.reason:
         out.print(Text(f"reason: {verdict.reason}"))
     if not verdict.robust:
