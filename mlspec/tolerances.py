@@ -17,6 +17,10 @@ MILP_MARGIN: Final = 1e-5
 beyond what solver feasibility tolerances (1e-9 on rows of order one) can hide.
 """
 
+BOUND_ROUNDING: Final = 2.0**-40
+"""Bounds that enter a model are widened by this share of the op's largest: ten thousand times what
+float64 sums of the supported sizes lose."""
+
 MAX_BIG_M: Final = 1e4
 """A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are
 refused."""

@@ -20,7 +20,7 @@ from pyomo.core.expr.numeric_expr import LinearExpression
 from mlspec.core.network import Array
 from mlspec.errors import SolverError
 from mlspec.milp.affine import Affine
-from mlspec.tolerances import MAX_BIG_M
+from mlspec.tolerances import BOUND_ROUNDING, MAX_BIG_M
 
 Row = tuple[list[float], list[Any], float]
 """Coefficients, variables and constant of ``sum c v + constant <= 0``."""
@@ -122,6 +122,16 @@ def _power_of_two(size: Array) -> Array:
     """Return the power of two near each ``size``, but 1 where it is of order one (or zero)."""
     exponent = np.frexp(size)[1]
     return np.where((np.abs(exponent) <= ORDER_ONE) | (size == 0.0), 1.0, np.ldexp(1.0, exponent))
+
+
+def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Return the bounds of an op's values, moved apart by what rounding may have moved them.
+
+    The rows of a model are summed in another order than the bounds: of a value that hardly moves,
+    the two could exclude each other.
+    """
+    slack = BOUND_ROUNDING * max(np.abs(lower).max(), np.abs(upper).max())
+    return np.minimum(lower, upper) - slack, np.maximum(lower, upper) + slack
 
 
 def big_m(value: float, tag: str, unit: int) -> float:

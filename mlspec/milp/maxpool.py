@@ -16,7 +16,7 @@ import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import Builder, Row, big_m, plus
+from mlspec.milp.builder import Builder, Row, big_m, plus, widened
 from mlspec.tolerances import STABLE
 
 ZERO = -1
@@ -60,6 +60,7 @@ def encode(
         (window, units[0]) for window, units in candidates if len(units) == 1 and units[0] != ZERO
     ]
     open_windows = [(window, units) for window, units in candidates if len(units) > 1]
+    lower, upper = widened(lower, upper)
     named = sorted({unit for _, units in open_windows for unit in units if unit != ZERO})
     z = dict(
         zip(named, build.continuous(f"{tag}_z", named, lower[named], upper[named]), strict=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import Builder, Row, big_m, plus
+from mlspec.milp.builder import Builder, Row, big_m, plus, widened
 from mlspec.tolerances import STABLE
 
 
@@ -23,6 +23,7 @@ def encode(
     kept = needed[lower[needed] >= STABLE]
     open_units = needed[(lower[needed] < STABLE) & (upper[needed] > 0.0)]
     keys = open_units.tolist()
+    lower, upper = widened(lower, upper)
     outputs = build.continuous(f"{tag}_y", keys, 0.0 * upper[open_units], upper[open_units])
     switches = build.binary(f"{tag}_a", keys)
     above: dict[int, Row] = {}

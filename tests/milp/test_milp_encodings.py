@@ -191,6 +191,32 @@ def test_a_magnified_whisper_is_heard(factor: float) -> None:
             assert verdict.outcome is outcome, (decision, eps, verdict)
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("noise", [(3e-19, 1e-19), (-1e-19, 1e-19), (5e-20, 6e-20), (3e-19, 3e-19)])
+def test_a_value_that_rounding_moves_out_of_its_bounds_excludes_nothing(
+    noise: tuple[float, float], relu: bool
+) -> None:
+    """A still candidate of 2e-19 beside one of size 1e-3: its bounds are noise, maybe crossed."""
+    conv = Conv(np.ones((1, 1, 1, 1)), np.zeros(1))
+    last = Linear(np.array([[-1e3], [0.0]]), np.array([0.5, 0.0]))
+    network = Network((conv, MaxPool((1, 2), (1, 1), relu=relu), Flatten(), last), (1, 1, 2))
+    lower, upper = np.array([[[2e-19, 0.0]]]), np.array([[[2e-19, 1e-3]]])
+    ends = lower.copy(), upper.copy()
+    ends[0][0, 0, 0], ends[1][0, 0, 0] = noise
+    pooled = np.zeros((1, 1, 1)), np.full((1, 1, 1), 1e-3)
+    bounds = Bounds(
+        (lower, ends[0], pooled[0], pooled[0].ravel(), np.full(2, -1.0)),
+        (upper, ends[1], pooled[1], pooled[1].ravel(), np.full(2, 1.0)),
+    )
+    claim = TopK(1).claim(0, 2)
+    for decision in (True, False):
+        model = Compiler(network, decision).compile(Box(lower, upper), bounds, claim, [0])
+        report = highs().open(model).solve((0,), SECONDS)
+        assert report.termination is Termination.OPTIMAL
+        if not decision:
+            assert report.dual_bound == pytest.approx(-0.5, abs=1e-6)
+
+
 def test_a_neighborhood_of_one_point_needs_no_variable() -> None:
     problem = question_of((Flatten(), Linear(np.eye(2), np.array([0.1, 0.0]))), 2)
     box = problem.neighborhood(np.zeros(1)).box
