@@ -156,7 +156,11 @@ def _weights(
             return np.asarray(layering.pixels / layering.pixels.sum())
         case "sensitivity":
             found = sensitivities(network, image, property_, layering)
-            return np.asarray(found / max(float(found.max()), np.finfo(np.float64).tiny))
+            if not found.any():
+                raise spec.source.error(
+                    "weights", "no layer has any sensitivity here: choose other weights"
+                )
+            return np.asarray(found / found.max())
         case tuple(given):
             if len(given) != count:
                 raise spec.source.error(

@@ -44,7 +44,7 @@ def test_there_need_be_nothing_to_go_on_from(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["image.index=7", "classifier.onnx=specs/classifiers/pgd.onnx", "layers.count=3", "target='3'"],
+    ["classifier.onnx=specs/classifiers/large.onnx", "layers.count=1", "distance=l1"],
 )
 def test_the_result_of_another_question_is_refused(
     other: str, solved: Path, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def violations(result: xr.Dataset, images: Array) -> int:
     scores = session.run(None, {entry.name: images.astype(np.float32)})[0]
     names = result["label"].values.tolist()
     predicted = np.argsort(-scores, axis=1)[:, :2]
-    (target,) = [names.index(name) for name in ["9"]]
+    (target,) = [names.index(name) for name in json.loads(result.attrs["targets"])]
     return int(np.sum(~np.any(predicted == target, axis=1)))
 
 

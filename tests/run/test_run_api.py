@@ -85,7 +85,7 @@ def test_a_violation_comes_with_a_witness_inside() -> None:
     assert verdict.extents is not None
     assert verdict.margin is not None
     problem = mlspec.run.prepare(spec).problem
-    assert problem.neighborhood(np.full(4, 0.8)).box.contains(verdict.witness)
+    assert problem.neighborhood(np.full(problem.layering.count, 0.8)).box.contains(verdict.witness)
     assert problem.margin(verdict.witness[None])[0] == verdict.margin <= 0.0
     assert np.all(verdict.extents <= 0.8)
 
@@ -93,8 +93,8 @@ def test_a_violation_comes_with_a_witness_inside() -> None:
 @pytest.mark.parametrize(
     ("eps", "complaint"),
     [
-        (np.zeros(3), "3 epsilons for 4 layers"),
-        (np.zeros((4, 1)), "4 epsilons for 4 layers"),
+        (np.zeros(99), r"99 epsilons for \d+ layers"),
+        (np.zeros((1, 1)), r"1 epsilons for \d+ layers"),
         (1.5, r"epsilons lie in \[0, 1\]"),
         (-0.1, r"epsilons lie in \[0, 1\]"),
         (float("nan"), r"epsilons lie in \[0, 1\]"),
@@ -186,7 +186,7 @@ def test_radii_that_were_tampered_with_do_not_become_certified(
 def test_another_question_is_not_gone_on_with(solved: tuple[xr.Dataset, Path]) -> None:
     earlier = mlspec.open_result(solved[1])
     with pytest.raises(InputError, match="answers another question"):
-        mlspec.solve(small(layers__count=3), resume=earlier)
+        mlspec.solve(small(layers__count=2), resume=earlier)
 
 
 def test_torch_keeps_its_threads() -> None:
