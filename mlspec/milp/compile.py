@@ -23,7 +23,7 @@ from mlspec.milp import maxpool, relu
 from mlspec.milp.affine import Affine, Ints, operator
 from mlspec.milp.builder import Builder, plus
 from mlspec.milp.model import MilpModel
-from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
+from mlspec.tolerances import MILP_MARGIN
 
 Needed = NDArray[np.bool_]
 
@@ -127,7 +127,7 @@ class Compiler:
         if self.decision:
             below = {r: plus(row, constant=-MILP_MARGIN) for r, row in starts.items()}
         else:
-            build.model.level = level = pyo.Var(bounds=(-MAX_BIG_M, MAX_BIG_M))
+            build.model.level = level = pyo.Var()
             below = {r: plus(row, (-1.0, level)) for r, row in starts.items()}
         constraint = build.below_zero("margin", below)
         return level, {r: constraint[r] for r in below}
