@@ -11,7 +11,12 @@ GIVEN_UP = 0.5
 
 
 def shrink_until_certified(
-    effort: Effort, eps: Array, robust: Array, policy: ShrinkPolicy, tolerance: float
+    effort: Effort,
+    eps: Array,
+    robust: Array,
+    policy: ShrinkPolicy,
+    tolerance: float,
+    seconds: float,
 ) -> Array:
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
@@ -19,7 +24,7 @@ def shrink_until_certified(
     the complete verifier refuses, by a witness or because it cannot decide, shrinks by ``policy``
     until half of the size to gain is given up: a layer that barely shrinks would cost a query for
     every bit of the way. Ends at ``robust`` when less than the share ``tolerance`` of its size is
-    left to gain.
+    left to gain; ``seconds`` is the time slice of a complete query.
     """
 
     def gain(radius: Array) -> float:
@@ -30,7 +35,7 @@ def shrink_until_certified(
         if cut is not None:
             eps = policy.shrink(eps, robust, cut.extents)
             continue
-        verdict = effort.prove(eps, "CEGIS")
+        verdict = effort.prove(eps, "CEGIS", seconds)
         if verdict.robust:
             return eps
         most = (1.0 - GIVEN_UP) * gain(eps)

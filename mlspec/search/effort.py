@@ -65,11 +65,14 @@ class Effort:
         """Return ``weights @ eps``."""
         return float(self.weights @ eps)
 
-    def prove(self, eps: Array, note: str) -> Verdict:
-        """Ask for a complete verdict on ``eps``; raises SpentError when the budget is spent."""
+    def prove(self, eps: Array, note: str, seconds: float = np.inf) -> Verdict:
+        """Ask for a complete verdict on ``eps``, within ``seconds`` at most.
+
+        Raises SpentError when the budget is spent.
+        """
         self._check(complete=True)
         self._watch(self.trace, f"proving w·eps = {self.size(eps):.4g} ({note})")
-        verdict = self._verifier.verify(eps, self.seconds_left)
+        verdict = self._verifier.verify(eps, min(self.seconds_left, seconds))
         self._count(Ask.COMPLETE, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
         self._cut(verdict.extents, verdict.witness)
         self._step(eps, verdict.outcome, note)

@@ -25,19 +25,28 @@ FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FASTER = 1.5
+QUICK_SECONDS = 5.0
+"""Time slice of a complete query in the first round."""
 
 
 def gradient(
     effort: Effort, start: Array, policy: ShrinkPolicy, ascent: Ascent, tolerance: float
 ) -> StopReason:
-    """Grow from ``start`` (certified), by one proposal after the other while they promise more."""
+    """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
+
+    Which proposal can be proved far shows only by trying: each gets queries of a short time slice
+    first, and the longer ones go on from the best.
+    """
     promises = []
     for proposal in _proposals(effort, start, ascent):
         proved = effort.size(farthest_bounded(effort, start, proposal))
         promises.append((proved + PROMISE * (effort.size(proposal) - proved), proposal))
     for _, proposal in sorted(promises, key=lambda item: -item[0]):
         if effort.size(proposal) > (1.0 + tolerance) * effort.size(effort.trace.best):
-            _climb(effort, start, proposal, policy, ascent, tolerance)
+            _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
+    best = effort.trace.best.copy()
+    proposal = trade(effort, expand(effort, best, ascent), floor=best)
+    _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
     return StopReason.STALLED
 
 
@@ -48,21 +57,24 @@ def _climb(
     policy: ShrinkPolicy,
     ascent: Ascent,
     tolerance: float,
+    seconds: float,
 ) -> None:
     """Prove as much of ``proposal`` as can be proved, and go on from there with new ones."""
     share = FIRST_SHARE
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         target = bounded + share * (proposal - bounded)
-        robust = shrink_until_certified(effort, target, bounded, policy, tolerance)
+        robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = effort.size(robust) - effort.size(bounded)
         won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-    _grow_alone(effort, robust, proposal, tolerance)
+    _grow_alone(effort, robust, proposal, tolerance, seconds)
 
 
-def _grow_alone(effort: Effort, robust: Array, proposal: Array, tolerance: float) -> None:
+def _grow_alone(
+    effort: Effort, robust: Array, proposal: Array, tolerance: float, seconds: float
+) -> None:
     """Raise single layers to the proposal: what cannot be proved together may be proved apart."""
     gains = effort.weights * (proposal - robust)
     for layer in np.argsort(-gains, kind="stable").tolist():
@@ -71,7 +83,8 @@ def _grow_alone(effort: Effort, robust: Array, proposal: Array, tolerance: float
         raised = robust.copy()
         raised[layer] = proposal[layer]
         if effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None:
-            robust = raised if effort.prove(raised, f"layer {layer} alone").robust else robust
+            verdict = effort.prove(raised, f"layer {layer} alone", seconds)
+            robust = raised if verdict.robust else robust
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
