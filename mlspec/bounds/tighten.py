@@ -17,6 +17,8 @@ from mlspec.core.network import MaxPool, Relu
 from mlspec.tensors import TensorNetwork, TensorOp
 
 RATE = 0.3
+SLOPES_AT_ONCE = 2_000_000
+"""Slopes optimised together: bounds the memory."""
 ITERATIONS = 6
 """Most of the gain comes in the first five steps."""
 
@@ -49,8 +51,24 @@ def _optimised(net: TensorNetwork, position: int, known: Intervals) -> tuple[Ten
     }
     if not len(positions) or not lines:
         return low, up
-    box = known.lower[0], known.upper[0]
-    local = patches.LocalRows(net, position - 1, lines, *box, positions)
+
+    def rows(chosen: Tensor) -> patches.LocalRows:
+        box = known.lower[0], known.upper[0]
+        return patches.LocalRows(net, position - 1, lines, *box, chosen)
+
+    each = sum(start.numel() for start in rows(positions[:1]).default_slopes().values())
+    pieces = torch.split(positions, max(1, SLOPES_AT_ONCE // each))
+    best = torch.cat([_ascend(rows(piece)) for piece in pieces], dim=2)
+    channels = low.shape[1]
+    low, up = low.flatten(2).clone(), up.flatten(2).clone()
+    low[..., positions] = torch.maximum(low[..., positions], best[:, :channels])
+    up[..., positions] = torch.minimum(up[..., positions], -best[:, channels:])
+    shape = known.lower[position].shape
+    return low.reshape(shape), up.reshape(shape)
+
+
+def _ascend(local: patches.LocalRows) -> Tensor:
+    """Return the best minima ``(1, 2 O, P)`` of the rows over a few steps on their slopes."""
     slopes = {number: start.requires_grad_() for number, start in local.default_slopes().items()}
     adam = torch.optim.Adam(slopes.values(), lr=RATE)
     best = local.minimum(slopes).detach()
@@ -63,12 +81,7 @@ def _optimised(net: TensorNetwork, position: int, known: Intervals) -> tuple[Ten
         with torch.no_grad():
             for value in slopes.values():
                 value.clamp_(0.0, 1.0)
-    channels = low.shape[1]
-    low, up = low.flatten(2).clone(), up.flatten(2).clone()
-    low[..., positions] = torch.maximum(low[..., positions], best[:, :channels])
-    up[..., positions] = torch.minimum(up[..., positions], -best[:, channels:])
-    shape = known.lower[position].shape
-    return low.reshape(shape), up.reshape(shape)
+    return best
 
 
 def _open_positions(item: TensorOp, low: Tensor, up: Tensor) -> Tensor:
