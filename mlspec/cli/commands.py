@@ -1,22 +1,23 @@
-"""The command line: ``mlspec COMMAND ...``."""
+"""The commands; each loads what it needs when it runs, so that mistakes and help come at once."""
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from mlspec.errors import ContradictionError, InputError, MlspecError
+from mlspec.cli.arguments import Overrides, SolverName, SpecPath, load, radii_of
+from mlspec.errors import InputError
 
 INTERRUPTED = 130
-INTERNAL = 70
+
+out = Console()
+err = Console(stderr=True)
 
 
 class Commands(TyperGroup):
@@ -40,17 +41,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
-
-SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="a.b=v", help="Change a value of the spec; may be repeated."),
-]
-SolverName = Annotated[
-    str | None, typer.Option("--solver", metavar="NAME", help="Another solver profile.")
-]
 
 
 @app.callback()
@@ -77,12 +67,7 @@ def solve(
     ] = False,
 ) -> None:
     """Compute the maximal robust layered neighborhood of SPEC."""
-    overrides = list(set_ or [])
-    if solver is not None:
-        overrides.append(f"solver.profile={solver}")
-    if budget is not None:
-        overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
-    loaded = _load(spec, overrides)
+    loaded = load(spec, set_, solver, budget)
 
     from mlspec import run
     from mlspec.report.live import LiveProgress
@@ -116,7 +101,7 @@ def check(
     set_: Overrides = None,
 ) -> None:
     """Validate and resolve each SPEC and print the plan, without solving."""
-    loaded = [_load(path, set_ or []) for path in specs]
+    loaded = [load(path, set_) for path in specs]
 
     from mlspec import run
     from mlspec.report.plan import plan
@@ -143,13 +128,17 @@ def verify(
     if what.suffix == ".nc":
         if eps is not None or set_:
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
-        verdict = _recertify(what, solver)
+        from mlspec import run
+
+        verdict = run.recertify(run.open_result(what), solver)
     else:
-        overrides = list(set_ or []) + ([f"solver.profile={solver}"] if solver else [])
-        loaded = _load(what, overrides)
+        loaded = load(what, set_, solver)
         if eps is None:
             raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
-        verdict = _verify(loaded, _radii(eps))
+        radii = radii_of(eps)
+        from mlspec import run
+
+        verdict = run.verify(loaded, radii)
     out.print(Text(verdict.outcome.value, style="bold"))
     if verdict.margin is not None:
         sign = ">=" if verdict.robust else "="
@@ -247,66 +236,3 @@ def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     out.print(Text(f"wrote {path}; next: mlspec check {path}"), soft_wrap=True)
-
-
-def main() -> None:
-    """Run the command line; every expected error is one clear message and an exit code."""
-    arguments = [each for each in sys.argv[1:] if each != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
-    # A polite kill keeps the best certified result just as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app(arguments, prog_name="mlspec")
-    except MlspecError as error:
-        if debug:
-            raise
-        err.print(Text(str(error)), soft_wrap=True)
-        if isinstance(error, ContradictionError):
-            _keep(error)
-        sys.exit(error.exit_code)
-    except Exception as error:
-        if debug:
-            raise
-        message = f"internal error: {type(error).__name__}: {error}; please report it with --debug"
-        err.print(Text(message), soft_wrap=True)
-        sys.exit(INTERNAL)
-
-
-def _load(path: Path, overrides: list[str]) -> Any:
-    from mlspec.spec import load_spec
-
-    return load_spec(path, overrides)
-
-
-def _verify(spec: Any, eps: Any) -> Any:
-    from mlspec.run import verify as decide
-
-    return decide(spec, eps)
-
-
-def _recertify(path: Path, solver: str | None) -> Any:
-    from mlspec.results import open_result
-    from mlspec.run import recertify
-
-    return recertify(open_result(path), solver)
-
-
-def _radii(text: str) -> Any:
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(
-            f"--eps: '{text}' is not a number, or numbers with commas between"
-        ) from None
-    return values[0] if len(values) == 1 else np.array(values)
-
-
-def _keep(error: ContradictionError) -> None:
-    path = Path("contradiction.npz")
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in error.evidence.items()}
-    np.savez(path, **arrays)
-    err.print(Text(f"evidence saved in {path}"))
-
-
-if __name__ == "__main__":
-    main()

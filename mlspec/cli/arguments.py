@@ -1,0 +1,45 @@
+"""What the arguments of the commands are, and what they stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mlspec.errors import InputError
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="a.b=v", help="Change a value of the spec; may be repeated."),
+]
+SolverName = Annotated[
+    str | None, typer.Option("--solver", metavar="NAME", help="Another solver profile.")
+]
+
+
+def load(
+    path: Path, set_: list[str] | None, solver: str | None = None, budget: float | None = None
+) -> Any:
+    """Return the experiment of a spec file with what the command line changes in it."""
+    from mlspec.spec import load_spec
+
+    overrides = list(set_ or [])
+    if solver is not None:
+        overrides.append(f"solver.profile={solver}")
+    if budget is not None:
+        overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
+    return load_spec(path, overrides)
+
+
+def radii_of(text: str) -> Any:
+    """Return one radius, or an array of one per layer."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"--eps: '{text}' is not a number, or numbers with commas between"
+        ) from None
+    return values[0] if len(values) == 1 else np.array(values)

@@ -1,0 +1,46 @@
+"""From the shell into a command and back: signals, errors, exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.text import Text
+
+from mlspec.cli.commands import app, err
+from mlspec.errors import ContradictionError, MlspecError
+
+INTERNAL = 70
+
+
+def main() -> None:
+    """Run the command line; every expected error is one clear message and an exit code."""
+    arguments = [each for each in sys.argv[1:] if each != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    # A polite kill keeps the best certified result just as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app(arguments, prog_name="mlspec")
+    except MlspecError as error:
+        if debug:
+            raise
+        err.print(Text(str(error)), soft_wrap=True)
+        if isinstance(error, ContradictionError):
+            _keep(error)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        message = f"internal error: {type(error).__name__}: {error}; please report it with --debug"
+        err.print(Text(message), soft_wrap=True)
+        sys.exit(INTERNAL)
+
+
+def _keep(error: ContradictionError) -> None:
+    path = Path("contradiction.npz")
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in error.evidence.items()}
+    np.savez(path, **arrays)
+    err.print(Text(f"evidence saved in {path}"))
