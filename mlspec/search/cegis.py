@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
@@ -24,7 +26,7 @@ def shrink_until_certified(
     the complete verifier refuses, by a witness or because it cannot decide, shrinks by ``policy``
     until half of the size to gain is given up: a layer that barely shrinks would cost a query for
     every bit of the way. Ends at ``robust`` when less than the share ``tolerance`` of its size is
-    left to gain; ``seconds`` is the time slice of a complete query.
+    left to gain, or when a complete query with a time slice of ``seconds``, if finite, stays open.
     """
 
     def gain(radius: Array) -> float:
@@ -38,6 +40,8 @@ def shrink_until_certified(
         verdict = effort.prove(eps, "CEGIS", seconds)
         if verdict.robust:
             return eps
+        if verdict.extents is None and np.isfinite(seconds):
+            return robust
         most = (1.0 - GIVEN_UP) * gain(eps)
         while gain(eps) > most:
             eps = policy.shrink(eps, robust, verdict.extents)

@@ -17,8 +17,8 @@ from mlspec.search.trade import trade
 
 LAMBDA_FACTORS = (1.0, 4.0)
 """Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
-ALONE = 2
-"""Further starts: each of the heaviest layers, grown alone first."""
+ALONE = 1
+"""Further starts: so many of the heaviest layers, each grown alone first."""
 PROMISE = 0.5
 """Where between the proved and the proposed size a proposal is expected to end."""
 FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
@@ -46,7 +46,8 @@ def gradient(
             _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
     best = effort.trace.best.copy()
     proposal = trade(effort, expand(effort, best, ascent), floor=best)
-    _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
+    robust, proposal = _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
+    _grow_alone(effort, robust, proposal, tolerance)
     return StopReason.STALLED
 
 
@@ -58,8 +59,13 @@ def _climb(
     ascent: Ascent,
     tolerance: float,
     seconds: float,
-) -> None:
-    """Prove as much of ``proposal`` as can be proved, and go on from there with new ones."""
+) -> tuple[Array, Array]:
+    """Prove as much of ``proposal`` as can be proved, and go on from there with new ones.
+
+    With a time slice of ``seconds`` for each complete query, if finite, the first one that fails is
+    the last. Returns the radius proved and the last proposal from there.
+    """
+    patient = np.isinf(seconds)
     share = FIRST_SHARE
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
         bounded = farthest_bounded(effort, robust, proposal)
@@ -67,14 +73,14 @@ def _climb(
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = effort.size(robust) - effort.size(bounded)
         won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
+        if won < 0.99 * share and not patient:
+            break
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-    _grow_alone(effort, robust, proposal, tolerance, seconds)
+    return robust, proposal
 
 
-def _grow_alone(
-    effort: Effort, robust: Array, proposal: Array, tolerance: float, seconds: float
-) -> None:
+def _grow_alone(effort: Effort, robust: Array, proposal: Array, tolerance: float) -> None:
     """Raise single layers to the proposal: what cannot be proved together may be proved apart."""
     gains = effort.weights * (proposal - robust)
     for layer in np.argsort(-gains, kind="stable").tolist():
@@ -83,8 +89,7 @@ def _grow_alone(
         raised = robust.copy()
         raised[layer] = proposal[layer]
         if effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None:
-            verdict = effort.prove(raised, f"layer {layer} alone", seconds)
-            robust = raised if verdict.robust else robust
+            robust = raised if effort.prove(raised, f"layer {layer} alone").robust else robust
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
