@@ -1,7 +1,7 @@
 """A problem whose answer is known in closed form, and results of searching it.
 
-A linear classifier of 12×12 images with labels 3, 8 and 9: 3 scores 10, 8 scores 0, and 9 scores 1 minus
-``SLOPE`` times the intensity of all pixels. On the image, which is black but for a 3, both 3 and 9
+A linear classifier of 12×12 images with labels 3, 8 and 9: 3 scores 10, 8 scores 0, and 9 scores 1
+minus ``SLOPE`` times the intensity of all pixels. On the image, which is black but for a 3, both 3 and 9
 are predicted; 9 is lost to 8 once the pixels have gained ``1 / SLOPE`` in all.
 """
 
@@ -54,7 +54,7 @@ def make_problem(
 
 
 def beyond(problem: Problem, eps: Array, layer: int) -> Cut:
-    """Return the cut of the brightest image of radius ``eps``, with ``layer`` raised until 9 is lost."""
+    """Return the cut of the brightest image of ``eps``, with ``layer`` raised until 9 is lost."""
     gains = problem.layering.pixels * problem.image.shape[0]
     eps = eps.copy()
     missing = 1.0 / SLOPE - float(gains @ eps)
@@ -66,7 +66,7 @@ def beyond(problem: Problem, eps: Array, layer: int) -> Cut:
 def make_trace(problem: Problem, steps: int = 8) -> Trace:
     """Return a search that grows from a tenth of a robust radius to the whole of it.
 
-    Layer 0 and every third layer are blocked by a witness; the last is free, the others are unknown.
+    Layer 0 and every third layer are blocked by a witness; the last is free, the others unknown.
     """
     count = problem.layering.count
     gains = problem.layering.pixels * problem.image.shape[0]

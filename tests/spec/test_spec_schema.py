@@ -24,6 +24,7 @@ REQUIRED: dict[str, Any] = {
 patient = settings(deadline=None)
 
 positive = st.floats(min_value=1e-9, max_value=1e9)
+fraction = st.floats(min_value=1e-9, max_value=1.0, exclude_max=True)
 count = st.integers(1, 1000)
 index = st.integers(0, 1000)
 word = st.text("abcxyz", min_size=1, max_size=6)
@@ -63,9 +64,11 @@ specs = st.fixed_dictionaries(
         "distance": st.sampled_from(["l1", "l2", "linf"]),
         "layers": st.builds(lambda n: {"count": n}, st.just("all") | count)
         | st.builds(lambda a, b: {"groups": [[a], [a + b, a + b + 1]]}, index, count),
-        "weights": st.sampled_from(["uniform", "linear", "pixels", "sensitivity"]),
+        "weights": st.sampled_from(
+            ["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
+        ),
         "shrink": some_of(policy=st.sampled_from(["fixed", "counterexample"])),
-        "search": some_of(strategy=st.sampled_from(["gradient", "naive"]), step=positive),
+        "search": some_of(strategy=st.sampled_from(["gradient", "naive"]), step=fraction),
         "verifier": some_of(attack=some_of(restarts=count), milp=some_of(seconds=positive)),
         "solver": word
         | some_of(
