@@ -1,8 +1,8 @@
 """A problem whose answer is known in closed form, and results of searching it.
 
 A linear classifier of 12×12 images with labels 3, 8 and 9: 3 scores 10, 8 scores 0, and 9 scores 1
-minus ``SLOPE`` times the intensity of all pixels. On the image, which is black but for a 3, both 3 and 9
-are predicted; 9 is lost to 8 once the pixels have gained ``1 / SLOPE`` in all.
+minus ``SLOPE`` times the intensity of all pixels. On the image, which is black but for a 3, both 3
+and 9 are predicted; 9 is lost to 8 once the pixels have gained ``1 / SLOPE`` in all.
 """
 
 from __future__ import annotations
