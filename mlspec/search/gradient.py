@@ -25,6 +25,9 @@ FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FASTER = 1.5
+FINER = 0.25
+"""Single layers are raised while they gain this share of the tolerance."""
+CAP = 1.0
 QUICK_SECONDS = 5.0
 """Time slice of a complete query in the first round."""
 
@@ -35,7 +38,7 @@ def gradient(
     """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
 
     Which proposal can be proved far shows only by trying: each gets queries of a short time slice
-    first, and the longer ones go on from the best.
+    first. The longer ones go on from the best, layer by layer and then together.
     """
     promises = []
     for proposal in _proposals(effort, start, ascent):
@@ -44,10 +47,10 @@ def gradient(
     for _, proposal in sorted(promises, key=lambda item: -item[0]):
         if effort.size(proposal) > (1.0 + tolerance) * effort.size(effort.trace.best):
             _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
+    _grow_alone(effort, effort.trace.best.copy(), tolerance)
     best = effort.trace.best.copy()
     proposal = trade(effort, expand(effort, best, ascent), floor=best)
-    robust, proposal = _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
-    _grow_alone(effort, robust, proposal, tolerance)
+    _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
     return StopReason.STALLED
 
 
@@ -59,11 +62,11 @@ def _climb(
     ascent: Ascent,
     tolerance: float,
     seconds: float,
-) -> tuple[Array, Array]:
+) -> None:
     """Prove as much of ``proposal`` as can be proved, and go on from there with new ones.
 
     With a time slice of ``seconds`` for each complete query, if finite, the first one that fails is
-    the last. Returns the radius proved and the last proposal from there.
+    the last.
     """
     patient = np.isinf(seconds)
     share = FIRST_SHARE
@@ -77,19 +80,25 @@ def _climb(
             break
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-    return robust, proposal
 
 
-def _grow_alone(effort: Effort, robust: Array, proposal: Array, tolerance: float) -> None:
-    """Raise single layers to the proposal: what cannot be proved together may be proved apart."""
-    gains = effort.weights * (proposal - robust)
-    for layer in np.argsort(-gains, kind="stable").tolist():
-        if gains[layer] <= tolerance * effort.size(robust):
-            break
+def _grow_alone(effort: Effort, robust: Array, tolerance: float) -> None:
+    """Raise single layers, the heaviest first: what cannot be proved together may be, apart."""
+    for layer in np.argsort(-effort.weights, kind="stable").tolist():
+        least = FINER * tolerance * effort.size(robust)
+        if effort.weights[layer] * (CAP - robust[layer]) <= least:
+            continue
         raised = robust.copy()
-        raised[layer] = proposal[layer]
-        if effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None:
-            robust = raised if effort.prove(raised, f"layer {layer} alone").robust else robust
+        raised[layer] = CAP
+        raised = _farthest_unbroken(effort, robust, raised)
+        high = raised[layer]
+        while effort.weights[layer] * (high - robust[layer]) > least:
+            raised[layer] = (robust[layer] + high) / 2
+            held = effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None
+            if held and effort.prove(raised, f"layer {layer} alone").robust:
+                robust = raised.copy()
+            else:
+                high = raised[layer]
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
