@@ -25,12 +25,6 @@ MAX_BIG_M: Final = 1e4
 """A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are
 refused."""
 
-STABLE: Final = 1e-9
-"""A ReLU whose pre-activation bound is this close to zero on the inner side counts as unstable:
-
-substituting it would let a rounding error of the bound change the function.
-"""
-
 REPLAY_AGREEMENT: Final = 1e-4
 """A solver's incumbent may replay this far above zero margin before it is called a tolerance
 artefact."""

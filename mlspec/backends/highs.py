@@ -11,6 +11,7 @@ import highspy
 import numpy as np
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 
+from mlspec.core.network import Array
 from mlspec.errors import SolverError
 from mlspec.milp.model import MilpModel, Session, SolveReport, Termination
 
@@ -23,9 +24,9 @@ TERMINATIONS: Mapping[Any, Termination] = {
     highspy.HighsModelStatus.kSolutionLimit: Termination.LIMIT,
 }
 """Everything else is ``FAILED``."""
-STRICTEST: Mapping[str, object] = {"small_matrix_value": 1e-12, "dual_feasibility_tolerance": 1e-10}
-"""The least HiGHS allows. It drops smaller coefficients and stops at smaller reduced costs: many of
-them, on variables of wide range, could add up to a violation."""
+STRICTEST: Mapping[str, object] = {"dual_feasibility_tolerance": 1e-10}
+"""The least HiGHS allows. It stops at smaller reduced costs: many of them, on variables of wide
+range, could add up to a violation."""
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
 
@@ -76,6 +77,25 @@ class HighsSession:
         for row, (number, rhs) in self._rows.items():
             upper = rhs - beyond if row in subset else highspy.kHighsInf
             self._highs.changeRowBounds(number, -highspy.kHighsInf, upper)
+        return self._solve(seconds)
+
+    def admits(self, image: Array, seconds: float) -> bool:
+        """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
+        values = image.ravel()[list(self._model.pixels)].tolist()
+        for variable, value in zip(self._model.inputs, values, strict=True):
+            self._change(variable, value, value)
+        subset = () if self._model.decision else tuple(self._rows)
+        termination = self.solve(subset, seconds).termination
+        for variable in self._model.inputs:
+            self._change(variable, variable.lb, variable.ub)
+        return termination is Termination.OPTIMAL
+
+    def _change(self, variable: Any, lower: float, upper: float) -> None:
+        column = self._columns.get(id(variable))
+        if column is not None:
+            self._highs.changeColBounds(column, lower, upper)
+
+    def _solve(self, seconds: float) -> SolveReport:
         self._highs.clearSolver()
         started = time.monotonic()
         # HiGHS's clock runs on over the solves of one object.

@@ -24,8 +24,13 @@ from mlspec.tolerances import BOUND_ROUNDING, MAX_BIG_M
 
 Row = tuple[list[float], list[Any], float]
 """Coefficients, variables and constant of ``sum c v + constant <= 0``."""
-ORDER_ONE = 13
+ORDER_ONE = 6
 """Values between about 2**-ORDER_ONE and 2**ORDER_ONE keep their unit."""
+CRUMB = 2e-9
+"""HiGHS drops coefficients up to 1e-9."""
+LEAST_SHARE = 2.0**-20
+"""Units and big-Ms are at least this share of the terms that meet in their row: a solver divides by
+them, and what rounding leaves of those terms must stay below its tolerances."""
 
 
 class Builder:
@@ -34,6 +39,8 @@ class Builder:
     def __init__(self) -> None:
         self.model: Any = pyo.ConcreteModel()
         self.columns: list[Any] = []
+        self.magnitudes: list[float] = []
+        """The largest absolute value of each column."""
         self.binaries = 0
         self._units: dict[int, float] = {}
 
@@ -44,10 +51,15 @@ class Builder:
         self.model.add_component(name, variables)
         return [variables[key] for key in keys]
 
-    def continuous(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
-        """Add one bounded variable per key and return them; the model holds each in its own
-        unit."""
-        units = _power_of_two(np.maximum(np.abs(lower), np.abs(upper)))
+    def continuous(
+        self, name: str, keys: Sequence[int], lower: Array, upper: Array, sizes: Array
+    ) -> list[Any]:
+        """Add one bounded variable per key and return them; the model holds each in its own unit.
+
+        ``sizes`` are those of the sums that give the values: far below them there is only noise.
+        """
+        largest = np.maximum(np.abs(lower), np.abs(upper))
+        units = _power_of_two(np.maximum(largest, LEAST_SHARE * sizes))
         variables = self.inputs(name, keys, lower / units, upper / units)
         self._units |= {
             id(variable): unit
@@ -55,6 +67,16 @@ class Builder:
             if unit != 1.0
         }
         return variables
+
+    def extend(self, columns: Sequence[Any], lower: Array, upper: Array) -> None:
+        """Let affine maps run over further ``columns`` with these bounds."""
+        self.columns += columns
+        self.magnitudes += np.maximum(np.abs(lower), np.abs(upper)).tolist()
+
+    def sizes(self, value: Affine) -> Array:
+        """Return, for each unit of ``value``, how large the terms of its sum are, ``(units,)``."""
+        terms = abs(value.matrix) @ np.array(self.magnitudes, dtype=np.float64)
+        return np.asarray(terms + np.abs(value.constant))
 
     def binary(self, name: str, keys: Sequence[Any]) -> list[Any]:
         """Add one binary variable per key and return them."""
@@ -67,11 +89,11 @@ class Builder:
         """Add the rows ``sum c v + constant <= 0`` (or ``= 0``) and return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:
-            coefficients, variables, constant = rows[key if len(key) > 1 else key[0]]
+            row = self._without_crumbs(self._scaled(rows[key if len(key) > 1 else key[0]]), equal)
+            coefficients, variables, constant = row
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
                 coefficients, variables, constant = [constant], [self._one()], 0.0
-            coefficients, constant = self._scaled(coefficients, variables, constant)
             body = LinearExpression(constant=0.0, linear_coefs=coefficients, linear_vars=variables)
             return (-constant if equal else None, body, -constant)
 
@@ -79,19 +101,40 @@ class Builder:
         self.model.add_component(name, constraint)
         return constraint
 
-    def _scaled(
-        self, coefficients: list[float], variables: list[Any], constant: float
-    ) -> tuple[list[float], float]:
-        """Return a row in the units of its variables, with a largest coefficient that is not
-        small."""
-        if self._units:
-            units = [self._units.get(id(variable), 1.0) for variable in variables]
-            coefficients = [c * unit for c, unit in zip(coefficients, units, strict=True)]
-        largest = max(map(abs, coefficients))
+    def _in_units(self, row: Row) -> list[float]:
+        coefficients, variables, _ = row
+        if not self._units:
+            return coefficients
+        units = [self._units.get(id(variable), 1.0) for variable in variables]
+        return [c * unit for c, unit in zip(coefficients, units, strict=True)]
+
+    def _scaled(self, row: Row) -> Row:
+        """Return ``row`` in the units of its variables, its largest coefficient not small."""
+        _, variables, constant = row
+        coefficients = self._in_units(row)
+        largest = max(map(abs, coefficients), default=0.0)
         factor = float(_power_of_two(np.array(largest))) if largest < 1.0 else 1.0
         if factor == 1.0:
-            return coefficients, constant
-        return [c / factor for c in coefficients], constant / factor
+            return coefficients, variables, constant
+        return [c / factor for c in coefficients], variables, constant / factor
+
+    def _without_crumbs(self, row: Row, equal: bool) -> Row:
+        """Return ``row`` without coefficients that solvers drop, or stumble over.
+
+        What is left out counts at its least, so that no point is lost; in an equation, at its
+        middle.
+        """
+        coefficients, variables, constant = row
+        if all(abs(c) >= CRUMB for c in coefficients):
+            return row
+        kept: list[tuple[float, Any]] = []
+        for coefficient, variable in zip(coefficients, variables, strict=True):
+            if abs(coefficient) >= CRUMB:
+                kept.append((coefficient, variable))
+            elif coefficient:
+                ends = coefficient * variable.lb, coefficient * variable.ub
+                constant += sum(ends) / 2 if equal else min(ends)
+        return [c for c, _ in kept], [variable for _, variable in kept], constant
 
     def _one(self) -> Any:
         if self.model.component("one") is None:
@@ -134,11 +177,12 @@ def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
     return np.minimum(lower, upper) - slack, np.maximum(lower, upper) + slack
 
 
-def big_m(value: float, tag: str, unit: int) -> float:
-    """Return ``value`` if it can serve as a big-M; a huge or missing one is an error."""
+def big_m(value: float, size: float, tag: str, unit: int) -> float:
+    """Return a big-M of at least ``value`` for a row of ``size``; a huge or missing one is an
+    error."""
     if not abs(value) <= MAX_BIG_M:
         raise SolverError(
             f"{tag} unit {unit} would need a big-M of {value:g}, above the trusted {MAX_BIG_M:g}; "
             "use tighter bounds (verifier.bounds: alpha)"
         )
-    return float(value)
+    return max(float(value), LEAST_SHARE * size)

@@ -136,7 +136,8 @@ class Compiler:
 def _inputs(build: Builder, box: Box, needed: Needed) -> tuple[Affine, tuple[int, ...]]:
     lower, upper = box.lower.ravel(), box.upper.ravel()
     moving = np.flatnonzero(needed & (upper > lower))
-    build.columns += build.inputs("x", moving.tolist(), lower[moving], upper[moving])
+    ends = lower[moving], upper[moving]
+    build.extend(build.inputs("x", moving.tolist(), *ends), *ends)
     constant = (lower + upper) / 2
     constant[moving] = 0.0
     matrix = sparse.csr_array(

@@ -17,7 +17,6 @@ import numpy as np
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
 from mlspec.milp.builder import Builder, Row, big_m, plus, widened
-from mlspec.tolerances import STABLE
 
 ZERO = -1
 """Number of the constant candidate 0 of a fused ReLU."""
@@ -33,10 +32,9 @@ def live_candidates(
     low, up = lower[members], upper[members]
     floor = low.max(axis=1)
     live = up > (np.maximum(floor, 0.0) if relu else floor)[:, None]
-    zero_can_win = relu & (floor < STABLE)
+    zero_can_win = relu & (floor <= 0.0)
     # The candidate that holds the floor stays even if nothing rises above it: it is the value then.
-    holder = np.arange(len(members)), low.argmax(axis=1)
-    live[holder] |= up[holder] > 0.0 if relu else True
+    live[np.arange(len(members)), low.argmax(axis=1)] |= ~zero_can_win
     result = []
     for window, (units, alive, zero) in enumerate(
         zip(members.tolist(), live.tolist(), zero_can_win.tolist(), strict=True)
@@ -62,31 +60,33 @@ def encode(
     open_windows = [(window, units) for window, units in candidates if len(units) > 1]
     lower, upper = widened(lower, upper)
     named = sorted({unit for _, units in open_windows for unit in units if unit != ZERO})
-    z = dict(
-        zip(named, build.continuous(f"{tag}_z", named, lower[named], upper[named]), strict=True)
-    )
+    sizes = build.sizes(before)
+    ends = lower[named], upper[named]
+    z = dict(zip(named, build.continuous(f"{tag}_z", named, *ends, sizes[named]), strict=True))
     build.below_zero(
         f"{tag}_is", {unit: plus(build.row(before, unit), (-1.0, z[unit])) for unit in named}, True
     )
     low = {**{unit: float(lower[unit]) for unit in named}, ZERO: 0.0}
     high = {**{unit: float(upper[unit]) for unit in named}, ZERO: 0.0}
     keys = [window for window, _ in open_windows]
-    outputs = build.continuous(
-        f"{tag}_y",
-        keys,
+    size = np.array(
+        [max(sizes[unit] for unit in units if unit != ZERO) for _, units in open_windows]
+    )
+    ends = (
         np.array([max(low[unit] for unit in units) for _, units in open_windows]),
         np.array([max(high[unit] for unit in units) for _, units in open_windows]),
     )
+    outputs = build.continuous(f"{tag}_y", keys, *ends, size)
     pairs = [(window, unit) for window, units in open_windows for unit in units]
     wins = dict(zip(pairs, build.binary(f"{tag}_b", pairs), strict=True))
     above: dict[tuple[int, int], Row] = {}
     below: dict[tuple[int, int], Row] = {}
     one: dict[int, Row] = {}
-    for (window, units), y in zip(open_windows, outputs, strict=True):
+    for (window, units), y, terms in zip(open_windows, outputs, size.tolist(), strict=True):
         one[window] = ([1.0] * len(units), [wins[window, unit] for unit in units], -1.0)
         for unit in units:
             rival = max(high[other] for other in units if other != unit)
-            slack = big_m(max(rival - low[unit], 0.0), tag, unit)
+            slack = big_m(max(rival - low[unit], 0.0), terms, tag, unit)
             b = wins[window, unit]
             if unit == ZERO:
                 below[window, unit] = ([1.0, slack], [y, b], -slack)
@@ -96,7 +96,7 @@ def encode(
     build.below_zero(f"{tag}_above", above)
     build.below_zero(f"{tag}_below", below)
     build.below_zero(f"{tag}_one", one, True)
-    build.columns += outputs
+    build.extend(outputs, *ends)
     to = np.array([window for window, _ in kept], dtype=np.int64)
     source = np.array([unit for _, unit in kept], dtype=np.int64)
     return before.replaced(to, source, np.array(keys, dtype=np.int64), windows)

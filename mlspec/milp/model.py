@@ -78,6 +78,10 @@ class Session(Protocol):
         """
         ...
 
+    def admits(self, image: Array, seconds: float) -> bool:
+        """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
+        ...
+
 
 class Backend(Protocol):
     """A solver."""

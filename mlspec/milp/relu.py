@@ -12,7 +12,6 @@ from __future__ import annotations
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
 from mlspec.milp.builder import Builder, Row, big_m, plus, widened
-from mlspec.tolerances import STABLE
 
 
 def encode(
@@ -20,22 +19,26 @@ def encode(
 ) -> Affine:
     """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both
     ``(units,)``."""
-    kept = needed[lower[needed] >= STABLE]
-    open_units = needed[(lower[needed] < STABLE) & (upper[needed] > 0.0)]
+    alive = needed[upper[needed] > 0.0]
+    kept, open_units = alive[lower[alive] >= 0.0], alive[lower[alive] < 0.0]
     keys = open_units.tolist()
     lower, upper = widened(lower, upper)
-    outputs = build.continuous(f"{tag}_y", keys, 0.0 * upper[open_units], upper[open_units])
+    sizes = build.sizes(before)
+    ends = 0.0 * upper[open_units], upper[open_units]
+    outputs = build.continuous(f"{tag}_y", keys, *ends, sizes[open_units])
     switches = build.binary(f"{tag}_a", keys)
     above: dict[int, Row] = {}
     on: dict[int, Row] = {}
     off: dict[int, Row] = {}
     for unit, y, a in zip(keys, outputs, switches, strict=True):
-        l, u = big_m(lower[unit], tag, unit), big_m(upper[unit], tag, unit)  # noqa: E741
-        above[unit] = plus(build.row(before, unit), (-1.0, y))
+        z = build.row(before, unit)
+        l = -big_m(-lower[unit], sizes[unit], tag, unit)  # noqa: E741
+        u = big_m(upper[unit], 0.0, tag, unit)
+        above[unit] = plus(z, (-1.0, y))
         on[unit] = plus(build.row(before, unit, -1.0), (1.0, y), (-l, a), constant=l)
         off[unit] = ([1.0, -u], [y, a], 0.0)
     build.below_zero(f"{tag}_above", above)
     build.below_zero(f"{tag}_on", on)
     build.below_zero(f"{tag}_off", off)
-    build.columns += outputs
+    build.extend(outputs, *ends)
     return before.replaced(kept, kept, open_units, len(lower))

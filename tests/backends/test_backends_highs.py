@@ -60,6 +60,24 @@ def test_beyond_tightens_the_active_margins_for_one_query_only(question: Questio
     assert again == pytest.approx(plain, abs=1e-9)
 
 
+@law(questions(), quick=30, deep=600)
+def test_a_model_admits_every_image_of_its_box_and_no_other(question: Question) -> None:
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    bounds = analyse(problem, box, "alpha").bounds()
+    claim = problem.property.claims[0]
+    rows = range(len(claim.rows))
+    for decision in (True, False):
+        model = Compiler(problem.relaxed, decision=decision).compile(box, bounds, claim, rows)
+        session = highs().open(model)
+        before = session.solve((0,), SECONDS)
+        for share in (0.5, 0.25, 0.7):
+            assert session.admits(box.lower + share * (box.upper - box.lower), SECONDS)
+        after = session.solve((0,), SECONDS)
+        assert after.termination is before.termination
+        assert after.dual_bound == pytest.approx(before.dual_bound, abs=1e-9)
+
+
 def market_split(rows: int = 5, columns: int = 40, seed: int = 0) -> MilpModel:
     """Return a small model that no solver decides in reasonable time (Cornuejols, Dawande 1998)."""
     rng = np.random.default_rng(seed)
@@ -150,8 +168,8 @@ def test_the_shipped_profile_sets_tight_tolerances() -> None:
     for option in ("mip_feasibility_tolerance", "primal_feasibility_tolerance"):
         _, value = session._highs.getOptionValue(option)
         assert value <= 1e-9
-    _, smallest = session._highs.getOptionValue("small_matrix_value")
-    assert smallest <= 1e-12
+    _, smallest = session._highs.getOptionValue("dual_feasibility_tolerance")
+    assert smallest <= 1e-10
 
 
 @pytest.mark.parametrize("count", [0, 1, 5])

@@ -126,6 +126,7 @@ class Scripted:
     report: SolveReport
     trusted_infeasible: bool = True
     name: str = "scripted"
+    contains: bool = True
     asked: list[tuple[int, ...]] = field(default_factory=list)
 
     def open(self, model: MilpModel) -> Scripted:
@@ -136,6 +137,10 @@ class Scripted:
         self.asked.append(subset)
         return self.report
 
+    def admits(self, image: Array, seconds: float) -> bool:
+        assert seconds > 0.0
+        return self.contains
+
 
 def decided(
     problem: Problem,
@@ -144,8 +149,9 @@ def decided(
     *,
     decision: bool = True,
     trusted: bool = True,
+    contains: bool = True,
 ) -> tuple[Verdict, Scripted]:
-    backend = Scripted(report, trusted)
+    backend = Scripted(report, trusted, contains=contains)
     stage = CompleteStage(problem, Compiler(problem.relaxed, decision), backend, SECONDS)
     box = problem.neighborhood(eps).box
     analysis = analyse(problem, box, "interval")
@@ -172,6 +178,17 @@ def test_a_decision_is_a_proof_only_if_infeasible(name: str) -> None:
         assert verdict.margin == MILP_MARGIN
     else:
         assert verdict.reason
+
+
+def test_a_model_that_excludes_the_images_themselves_proves_nothing() -> None:
+    problem, eps = hard()
+    for decision, name in ((True, "infeasible"), (False, "proved")):
+        report = replace(CASES["infeasible"][0], dual_bound=None if decision else 1.0)
+        if not decision:
+            report = replace(report, termination=Termination.OPTIMAL)
+        verdict, _ = decided(problem, eps, report, decision=decision, contains=False)
+        assert verdict.outcome is Outcome.UNKNOWN, name
+        assert "no image" in verdict.reason
 
 
 def test_the_word_of_an_untrusted_solver_proves_nothing() -> None:
