@@ -69,7 +69,13 @@ class HighsSession:
             raise SolverError("HiGHS refused the model; this is a defect, please report it")
         self._highs.HandleUserInterrupt = True
 
-    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
         """Solve with the margins of ``subset`` active, ``beyond`` their limits, within ``seconds``.
 
         Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
@@ -77,6 +83,8 @@ class HighsSession:
         for row, (number, rhs) in self._rows.items():
             upper = rhs - beyond if row in subset else highspy.kHighsInf
             self._highs.changeRowBounds(number, -highspy.kHighsInf, upper)
+        if self._model.decision:
+            self._aim(guide)
         return self._solve(seconds)
 
     def admits(self, image: Array, seconds: float) -> bool:
@@ -89,6 +97,16 @@ class HighsSession:
         for variable in self._model.inputs:
             self._change(variable, variable.lb, variable.ub)
         return termination is Termination.OPTIMAL
+
+    def _aim(self, guide: int | None) -> None:
+        """Minimise the margin of row ``guide``, and stop at the first feasible point."""
+        cost = np.zeros(self._highs.getNumCol())
+        if guide is not None:
+            _, columns, values = self._highs.getRowEntries(self._rows[guide][0])
+            cost[columns] = values
+        columns = np.arange(len(cost), dtype=np.int32)
+        self._highs.changeColsCost(len(cost), columns, cost)
+        self._set("mip_max_improving_sols", 1)
 
     def _change(self, variable: Any, lower: float, upper: float) -> None:
         column = self._columns.get(id(variable))
@@ -124,8 +142,14 @@ class HighsSession:
         termination = TERMINATIONS.get(status, Termination.FAILED)
         if termination is Termination.LIMIT and image is not None:
             termination = Termination.FEASIBLE
+        if termination is Termination.FEASIBLE and self._model.decision:
+            termination = Termination.OPTIMAL
         bound = None
-        if termination in {Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT}:
+        if not self._model.decision and termination in {
+            Termination.OPTIMAL,
+            Termination.FEASIBLE,
+            Termination.LIMIT,
+        }:
             bound = info.mip_dual_bound if self._model.binaries else info.objective_function_value
             bound = float(bound) if np.isfinite(bound) else None
             if termination is not Termination.OPTIMAL and not self._model.binaries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ class OpenClaim:
     """A claim and the subsets of its margins that no bound has closed yet."""
 
     claim: Claim
+    margins: Array
+    """Lower bounds of the claim's margins, each on its own, ``(R,)``."""
     subsets: dict[Subset, float]
     """Open subset to a lower bound of its largest margin, weakest first."""
     closed: float
@@ -34,12 +36,16 @@ class OpenClaim:
         """A certified lower bound of the claim's margin."""
         return min([self.closed, *self.subsets.values()])
 
+    def hardest(self, subset: Subset) -> int:
+        """Return the row of ``subset`` whose margin is the hardest to bring down."""
+        return max(subset, key=lambda row: float(self.margins[row]))
+
     def tightened(self, bounds: dict[Subset, float]) -> OpenClaim:
         """Return the claim with its open subsets bounded by ``bounds``; the proved ones close."""
         closed = [bound for bound in bounds.values() if bound > ROBUST_MARGIN]
         still_open = {subset: bound for subset, bound in bounds.items() if bound <= ROBUST_MARGIN}
         weakest_first = dict(sorted(still_open.items(), key=lambda item: item[1]))
-        return OpenClaim(self.claim, weakest_first, min([self.closed, *closed]))
+        return replace(self, subsets=weakest_first, closed=min([self.closed, *closed]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +102,9 @@ class Bounder:
         known = tighten.tightened(self._net, earlier.intervals)
         claims = []
         for item in earlier.claims:
-            margins = self._margins(known, item.claim, linear=True)
+            margins = np.maximum(item.margins, self._margins(known, item.claim, linear=True))
             better = {s: max(old, _largest(margins, s)) for s, old in item.subsets.items()}
-            claims.append(self._close(known, item.tightened(better)))
+            claims.append(self._close(known, replace(item, margins=margins).tightened(better)))
         return Analysis(known, tuple(claims))
 
     def _close(self, known: Intervals, item: OpenClaim) -> OpenClaim:
@@ -149,4 +155,4 @@ def _open(claim: Claim, margins: Array) -> OpenClaim:
     weakest = max(claim.k - 1, int(open_rows.sum()))
     closed = float(np.sort(margins)[weakest]) if weakest < len(margins) else float("inf")
     bounds = {s: _largest(margins, s) for s in claim.subsets(open_rows)}
-    return OpenClaim(claim, {}, closed).tightened(bounds)
+    return OpenClaim(claim, margins, {}, closed).tightened(bounds)

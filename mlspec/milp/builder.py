@@ -44,7 +44,7 @@ class Builder:
         self.binaries = 0
         self._units: dict[int, float] = {}
 
-    def inputs(self, name: str, keys: Sequence[int], lower: Array, upper: Array) -> list[Any]:
+    def inputs(self, name: str, keys: Sequence[Any], lower: Array, upper: Array) -> list[Any]:
         """Add one bounded variable per key and return them; its value is that of the pixel."""
         bounds = dict(zip(keys, zip(lower.tolist(), upper.tolist(), strict=True), strict=True))
         variables = pyo.Var(list(keys), bounds=bounds)
@@ -52,7 +52,7 @@ class Builder:
         return [variables[key] for key in keys]
 
     def continuous(
-        self, name: str, keys: Sequence[int], lower: Array, upper: Array, sizes: Array
+        self, name: str, keys: Sequence[Any], lower: Array, upper: Array, sizes: Array
     ) -> list[Any]:
         """Add one bounded variable per key and return them; the model holds each in its own unit.
 

@@ -1,25 +1,35 @@
-"""Big-M encoding of max-pool windows, with a ReLU fused in where the network has one.
+"""Ideal encoding of max-pool windows, with a ReLU fused in where the network has one.
 
 ``y = max_i z_i`` with ``l_i <= z_i <= u_i``, over the candidates that can win (``u_i`` above every
-other ``l``); one binary ``b_i`` each, ``m_i`` the highest upper bound among the other candidates:
+other ``l``), ``c = max_i l_i``; one binary ``b_i`` and one share ``v_i`` each:
 
-    y >= z_i,   y <= z_i + (m_i - l_i) (1 - b_i),   sum_i b_i = 1
+    y >= z_i,   y <= c + sum_i v_i,   sum_i b_i = 1,
+    v_i <= z_i - c + (c - l_i) (1 - b_i),   v_i <= (u_i - c) b_i
 
-A fused ReLU adds the constant candidate ``z_0 = 0``; with one other candidate that is the ReLU
-encoding. A candidate that always wins makes the window affine. The ``z_i`` are variables of their
-own: their long rows are written once.
+The linear relaxation is the convex hull of one window over its box (Anderson, Huchette, Ma,
+Tjandraatmadja, Vielma 2020), which a big-M alone is not: solvers then need far fewer nodes.
+
+A candidate that cannot rise above ``c`` (the constant 0 of a fused ReLU is one) needs neither
+binary nor share: then ``sum_i b_i <= 1``. With one other candidate that is the ReLU encoding, and
+``y - c`` itself the share. A candidate that always wins makes the window affine. The ``z_i`` are
+variables of their own: their long rows are written once.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import Builder, Row, big_m, plus, widened
+from mlspec.milp.builder import LEAST_SHARE, Builder, Row, big_m, plus, widened
 
 ZERO = -1
 """Number of the constant candidate 0 of a fused ReLU."""
+LEAST_PART = 2.0**-7
+"""Both coefficients of a candidate are at least this part of its range: solvers divide by them."""
 
 
 def live_candidates(
@@ -44,6 +54,28 @@ def live_candidates(
     return result
 
 
+@dataclass(frozen=True)
+class _Window:
+    """A window whose winner is open."""
+
+    number: int
+    units: list[int]
+    """The candidates that rise above the floor."""
+    rest: bool
+    """Whether there are other candidates."""
+    floor: float
+    """``c`` above: no rest comes higher."""
+    least: float
+    ceiling: float
+    size: float
+    """How large the terms of its candidates' sums are."""
+
+    @property
+    def is_relu(self) -> bool:
+        """Whether one value competes with the rest: then the output itself is its share."""
+        return self.rest and len(self.units) == 1
+
+
 def encode(
     build: Builder,
     tag: str,
@@ -57,46 +89,109 @@ def encode(
     kept = [
         (window, units[0]) for window, units in candidates if len(units) == 1 and units[0] != ZERO
     ]
-    open_windows = [(window, units) for window, units in candidates if len(units) > 1]
     lower, upper = widened(lower, upper)
-    named = sorted({unit for _, units in open_windows for unit in units if unit != ZERO})
     sizes = build.sizes(before)
-    ends = lower[named], upper[named]
-    z = dict(zip(named, build.continuous(f"{tag}_z", named, *ends, sizes[named]), strict=True))
-    build.below_zero(
-        f"{tag}_is", {unit: plus(build.row(before, unit), (-1.0, z[unit])) for unit in named}, True
-    )
-    low = {**{unit: float(lower[unit]) for unit in named}, ZERO: 0.0}
-    high = {**{unit: float(upper[unit]) for unit in named}, ZERO: 0.0}
-    keys = [window for window, _ in open_windows]
-    size = np.array(
-        [max(sizes[unit] for unit in units if unit != ZERO) for _, units in open_windows]
-    )
-    ends = (
-        np.array([max(low[unit] for unit in units) for _, units in open_windows]),
-        np.array([max(high[unit] for unit in units) for _, units in open_windows]),
-    )
-    outputs = build.continuous(f"{tag}_y", keys, *ends, size)
-    pairs = [(window, unit) for window, units in open_windows for unit in units]
+    pools = [
+        _window(number, units, lower, upper, sizes)
+        for number, units in candidates
+        if len(units) > 1
+    ]
+    z = _values(build, tag, before, lower, upper, sorted({u for pool in pools for u in pool.units}))
+    keys = [pool.number for pool in pools]
+    ends = np.array([pool.least for pool in pools]), np.array([pool.ceiling for pool in pools])
+    outputs = build.continuous(f"{tag}_y", keys, *ends, np.array([pool.size for pool in pools]))
+    pairs = [(pool.number, unit) for pool in pools for unit in pool.units]
     wins = dict(zip(pairs, build.binary(f"{tag}_b", pairs), strict=True))
+    shares = _shares(build, tag, pools, lower, upper)
     above: dict[tuple[int, int], Row] = {}
     below: dict[tuple[int, int], Row] = {}
+    won: dict[tuple[int, int], Row] = {}
+    total: dict[int, Row] = {}
     one: dict[int, Row] = {}
-    for (window, units), y, terms in zip(open_windows, outputs, size.tolist(), strict=True):
-        one[window] = ([1.0] * len(units), [wins[window, unit] for unit in units], -1.0)
-        for unit in units:
-            rival = max(high[other] for other in units if other != unit)
-            slack = big_m(max(rival - low[unit], 0.0), terms, tag, unit)
-            b = wins[window, unit]
-            if unit == ZERO:
-                below[window, unit] = ([1.0, slack], [y, b], -slack)
-                continue
-            above[window, unit] = ([1.0, -1.0], [z[unit], y], 0.0)
-            below[window, unit] = ([1.0, -1.0, slack], [y, z[unit], b], -slack)
+    one_or_none: dict[int, Row] = {}
+    for pool, y in zip(pools, outputs, strict=True):
+        for unit in pool.units:
+            key = pool.number, unit
+            b, share, shift = wins[key], y, pool.floor
+            if not pool.is_relu:
+                share, shift = shares[key], 0.0
+            lost, gain = _coefficients(pool, unit, lower, upper, tag)
+            above[key] = ([1.0, -1.0], [z[unit], y], 0.0)
+            below[key] = ([1.0, -1.0, lost], [share, z[unit], b], pool.floor - shift - lost)
+            won[key] = ([1.0, -gain], [share, b], -shift)
+        if pool.units and not pool.is_relu:
+            parts = [(-1.0, shares[pool.number, unit]) for unit in pool.units]
+            total[pool.number] = plus(([1.0], [y], -pool.floor), *parts)
+            chosen = [1.0] * len(parts), [wins[pool.number, unit] for unit in pool.units], -1.0
+            (one_or_none if pool.rest else one)[pool.number] = chosen
     build.below_zero(f"{tag}_above", above)
     build.below_zero(f"{tag}_below", below)
+    build.below_zero(f"{tag}_won", won)
+    build.below_zero(f"{tag}_total", total)
     build.below_zero(f"{tag}_one", one, True)
+    build.below_zero(f"{tag}_one_or_none", one_or_none)
     build.extend(outputs, *ends)
     to = np.array([window for window, _ in kept], dtype=np.int64)
     source = np.array([unit for _, unit in kept], dtype=np.int64)
     return before.replaced(to, source, np.array(keys, dtype=np.int64), windows)
+
+
+def _window(
+    number: int, candidates: list[int], lower: Array, upper: Array, sizes: Array
+) -> _Window:
+    units = [unit for unit in candidates if unit != ZERO]
+    zero = [0.0] if ZERO in candidates else []
+    size = float(sizes[units].max())
+    least = max([*lower[units].tolist(), *zero])
+    ends = dict(zip(units, upper[units].tolist(), strict=True))
+    rising = [unit for unit in units if ends[unit] - least > LEAST_SHARE * size]
+    flat = [ends[unit] for unit in units if unit not in rising] + zero
+    return _Window(
+        number,
+        rising,
+        rest=bool(flat),
+        floor=max([least, *flat]),
+        least=least,
+        ceiling=max([*ends.values(), *zero]),
+        size=size,
+    )
+
+
+def _coefficients(
+    pool: _Window, unit: int, lower: Array, upper: Array, tag: str
+) -> tuple[float, float]:
+    """Return ``c - l`` and ``u - c`` of a candidate, or a little more."""
+    lost, gain = pool.floor - float(lower[unit]), float(upper[unit]) - pool.floor
+    least = LEAST_PART * (lost + gain)
+    return (
+        big_m(max(lost, least), pool.size, tag, unit),
+        big_m(max(gain, least), pool.size, tag, unit),
+    )
+
+
+def _values(
+    build: Builder, tag: str, before: Affine, lower: Array, upper: Array, units: list[int]
+) -> dict[int, Any]:
+    """Add the value ``z`` of each candidate."""
+    sizes = build.sizes(before)[units]
+    variables = build.continuous(f"{tag}_z", units, lower[units], upper[units], sizes)
+    z = dict(zip(units, variables, strict=True))
+    rows = {unit: plus(build.row(before, unit), (-1.0, value)) for unit, value in z.items()}
+    build.below_zero(f"{tag}_is", rows, True)
+    return z
+
+
+def _shares(
+    build: Builder, tag: str, pools: list[_Window], lower: Array, upper: Array
+) -> dict[tuple[int, int], Any]:
+    """Add a share for each candidate of each window that needs them."""
+    pairs = [(pool, unit) for pool in pools if not pool.is_relu for unit in pool.units]
+    keys = [(pool.number, unit) for pool, unit in pairs]
+    variables = build.continuous(
+        f"{tag}_v",
+        keys,
+        np.array([float(lower[unit]) - pool.floor for pool, unit in pairs]),
+        np.array([float(upper[unit]) - pool.floor for pool, unit in pairs]),
+        np.array([pool.size for pool, _ in pairs]),
+    )
+    return dict(zip(keys, variables, strict=True))

@@ -71,10 +71,18 @@ class SolveReport:
 class Session(Protocol):
     """One loaded model that answers several queries."""
 
-    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
         """Solve with the margin rows of ``subset`` active, within about ``seconds``.
 
-        ``beyond`` asks for points that lie this much deeper inside those rows.
+        A decision ends at the first feasible point. The solver may aim for a small margin in the
+        row ``guide`` on its way there: without an aim its cuts and branchings are blind. ``beyond``
+        asks for points that lie this much deeper inside the active rows.
         """
         ...
 

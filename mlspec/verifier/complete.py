@@ -57,7 +57,7 @@ class CompleteStage:
                 return _unknown(
                     f"time limit with {len(item.subsets) - done} subset(s) of rivals open"
                 )
-            proved = self._decide_subset(box, session, subset, deadline)
+            proved = self._decide_subset(box, session, subset, item.hardest(subset), deadline)
             if isinstance(proved, Verdict):
                 return proved
             margin = min(margin, proved)
@@ -68,11 +68,11 @@ class CompleteStage:
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
 
     def _decide_subset(
-        self, box: Box, session: Session, subset: tuple[int, ...], deadline: float
+        self, box: Box, session: Session, subset: tuple[int, ...], hardest: int, deadline: float
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
-        report = session.solve(subset, deadline - time.monotonic())
+        report = session.solve(subset, deadline - time.monotonic(), hardest)
         violated = self._violated(box, report)
         if violated is not None:
             return violated
@@ -82,7 +82,9 @@ class CompleteStage:
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
                 left = deadline - time.monotonic()
-                clear = self._violated(box, session.solve(subset, left, beyond=2 * MILP_MARGIN))
+                clear = self._violated(
+                    box, session.solve(subset, left, hardest, beyond=2 * MILP_MARGIN)
+                )
                 if clear is not None:
                     return clear
         elif report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN:

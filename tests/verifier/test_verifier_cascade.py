@@ -133,7 +133,14 @@ class Scripted:
         self.model = model
         return self
 
-    def solve(self, subset: tuple[int, ...], seconds: float, beyond: float = 0.0) -> SolveReport:
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
+        assert guide is None or guide in subset
         self.asked.append(subset)
         return self.report
 
