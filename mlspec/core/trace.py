@@ -20,6 +20,8 @@ class Ask(StrEnum):
     """Only whether the bounds certify it."""
     COMPLETE = "complete"
     """A verdict, whatever it takes."""
+    CERTIFICATE = "certificate"
+    """A verdict on whether one layer can grow, once the strategy has ended."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ ROWS: dict[str, Cell] = {
     "smallest eps": lambda ds: below(float(ds["epsilon"].values.min()), 3),
     "complete queries": lambda ds: str(ask_count(ds, Ask.COMPLETE)),
     "  of which MILP": lambda ds: str(_milps(ds)),
+    "certificate queries": lambda ds: str(ask_count(ds, Ask.CERTIFICATE)),
     "attack queries": lambda ds: str(ask_count(ds, Ask.ATTACK)),
     "bound queries": lambda ds: str(ask_count(ds, Ask.BOUND)),
     "time": lambda ds: duration(float(ds.attrs["wall_seconds"])),

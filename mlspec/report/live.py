@@ -24,7 +24,7 @@ from mlspec.report.numbers import above, below, duration
 
 REDRAWS_PER_SECOND = 4
 
-_ASKS = (Ask.COMPLETE, Ask.BOUND, Ask.ATTACK)
+_ASKS = (Ask.COMPLETE, Ask.CERTIFICATE, Ask.BOUND, Ask.ATTACK)
 
 UpperBound = Callable[[Trace], float]
 
@@ -163,8 +163,8 @@ class LiveProgress:
             span = f"layers 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
-        for ask, head in zip(_ASKS, ("queries", "", ""), strict=True):
-            body.add_row(head, self._queries(ask))
+        for number, ask in enumerate(_ASKS):
+            body.add_row("" if number else "queries", self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")
 
     def _certified(self) -> Text:

@@ -65,7 +65,9 @@ class Effort:
         """Return ``weights @ eps``."""
         return float(self.weights @ eps)
 
-    def prove(self, eps: Array, note: str, seconds: float = np.inf) -> Verdict:
+    def prove(
+        self, eps: Array, note: str, seconds: float = np.inf, ask: Ask = Ask.COMPLETE
+    ) -> Verdict:
         """Ask for a complete verdict on ``eps``, within ``seconds`` at most.
 
         Raises SpentError when the budget is spent.
@@ -73,7 +75,7 @@ class Effort:
         self._check(complete=True)
         self._watch(self.trace, f"proving w·eps = {self.size(eps):.4g} ({note})")
         verdict = self._verifier.verify(eps, min(self.seconds_left, seconds))
-        self._count(Ask.COMPLETE, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
+        self._count(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
         self._cut(verdict.extents, verdict.witness)
         self._step(eps, verdict.outcome, note)
         return verdict
@@ -128,7 +130,7 @@ class Effort:
         self.trace.seconds = self.elapsed
         if self.seconds_left <= 0.0:
             raise SpentError(StopReason.SECONDS)
-        asked = sum(query.ask is Ask.COMPLETE for query in self.trace.queries)
+        asked = sum(query.ask in (Ask.COMPLETE, Ask.CERTIFICATE) for query in self.trace.queries)
         if complete and self._budget.queries is not None and asked >= self._budget.queries:
             raise SpentError(StopReason.QUERIES)
 
@@ -143,7 +145,9 @@ class Effort:
         eps = np.array(eps, dtype=np.float64)
         size = self.size(eps)
         self.trace.steps.append(Step(eps, size, outcome, self.elapsed, note))
-        if outcome is Outcome.ROBUST and size > self.size(self.trace.best):
+        best = self.trace.best
+        larger = size > self.size(best) or (size == self.size(best) and bool(np.all(eps >= best)))
+        if outcome is Outcome.ROBUST and larger:
             self.trace.best = eps
             self.trace.blocked.clear()
             self._watch(self.trace, f"certified w·eps = {size:.4g} ({note})")

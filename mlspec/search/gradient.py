@@ -19,14 +19,14 @@ LAMBDA_FACTORS = (1.0, 4.0)
 """Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
 ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
-PROMISE = 0.5
+PROMISE = 0.8
 """Where between the proved and the proposed size a proposal is expected to end."""
-FIRST_SHARE, LEAST_SHARE = 0.3, 0.02
+FIRST_SHARE, LEAST_SHARE = 0.6, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FASTER = 1.5
 FINER = 0.25
-"""Single layers are raised while they gain this share of the tolerance."""
+"""The last climb goes on while it gains this share of the tolerance."""
 CAP = 1.0
 QUICK_SECONDS = 5.0
 """Time slice of a complete query in the first round."""
@@ -38,19 +38,18 @@ def gradient(
     """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
 
     Which proposal can be proved far shows only by trying: each gets queries of a short time slice
-    first. The longer ones go on from the best, layer by layer and then together.
+    first. The longer ones go on from the best.
     """
     promises = []
     for proposal in _proposals(effort, start, ascent):
         proved = effort.size(farthest_bounded(effort, start, proposal))
         promises.append((proved + PROMISE * (effort.size(proposal) - proved), proposal))
-    for _, proposal in sorted(promises, key=lambda item: -item[0]):
-        if effort.size(proposal) > (1.0 + tolerance) * effort.size(effort.trace.best):
+    for promise, proposal in sorted(promises, key=lambda item: -item[0]):
+        if promise > (1.0 + tolerance) * effort.size(effort.trace.best):
             _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
-    _grow_alone(effort, effort.trace.best.copy(), tolerance)
     best = effort.trace.best.copy()
     proposal = trade(effort, expand(effort, best, ascent), floor=best)
-    _climb(effort, best, proposal, policy, ascent, tolerance, np.inf)
+    _climb(effort, best, proposal, policy, ascent, FINER * tolerance, np.inf)
     return StopReason.STALLED
 
 
@@ -80,25 +79,6 @@ def _climb(
             break
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-
-
-def _grow_alone(effort: Effort, robust: Array, tolerance: float) -> None:
-    """Raise single layers, the heaviest first: what cannot be proved together may be, apart."""
-    for layer in np.argsort(-effort.weights, kind="stable").tolist():
-        least = FINER * tolerance * effort.size(robust)
-        if effort.weights[layer] * (CAP - robust[layer]) <= least:
-            continue
-        raised = robust.copy()
-        raised[layer] = CAP
-        raised = _farthest_unbroken(effort, robust, raised)
-        high = raised[layer]
-        while effort.weights[layer] * (high - robust[layer]) > least:
-            raised[layer] = (robust[layer] + high) / 2
-            held = effort.broken(raised, f"raising layer {layer} alone", thorough=True) is None
-            if held and effort.prove(raised, f"layer {layer} alone").robust:
-                robust = raised.copy()
-            else:
-                high = raised[layer]
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:

@@ -1,31 +1,63 @@
-"""Why is it not larger? A violating image for every layer, a little beyond its epsilon."""
+"""Is it maximal? Every layer grows until a violating image a little beyond it is known."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.trace import Block, StopReason, Trace
+from mlspec.core.trace import Ask, Block, Cut, StopReason, Trace
 from mlspec.search.effort import Effort
 
 LEAST = 1e-4
 CAP = 1.0
 
 
-def find_blocks(effort: Effort, tolerance: float) -> StopReason:
-    """Note for every layer what blocks it at ``eps + max(tolerance * eps, 1e-4)``."""
+def settle(effort: Effort, tolerance: float) -> StopReason:
+    """Grow single layers from the best radius, the heaviest first, and note what blocks each.
+
+    A layer is blocked when a violating image at ``eps + max(tolerance * eps, 1e-4)`` is known. As
+    no layer shrinks on the way, it stays blocked while others grow.
+    """
     trace = effort.trace
-    for layer in range(effort.layers):
-        if trace.best[layer] >= CAP:
-            trace.blocked[layer] = (Block.CAP, None)
-            continue
-        beyond = trace.best.copy()
-        beyond[layer] = min(beyond[layer] + max(tolerance * beyond[layer], LEAST), CAP)
-        cut = effort.broken(beyond, f"asking what blocks layer {layer}", thorough=True)
-        if cut is not None:
-            trace.blocked[layer] = (Block.WITNESS, cut)
-    blocked = len(trace.blocked) == effort.layers
-    return StopReason.MAXIMAL if blocked else StopReason.STALLED
+    known: dict[int, tuple[Block, Cut | None]] = {}
+    try:
+        for layer in np.argsort(-effort.weights, kind="stable").tolist():
+            block = _settle(effort, layer, tolerance)
+            if block is not None:
+                known[layer] = block
+    finally:
+        trace.blocked.update(known)
+    return StopReason.MAXIMAL if len(known) == effort.layers else StopReason.STALLED
+
+
+def _settle(effort: Effort, layer: int, tolerance: float) -> tuple[Block, Cut | None] | None:
+    """Grow ``layer`` by doubled steps, then by halving; return what blocks it, if that is known."""
+    eps = effort.trace.best.copy()
+    refused, cut, step = np.inf, None, 0.0
+    while eps[layer] < CAP:
+        least = max(tolerance * eps[layer], LEAST)
+        if refused <= eps[layer] + least:
+            return None if cut is None else (Block.WITNESS, cut)
+        step = max(step, least)
+        raised = eps.copy()
+        raised[layer] = min(eps[layer] + step, CAP)
+        if np.isfinite(refused):
+            raised[layer] = max((eps[layer] + refused) / 2, eps[layer] + least)
+        robust, found = _decided(effort, raised, layer)
+        if robust:
+            eps, step = raised, 2.0 * step
+        else:
+            refused, cut = raised[layer], found
+    return Block.CAP, None
+
+
+def _decided(effort: Effort, eps: Array, layer: int) -> tuple[bool, Cut | None]:
+    """Say whether ``eps`` is certified, and which cut refused it otherwise, if any."""
+    cut = effort.broken(eps, f"asking what blocks layer {layer}")
+    if cut is not None:
+        return False, cut
+    verdict = effort.prove(eps, f"layer {layer} on its own", ask=Ask.CERTIFICATE)
+    return verdict.robust, effort.known_cut(eps)
 
 
 def upper_bound(weights: Array, trace: Trace) -> float:

@@ -1,4 +1,4 @@
-"""Runs a strategy within its budget, then asks why the answer is not larger."""
+"""Runs a strategy within its budget, then settles single layers: what blocks each?"""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Callable
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason, Trace
 from mlspec.search.effort import Effort, SpentError
-from mlspec.search.maximality import find_blocks
+from mlspec.search.maximality import settle
 from mlspec.search.start import certified_start
 
 Strategy = Callable[[Effort, Array], StopReason]
 """Grows from a certified radius."""
 
-RESERVED = 0.1
-"""Share of the budget kept for the question what blocks each layer, at most."""
-RESERVED_SECONDS = 20.0
+RESERVED = 0.4
+"""Share of the budget that the strategy leaves to single layers and to what blocks each."""
 
 
 def maximise(
@@ -28,13 +27,13 @@ def maximise(
     """
     try:
         try:
-            with effort.reserve(min(RESERVED * seconds, RESERVED_SECONDS)):
+            with effort.reserve(RESERVED * seconds):
                 reason = strategy(effort, certified_start(effort, floor))
         except SpentError as spent:
             reason = spent.reason
-        blocked = find_blocks(effort, tolerance)
-        if blocked is StopReason.MAXIMAL or reason is StopReason.STALLED:
-            reason = blocked
+        settled = settle(effort, tolerance)
+        if settled is StopReason.MAXIMAL or reason is StopReason.STALLED:
+            reason = settled
     except SpentError as spent:
         reason = spent.reason
     except KeyboardInterrupt:
