@@ -20,7 +20,7 @@ LAMBDA_FACTORS = (1.0, 4.0)
 ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
 PROMISE = 0.8
-"""Where between the proved and the proposed size a proposal is expected to end."""
+"""Where between the size that bounds prove and its own a proposal is first expected to end."""
 FIRST_SHARE, LEAST_SHARE = 0.6, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
@@ -37,16 +37,22 @@ def gradient(
 ) -> StopReason:
     """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
 
-    Which proposal can be proved far shows only by trying: each gets queries of a short time slice
-    first. The longer ones go on from the best.
+    How far a proposal can be proved shows only by trying, with queries of a short time slice: the
+    most promising one shows what to expect of the others. Longer queries go on from the best.
     """
-    promises = []
+    bands = []
     for proposal in _proposals(effort, start, ascent):
         proved = effort.size(farthest_bounded(effort, start, proposal))
-        promises.append((proved + PROMISE * (effort.size(proposal) - proved), proposal))
-    for promise, proposal in sorted(promises, key=lambda item: -item[0]):
-        if promise > (1.0 + tolerance) * effort.size(effort.trace.best):
-            _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
+        bands.append((proved, effort.size(proposal), proposal))
+    promise = PROMISE
+    while bands:
+        expected = [low + promise * (high - low) for low, high, _ in bands]
+        if max(expected) <= (1.0 + tolerance) * effort.size(effort.trace.best):
+            break
+        low, high, proposal = bands.pop(int(np.argmax(expected)))
+        _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
+        if high > low:
+            promise = min((effort.size(effort.trace.best) - low) / (high - low), 1.0)
     best = effort.trace.best.copy()
     proposal = trade(effort, expand(effort, best, ascent), floor=best)
     _climb(effort, best, proposal, policy, ascent, FINER * tolerance, np.inf)

@@ -58,7 +58,7 @@ def test_off_a_terminal_there_is_a_line_per_improvement(problem: Problem) -> Non
     assert re.match(r"first certified neighborhood after 0\.\d s: w·eps = 0\.", lines[0])
     assert all("certified w·eps = " in line for line in lines[1:])
     assert lines[-1].startswith("known: budget: seconds after ")
-    assert lines[-1].endswith("queries: 8 complete, 8 bound, 8 attack")
+    assert lines[-1].endswith("queries: 8 complete, 0 certificate, 8 bound, 8 attack")
     control = [char for char in text_of(screen) if ord(char) < 32 and char != "\n"]
     assert control == []
 
