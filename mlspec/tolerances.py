@@ -14,7 +14,7 @@ size stays below 1e-9, so this leaves three orders of magnitude.
 MILP_MARGIN: Final = 1e-5
 """A MILP decision asks for ``margin <= MILP_MARGIN``: infeasible then proves a margin above it,
 
-beyond what solver feasibility tolerances (1e-9 on rows of order one) can hide.
+beyond what solver feasibility tolerances (1e-7 on rows of order one) can hide.
 """
 
 BOUND_ROUNDING: Final = 2.0**-40

@@ -28,6 +28,8 @@ FASTER = 1.5
 FINER = 0.25
 """The last climb goes on while it gains this share of the tolerance."""
 CAP = 1.0
+NEGLIGIBLE = 0.01
+"""Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
 QUICK_SECONDS = 5.0
 """Time slice of a complete query in the first round."""
 
@@ -75,6 +77,7 @@ def _climb(
     """
     patient = np.isinf(seconds)
     share = FIRST_SHARE
+    proposal = _worthwhile(effort, robust, proposal)
     while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         target = bounded + share * (proposal - bounded)
@@ -85,6 +88,17 @@ def _climb(
             break
         share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
+        proposal = _worthwhile(effort, robust, proposal)
+
+
+def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
+    """Return ``proposal`` without the layers that add next to nothing to ``robust``."""
+    gains = effort.weights * (proposal - robust)
+    order = np.argsort(gains)
+    left_out = order[np.cumsum(gains[order]) <= NEGLIGIBLE * gains.sum()]
+    kept = proposal.copy()
+    kept[left_out] = np.minimum(proposal, robust)[left_out]
+    return kept
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
