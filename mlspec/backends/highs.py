@@ -116,9 +116,10 @@ class HighsSession:
     def _solve(self, seconds: float) -> SolveReport:
         self._highs.clearSolver()
         started = time.monotonic()
-        # HiGHS's clock runs on over the solves of one object.
         limit = max(min(seconds, self._longest), LEAST_SECONDS)
-        self._set("time_limit", self._highs.getRunTime() + limit)
+        # Only over linear programs does HiGHS's clock run on from one solve to the next.
+        spent = 0.0 if self._model.binaries else self._highs.getRunTime()
+        self._set("time_limit", spent + limit)
         self._run()
         return self._report(time.monotonic() - started)
 

@@ -25,7 +25,7 @@ FIRST_SHARE, LEAST_SHARE = 0.6, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FASTER = 1.5
-FINER = 0.25
+FINER = 0.05
 """The last climb goes on while it gains this share of the tolerance."""
 CAP = 1.0
 NEGLIGIBLE = 0.01

@@ -121,13 +121,13 @@ def test_a_time_limit_comes_back_in_time_without_an_answer() -> None:
 
 
 def test_each_query_has_its_own_time() -> None:
-    """HiGHS counts the seconds of all solves of one object together."""
+    """HiGHS counts the seconds of some solves of one object together."""
     session = highs().open(market_split())
-    session.solve((0,), 0.5)
+    session.solve((0,), 2.0)
     assert session.solve((), 0.4).termination is Termination.OPTIMAL
     began = time.monotonic()
     session.solve((0,), 0.5)
-    assert time.monotonic() - began > 0.4
+    assert 0.4 < time.monotonic() - began < 1.5
 
 
 def test_without_active_margins_everything_is_feasible() -> None:
