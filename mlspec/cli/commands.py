@@ -121,6 +121,9 @@ def verify(
         str | None,
         typer.Option("--eps", metavar="V[,V...]", help="One epsilon, or one per layer."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each stage of the verifier did.")
+    ] = False,
     set_: Overrides = None,
     solver: SolverName = None,
 ) -> None:
@@ -150,6 +153,10 @@ def verify(
     out.print(f"{did} by {verdict.stage.value} after {verdict.seconds:.2f} s")
     if verdict.reason:
         out.print(Text(f"reason: {verdict.reason}"))
+    if explain:
+        from mlspec.report.table import account
+
+        out.print(account(verdict))
     if not verdict.robust:
         raise typer.Exit(1)
 

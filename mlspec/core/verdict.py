@@ -31,6 +31,16 @@ class Stage(StrEnum):
     MILP = "milp"
 
 
+@dataclass(frozen=True)
+class Account:
+    """What one stage did for a verdict."""
+
+    stage: Stage
+    seconds: float
+    finding: str
+    """What it found, in a few words."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """One answer with its evidence."""
@@ -49,6 +59,8 @@ class Verdict:
     complete: bool = False
     """The complete stage (MILP) was needed."""
     seconds: float = 0.0
+    accounts: tuple[Account, ...] = ()
+    """The stages that were asked, in order."""
 
     def __post_init__(self) -> None:
         if self.outcome is Outcome.VIOLATED and self.witness is None:

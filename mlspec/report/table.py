@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core.trace import Ask, Block
-from mlspec.core.verdict import Stage
+from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
 from mlspec.report.words import block_of, exchange, finding, gap, misreading
 
-__all__ = ["comparison", "summary"]
+__all__ = ["account", "comparison", "summary"]
 
 _TWO_BLOCKS_FROM = 12
 """From so many layers on they are printed in two blocks beside each other."""
@@ -112,6 +112,17 @@ def _reason(ds: xr.Dataset, layer: int) -> Text:
         return Text(block.value, style="green" if block is Block.CAP else "yellow")
     lost, gained = exchange(ds, ds["blocking_scores"].values[layer])
     return Text(f"{','.join(lost)} → {','.join(gained) or 'none'}" if lost else "tie")
+
+
+def account(verdict: Verdict) -> RenderableType:
+    """Return what each stage did for ``verdict``, one line each."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("finding")
+    for item in verdict.accounts:
+        table.add_row(item.stage.value, f"{item.seconds:.3f} s", Text(item.finding))
+    return table
 
 
 def _queries(ds: xr.Dataset) -> RenderableType:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
-from mlspec.core.verdict import Outcome, Stage, Verdict
+from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
@@ -36,14 +36,22 @@ class CompleteStage:
         deadline = min(deadline, time.monotonic() + self.seconds)
         bounds = analysis.bounds()
         margin = float("inf")
+        accounts: list[Account] = []
         for item in analysis.claims:
-            verdict = self._decide_claim(box, bounds, item, deadline)
+            verdict = self._decide_claim(box, bounds, item, deadline, accounts)
             if verdict.margin is None or not verdict.robust:
-                return verdict
+                return replace(verdict, accounts=tuple(accounts))
             margin = min(margin, verdict.margin)
-        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
+        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True, accounts=tuple(accounts))
 
-    def _decide_claim(self, box: Box, bounds: Bounds, item: OpenClaim, deadline: float) -> Verdict:
+    def _decide_claim(
+        self,
+        box: Box,
+        bounds: Bounds,
+        item: OpenClaim,
+        deadline: float,
+        accounts: list[Account],
+    ) -> Verdict:
         margin = item.closed
         if item.subsets:
             rows = sorted({row for subset in item.subsets for row in subset})
@@ -57,7 +65,12 @@ class CompleteStage:
                 return _unknown(
                     f"time limit with {len(item.subsets) - done} subset(s) of rivals open"
                 )
+            began = time.monotonic()
             proved = self._decide_subset(box, session, subset, item.hardest(subset), deadline)
+            end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
+            names = ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
+            finding = f"{end} for rivals {names}, {model.binaries} binaries"
+            accounts.append(Account(Stage.MILP, time.monotonic() - began, finding))
             if isinstance(proved, Verdict):
                 return proved
             margin = min(margin, proved)

@@ -153,6 +153,15 @@ def test_a_large_neighborhood_is_violated(tmp_path: Path) -> None:
     assert "decided by attack" in ran.out
 
 
+def test_a_verdict_explains_what_each_stage_did(tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", "1", "--explain", cwd=tmp_path)
+    lines = ran.out.splitlines()
+    head = lines.index(next(line for line in lines if line.startswith("stage ")))
+    told = [line.split()[0] for line in lines[head + 1 :]]
+    assert told == ["interval", "crown", "attack"]
+    assert "a violating image" in lines[-1]
+
+
 def test_what_nothing_decides_is_unknown_with_its_reason(tmp_path: Path) -> None:
     """Between what bounds prove and what an attack breaks, a MILP with no time decides nothing."""
     ran = mlspec(

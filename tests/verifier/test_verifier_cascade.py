@@ -382,6 +382,8 @@ def test_a_verdict_tells_its_time_and_its_stage() -> None:
         verdict = cascade(problem).verify(eps, SECONDS)
         assert 0.0 <= verdict.seconds <= time.monotonic() - began
         assert verdict.complete == (verdict.stage is Stage.MILP)
+        assert verdict.accounts[-1].stage is verdict.stage
+        assert sum(account.seconds for account in verdict.accounts) <= verdict.seconds
         if verdict.outcome is Outcome.VIOLATED:
             assert verdict.witness is not None
             np.testing.assert_array_equal(
