@@ -31,7 +31,7 @@ solve: $(INSTALLED)  ## The main job: results/pgd_img3.nc and its figure
 test: $(INSTALLED_DEV)  ## The tests, without those that take minutes
 	$(PY) -m pytest -m "not slow"
 
-check: lint  ## Format, lint, types, import layering, all tests; CI runs all but the slow ones
+check: lint  ## Format, lint, types, import layering, all tests: what CI runs
 	$(PY) -m pytest
 
 lint: $(INSTALLED_DEV)  ## Format, lint, types, import layering

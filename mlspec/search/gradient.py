@@ -109,7 +109,7 @@ def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
     ]
     for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
         alone = np.zeros(effort.layers)
-        alone[layer] = 1.0 - robust[layer]
+        alone[layer] = CAP - robust[layer]
         touching = _farthest_unbroken(effort, robust, robust + alone)
         proposals.append(expand(effort, touching, ascent))
     return [trade(effort, proposal, floor=robust) for proposal in proposals]
