@@ -10,6 +10,8 @@ Axes: ``B = 1`` box, ``S`` open subsets (the rows of ``crown.backward``).
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import Tensor
 
@@ -37,13 +39,22 @@ def close(
     subsets: list[tuple[int, ...]],
     enough: float,
     iterations: int,
+    deadline: float,
 ) -> Array:
     """Return lower bounds ``(S,)`` of each subset's largest margin over the box of ``known``.
 
-    Stops when every bound exceeds ``enough``.
+    Stops when every bound exceeds ``enough``, or at ``deadline`` (in ``time.monotonic()`` seconds).
     """
     found = [
-        _close_some(net, known, claim, subsets[start : start + SUBSETS_AT_ONCE], enough, iterations)
+        _close_some(
+            net,
+            known,
+            claim,
+            subsets[start : start + SUBSETS_AT_ONCE],
+            enough,
+            iterations,
+            deadline,
+        )
         for start in range(0, len(subsets), SUBSETS_AT_ONCE)
     ]
     return torch.cat(found).cpu().numpy()
@@ -56,6 +67,7 @@ def _close_some(
     subsets: list[tuple[int, ...]],
     enough: float,
     iterations: int,
+    deadline: float,
 ) -> Tensor:
     rows, offsets = net.tensor(claim.rows), net.tensor(claim.offsets)
     members = torch.tensor(subsets, device=net.device)
@@ -65,6 +77,8 @@ def _close_some(
     schedule = torch.optim.lr_scheduler.ExponentialLR(adam, DECAY)
     best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
     for _ in range(iterations):
+        if time.monotonic() > deadline:
+            break
         share = torch.softmax(mix, dim=1)
         row = (share[..., None] * rows[members]).sum(1)
         constant = (share * offsets[members]).sum(1)

@@ -96,22 +96,27 @@ class Bounder:
         """CROWN bounds."""
         return self._analyse(box, linear=True)
 
-    def alpha(self, earlier: Analysis) -> Analysis:
-        """Optimised bounds: of the intermediate values, then of each subset ``earlier`` left
-        open."""
-        known = tighten.tightened(self._net, earlier.intervals)
+    def alpha(self, earlier: Analysis, deadline: float = np.inf) -> Analysis:
+        """Optimised bounds: of the intermediate values, then of each subset ``earlier`` left open.
+
+        At ``deadline`` (in ``time.monotonic()`` seconds) they are as good as they are by then.
+        """
+        known = tighten.tightened(self._net, earlier.intervals, deadline)
         claims = []
         for item in earlier.claims:
             margins = np.maximum(item.margins, self._margins(known, item.claim, linear=True))
             better = {s: max(old, _largest(margins, s)) for s, old in item.subsets.items()}
-            claims.append(self._close(known, replace(item, margins=margins).tightened(better)))
+            item = replace(item, margins=margins).tightened(better)
+            claims.append(self._close(known, item, deadline))
         return Analysis(known, tuple(claims))
 
-    def _close(self, known: Intervals, item: OpenClaim) -> OpenClaim:
+    def _close(self, known: Intervals, item: OpenClaim, deadline: float) -> OpenClaim:
         if not item.subsets:
             return item
         subsets = list(item.subsets)
-        found = alpha.close(self._net, known, item.claim, subsets, ROBUST_MARGIN, self._iterations)
+        found = alpha.close(
+            self._net, known, item.claim, subsets, ROBUST_MARGIN, self._iterations, deadline
+        )
         better = {
             subset: max(item.subsets[subset], float(new))
             for subset, new in zip(subsets, found, strict=True)

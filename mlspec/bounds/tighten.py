@@ -6,6 +6,8 @@ optimises all of them. Only positions whose sign or winner is still open are wor
 
 from __future__ import annotations
 
+import time
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,9 +25,12 @@ ITERATIONS = 6
 """Most of the gain comes in the first five steps."""
 
 
-def tightened(net: TensorNetwork, known: Intervals) -> Intervals:
+def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Intervals:
     """Return ``known`` (of one box) with the inputs of relaxed ops tightened where rows stay
-    local."""
+    local.
+
+    After ``deadline`` (in ``time.monotonic()`` seconds) what is not yet tightened stays as it is.
+    """
     lower, upper = known.lower[:1], known.upper[:1]
     for position, item in enumerate(net.ops):
         if (
@@ -34,14 +39,16 @@ def tightened(net: TensorNetwork, known: Intervals) -> Intervals:
             and patches.applies(net, position - 1)
         ):
             current = Intervals(lower, upper)
-            lower[-1], upper[-1] = _optimised(net, position, current)
+            lower[-1], upper[-1] = _optimised(net, position, current, deadline)
         after = interval.step(item, lower[-1], upper[-1])
         lower.append(torch.maximum(after[0], known.lower[position + 1]))
         upper.append(torch.minimum(after[1], known.upper[position + 1]))
     return Intervals(lower, upper)
 
 
-def _optimised(net: TensorNetwork, position: int, known: Intervals) -> tuple[Tensor, Tensor]:
+def _optimised(
+    net: TensorNetwork, position: int, known: Intervals, deadline: float
+) -> tuple[Tensor, Tensor]:
     low, up = known.lower[position], known.upper[position]
     positions = _open_positions(net.ops[position], low, up)
     lines = {
@@ -58,11 +65,14 @@ def _optimised(net: TensorNetwork, position: int, known: Intervals) -> tuple[Ten
 
     each = sum(start.numel() for start in rows(positions[:1]).default_slopes().values())
     pieces = torch.split(positions, max(1, SLOPES_AT_ONCE // each))
-    best = torch.cat([_ascend(rows(piece)) for piece in pieces], dim=2)
     channels = low.shape[1]
     low, up = low.flatten(2).clone(), up.flatten(2).clone()
-    low[..., positions] = torch.maximum(low[..., positions], best[:, :channels])
-    up[..., positions] = torch.minimum(up[..., positions], -best[:, channels:])
+    for piece in pieces:
+        if time.monotonic() > deadline:
+            break
+        best = _ascend(rows(piece))
+        low[..., piece] = torch.maximum(low[..., piece], best[:, :channels])
+        up[..., piece] = torch.minimum(up[..., piece], -best[:, channels:])
     shape = known.lower[position].shape
     return low.reshape(shape), up.reshape(shape)
 

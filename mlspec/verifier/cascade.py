@@ -97,7 +97,7 @@ class Cascade:
             return self._violated(points.images[0], Stage.ATTACK)
         if self._stages.alpha:
             began = time.monotonic()
-            analysis = self._stages.bounder.alpha(analysis)
+            analysis = self._stages.bounder.alpha(analysis, deadline)
             self._account(Stage.ALPHA, began, _finding(analysis))
             if analysis.robust:
                 return Verdict(Outcome.ROBUST, Stage.ALPHA, analysis.margin)
