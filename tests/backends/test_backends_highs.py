@@ -138,6 +138,8 @@ def test_without_active_margins_everything_is_feasible() -> None:
 
 
 def test_an_interrupt_ends_a_solve_promptly_and_a_new_session_works() -> None:
+    # Started in the background, Python would ignore the signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for _ in range(2):
         session = highs().open(market_split())
         timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
