@@ -23,10 +23,11 @@ def shrink_until_certified(
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
-    the complete verifier refuses, by a witness or because it cannot decide, shrinks by ``policy``
-    until half of the size to gain is given up: a layer that barely shrinks would cost a query for
-    every bit of the way. Ends at ``robust`` when less than the share ``tolerance`` of its size is
-    left to gain, or when a complete query with a time slice of ``seconds``, if finite, stays open.
+    the complete verifier refuses by a witness shrinks by ``policy`` until half of the size to gain
+    is given up: a layer that barely shrinks would cost a query for every bit of the way. What it
+    cannot decide shrinks by half, as no layer is to blame. Ends at ``robust`` when less than the
+    share ``tolerance`` of its size is left to gain, or when a complete query with a time slice of
+    ``seconds``, if finite, stays open.
     """
 
     def gain(radius: Array) -> float:
@@ -40,8 +41,11 @@ def shrink_until_certified(
         verdict = effort.prove(eps, "CEGIS", seconds)
         if verdict.robust:
             return eps
-        if verdict.extents is None and np.isfinite(seconds):
-            return robust
+        if verdict.extents is None:
+            if np.isfinite(seconds):
+                return robust
+            eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
+            continue
         most = (1.0 - GIVEN_UP) * gain(eps)
         while gain(eps) > most:
             eps = policy.shrink(eps, robust, verdict.extents)

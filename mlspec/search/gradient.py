@@ -21,10 +21,9 @@ ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
 PROMISE = 0.8
 """Where between the size that bounds prove and its own a proposal is first expected to end."""
-FIRST_SHARE, LEAST_SHARE = 0.6, 0.02
+FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.6, 0.4, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
-FASTER = 1.5
 FINER = 0.05
 """The last climb goes on while it gains this share of the tolerance."""
 CAP = 1.0
@@ -86,7 +85,7 @@ def _climb(
         won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
         if won < 0.99 * share and not patient:
             break
-        share = min(FASTER * share, 1.0) if won > 0.99 * share else max(won, share / 4)
+        share = LATER_SHARE if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
         proposal = _worthwhile(effort, robust, proposal)
 
