@@ -90,11 +90,11 @@ def stages(problem: Problem, spec: ExperimentSpec, eps: Array) -> list[str]:
 
 
 def decision(problem: Problem, spec: ExperimentSpec, eps: Array) -> str:
-    """Return the verdict on ``eps`` with its stage and seconds."""
+    """Return the verdict on ``eps`` and its seconds."""
     milp = spec.verifier.milp.model_copy(update={"seconds": SECONDS})
     spec = spec.model_copy(update={"verifier": spec.verifier.model_copy(update={"milp": milp})})
     verdict = run.verifier_of(problem, spec).verify(eps, SECONDS)
-    return f"{verdict.outcome.value}, {verdict.stage.value}, {verdict.seconds:.2f}"
+    return f"{verdict.outcome.value}, {verdict.seconds:.1f}"
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def main() -> None:
     for head in ("interval", "CROWN", "alpha", "attack", "MILP compile"):
         table.add_column(head, justify="right")
     for share in SHARES:
-        table.add_column(f"decision at {share:g} of it")
+        table.add_column(f"at {share:g} of it", no_wrap=True)
     began = time.perf_counter()
     with run.single_threaded():
         for name in SPECS:
