@@ -70,11 +70,12 @@ class Effort:
     ) -> Verdict:
         """Ask for a complete verdict on ``eps``, within ``seconds`` at most.
 
-        Raises SpentError when the budget is spent.
+        A query may run into what is reserved: cut short it would be lost. Raises SpentError when
+        the budget is spent.
         """
         self._check(complete=True)
         self._watch(self.trace, f"proving w·eps = {self.size(eps):.4g} ({note})")
-        verdict = self._verifier.verify(eps, min(self.seconds_left, seconds))
+        verdict = self._verifier.verify(eps, min(self.seconds_left + self._reserved, seconds))
         self._count(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
         self._cut(verdict.extents, verdict.witness)
         self._step(eps, verdict.outcome, note)

@@ -27,7 +27,7 @@ proved."""
 FINER = 0.05
 """The last climb goes on while it gains this share of the tolerance."""
 CAP = 1.0
-NEGLIGIBLE = 0.01
+NEGLIGIBLE = 0.03
 """Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
 QUICK_SECONDS = 5.0
 """Time slice of a complete query in the first round."""
