@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mlspec.core.network import Array
@@ -9,7 +11,7 @@ from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
 
 GIVEN_UP = 0.5
-"""Share of the size to gain that a refused complete query costs at least."""
+"""Share of the size to gain that a refused complete query costs."""
 
 
 def shrink_until_certified(
@@ -23,11 +25,13 @@ def shrink_until_certified(
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
-    the complete verifier refuses by a witness shrinks by ``policy`` until half of the size to gain
-    is given up: a layer that barely shrinks would cost a query for every bit of the way. What it
-    cannot decide shrinks by half, as no layer is to blame. Ends at ``robust`` when less than the
-    share ``tolerance`` of its size is left to gain, or when a complete query with a time slice of
-    ``seconds``, if finite, stays open.
+    they refuse takes a step of ``policy``, what the complete verifier refuses as many as give up
+    half of the size to gain: a layer that barely shrinks would cost a query for every bit of the
+    way. No refusal gives up more than half. What cannot be decided blames no layer: all shrink
+    alike.
+
+    Ends at ``robust`` when less than the share ``tolerance`` of its size is left to gain, or when a
+    complete query with a time slice of ``seconds``, if finite, stays open.
     """
 
     def gain(radius: Array) -> float:
@@ -35,8 +39,9 @@ def shrink_until_certified(
 
     while gain(eps) > tolerance * effort.size(robust) and gain(eps) > 0.0:
         cut = effort.broken(eps, "attacking before the proof", thorough=True)
+        most = (1.0 - GIVEN_UP) * gain(eps)
         if cut is not None:
-            eps = policy.shrink(eps, robust, cut.extents)
+            eps = _no_further(eps, policy.shrink(eps, robust, cut.extents), gain, most)
             continue
         verdict = effort.prove(eps, "CEGIS", seconds)
         if verdict.robust:
@@ -46,7 +51,14 @@ def shrink_until_certified(
                 return robust
             eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
             continue
-        most = (1.0 - GIVEN_UP) * gain(eps)
-        while gain(eps) > most:
-            eps = policy.shrink(eps, robust, verdict.extents)
+        while gain(eps) > most * (1.0 + 1e-9):
+            eps = _no_further(eps, policy.shrink(eps, robust, verdict.extents), gain, most)
     return robust
+
+
+def _no_further(eps: Array, shrunk: Array, gain: Callable[[Array], float], least: float) -> Array:
+    """Return ``shrunk``, or the point on the way to it from ``eps`` where ``gain`` is ``least``."""
+    high, low = gain(eps), gain(shrunk)
+    if low >= least:
+        return shrunk
+    return eps + (high - least) / (high - low) * (shrunk - eps)
