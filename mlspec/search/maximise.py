@@ -13,7 +13,7 @@ from mlspec.search.start import certified_start
 Strategy = Callable[[Effort, Array], StopReason]
 """Grows from a certified radius."""
 
-RESERVED = 0.4
+RESERVED = 0.25
 """Share of the budget that the strategy leaves to single layers and to what blocks each."""
 
 
