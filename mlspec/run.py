@@ -148,7 +148,7 @@ def solve_experiment(
             "naive": lambda effort, start: naive(effort, start, search.tolerance),
         }
         strategy = strategies[search.strategy]
-        trace = maximise(effort, strategy, search.floor, search.tolerance, budget.seconds)
+        trace = maximise(effort, strategy, search.floor, search.tolerance)
     return saver.finish(trace)
 
 

@@ -12,9 +12,9 @@ size stays below 1e-9, so this leaves three orders of magnitude.
 """
 
 MILP_MARGIN: Final = 1e-5
-"""A MILP decision asks for ``margin <= MILP_MARGIN``: infeasible then proves a margin above it,
+"""A MILP decision asks for ``margin <= MILP_MARGIN``: infeasible then proves a positive margin.
 
-beyond what solver feasibility tolerances (1e-7 on rows of order one) can hide.
+It lies beyond what solver feasibility tolerances (1e-7 on rows of order one) can hide.
 """
 
 BOUND_ROUNDING: Final = 2.0**-40

@@ -20,8 +20,8 @@ def law(
     """Make a test of a function of drawn cases: ``quick`` cases by default, more if slow.
 
     ``pytest -m slow`` runs a share of the ``deep`` ones, that of DEPTH (an eighth by default, so
-    that they end in minutes; DEPTH=1 runs all, which takes hours). Cases come from the profile of
-    conftest.py: the same ones each time unless HYPOTHESIS_PROFILE says ``random``.
+    that they end in minutes; DEPTH=1 runs all: half an hour for the MILPs). Cases come from the
+    profile of conftest.py: the same ones each time unless HYPOTHESIS_PROFILE says ``random``.
     """
 
     def wrap(body: Callable[..., None]) -> Callable[[int], None]:

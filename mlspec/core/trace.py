@@ -9,19 +9,20 @@ import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome, Stage
+from mlspec.tolerances import BOX_SLACK
 
 
 class Ask(StrEnum):
     """What a search asked for."""
 
-    ATTACK = "attack"
-    """Only whether an attack breaks the neighborhood."""
-    BOUND = "bound"
-    """Only whether the bounds certify it."""
     COMPLETE = "complete"
     """A verdict, whatever it takes."""
     CERTIFICATE = "certificate"
     """A verdict on whether one layer can grow, once the strategy has ended."""
+    BOUND = "bound"
+    """Only whether the bounds certify it."""
+    ATTACK = "attack"
+    """Only whether an attack breaks the neighborhood."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Cut:
 
     def rules_out(self, eps: Array) -> bool:
         """Say whether the neighborhood of radius ``eps`` contains the witness."""
-        return bool(np.all(self.extents <= eps))
+        return bool(np.all(self.extents <= eps + BOX_SLACK))
 
 
 class Block(StrEnum):

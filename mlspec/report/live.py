@@ -24,8 +24,6 @@ from mlspec.report.numbers import above, below, duration
 
 REDRAWS_PER_SECOND = 4
 
-_ASKS = (Ask.COMPLETE, Ask.CERTIFICATE, Ask.BOUND, Ask.ATTACK)
-
 UpperBound = Callable[[Trace], float]
 
 
@@ -137,7 +135,7 @@ class LiveProgress:
 
     def _closing(self, trace: Trace) -> str:
         asked = Counter(query.ask for query in trace.queries)
-        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in _ASKS)
+        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in Ask)
         reason = trace.stop.value if trace.stop else "interrupted"
         size = below(float(self._weights @ trace.best), 4)
         return (
@@ -163,7 +161,7 @@ class LiveProgress:
             span = f"layers 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
-        for number, ask in enumerate(_ASKS):
+        for number, ask in enumerate(Ask):
             body.add_row("" if number else "queries", self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")
 

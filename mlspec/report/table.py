@@ -134,7 +134,7 @@ def _queries(ds: xr.Dataset) -> RenderableType:
     table.add_column("queries", no_wrap=True)
     for name in ["total", *(f"by {stage.value}" for stage in used), "time"]:
         table.add_column(name, justify="right")
-    for ask in (Ask.COMPLETE, Ask.CERTIFICATE, Ask.BOUND, Ask.ATTACK):
+    for ask in Ask:
         mine = asks == ask.value
         counts = [str(int((mine & (stages == stage.value)).sum()) or "-") for stage in used]
         spent = duration(float(ds["query_seconds"].values[mine].sum()))

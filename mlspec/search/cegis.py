@@ -51,8 +51,10 @@ def shrink_until_certified(
                 return robust
             eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
             continue
-        while gain(eps) > most * (1.0 + 1e-9):
-            eps = _no_further(eps, policy.shrink(eps, robust, verdict.extents), gain, most)
+        previous = eps
+        while gain(eps) > most:
+            previous, eps = eps, policy.shrink(eps, robust, verdict.extents)
+        eps = _no_further(previous, eps, gain, most)
     return robust
 
 

@@ -53,13 +53,13 @@ class Effort:
         return self._budget.seconds - self._reserved - self.elapsed
 
     @contextmanager
-    def reserve(self, seconds: float) -> Iterator[None]:
-        """Keep ``seconds`` of the budget back while the block runs."""
-        self._reserved += seconds
+    def reserve(self, share: float) -> Iterator[None]:
+        """Keep a ``share`` of the budget's seconds back while the block runs."""
+        self._reserved = share * self._budget.seconds
         try:
             yield
         finally:
-            self._reserved -= seconds
+            self._reserved = 0.0
 
     def size(self, eps: Array) -> float:
         """Return ``weights @ eps``."""
@@ -149,6 +149,7 @@ class Effort:
         best = self.trace.best
         larger = size > self.size(best) or (size == self.size(best) and bool(np.all(eps >= best)))
         if outcome is Outcome.ROBUST and larger:
+            if not np.all(eps >= best):
+                self.trace.blocked.clear()
             self.trace.best = eps
-            self.trace.blocked.clear()
             self._watch(self.trace, f"certified w·eps = {size:.4g} ({note})")

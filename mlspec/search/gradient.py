@@ -96,7 +96,7 @@ def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
     order = np.argsort(gains)
     left_out = order[np.cumsum(gains[order]) <= NEGLIGIBLE * gains.sum()]
     kept = proposal.copy()
-    kept[left_out] = np.minimum(proposal, robust)[left_out]
+    kept[left_out] = robust[left_out]
     return kept
 
 
@@ -107,9 +107,9 @@ def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
         for factor in LAMBDA_FACTORS
     ]
     for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
-        alone = np.zeros(effort.layers)
-        alone[layer] = CAP - robust[layer]
-        touching = _farthest_unbroken(effort, robust, robust + alone)
+        raised = robust.copy()
+        raised[layer] = CAP
+        touching = _farthest_unbroken(effort, robust, raised)
         proposals.append(expand(effort, touching, ascent))
     return [trade(effort, proposal, floor=robust) for proposal in proposals]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.core.trace import Ask, Block, Cut, StopReason, Trace
-from mlspec.search.effort import Effort
+from mlspec.search.effort import Effort, SpentError
 
 LEAST = 1e-4
 CAP = 1.0
@@ -16,18 +16,24 @@ def settle(effort: Effort, tolerance: float) -> StopReason:
     """Grow single layers from the best radius, the heaviest first, and note what blocks each.
 
     A layer is blocked when a violating image at ``eps + max(tolerance * eps, 1e-4)`` is known. As
-    no layer shrinks on the way, it stays blocked while others grow.
+    no layer shrinks on the way, it stays blocked while others grow. Raises SpentError when the budget
+    is spent.
     """
-    trace = effort.trace
-    known: dict[int, tuple[Block, Cut | None]] = {}
-    try:
-        for layer in np.argsort(-effort.weights, kind="stable").tolist():
+    blocked = effort.trace.blocked
+    spent: SpentError | None = None
+    for layer in np.argsort(-effort.weights, kind="stable").tolist():
+        try:
             block = _settle(effort, layer, tolerance)
-            if block is not None:
-                known[layer] = block
-    finally:
-        trace.blocked.update(known)
-    return StopReason.MAXIMAL if len(known) == effort.layers else StopReason.STALLED
+        except SpentError as error:
+            if error.reason is not StopReason.QUERIES:
+                raise
+            spent = error  # attacks, which are not counted, may still block other layers
+            continue
+        if block is not None:
+            blocked[layer] = block
+    if spent is not None:
+        raise spent
+    return StopReason.MAXIMAL if len(blocked) == effort.layers else StopReason.STALLED
 
 
 def _settle(effort: Effort, layer: int, tolerance: float) -> tuple[Block, Cut | None] | None:

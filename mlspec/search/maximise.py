@@ -17,17 +17,15 @@ RESERVED = 0.25
 """Share of the budget that the strategy leaves to single layers and to what blocks each."""
 
 
-def maximise(
-    effort: Effort, strategy: Strategy, floor: float, tolerance: float, seconds: float
-) -> Trace:
+def maximise(effort: Effort, strategy: Strategy, floor: float, tolerance: float) -> Trace:
     """Return the trace of ``strategy``; Ctrl-C ends it with what is certified by then.
 
-    ``floor`` is the share of the certified uniform radius that every layer keeps; ``seconds`` is
-    the whole budget: a part of it is kept for the maximality certificate.
+    ``floor`` is the share of the certified uniform radius that every layer keeps. A part of the
+    budget is kept for the maximality certificate.
     """
     try:
         try:
-            with effort.reserve(RESERVED * seconds):
+            with effort.reserve(RESERVED):
                 reason = strategy(effort, certified_start(effort, floor))
         except SpentError as spent:
             reason = spent.reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from closed_form import Floats, LinearVerifier
@@ -11,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
-from mlspec.core.verdict import Outcome
+from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent
 from mlspec.search.gradient import gradient
@@ -50,7 +52,7 @@ def search(
     floor: float = 0.0,
 ) -> Trace:
     effort = Effort(weights, verifier, Budget(60.0, queries), lambda trace, doing: None)
-    return maximise(effort, strategy, floor, TOLERANCE, 60.0)
+    return maximise(effort, strategy, floor, TOLERANCE)
 
 
 def positive(count: int) -> st.SearchStrategy[Floats]:
@@ -128,6 +130,35 @@ def test_blocked_layers_have_a_witness_just_beyond_their_epsilon(
             assert not cut.rules_out(trace.best)
 
 
+class BlindAttack(LinearVerifier):
+    """Only the complete stage finds witnesses; they leave the box by what rounding adds."""
+
+    def verify(self, eps: Floats, seconds: float) -> Verdict:
+        verdict = super().verify(eps, seconds)
+        if verdict.extents is None:
+            return verdict
+        return replace(verdict, extents=np.nextafter(verdict.extents, 2.0))
+
+    def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
+        points = super().weakest(eps, thorough=thorough)
+        return replace(points, margins=np.maximum(points.margins, 1e-3))
+
+
+def test_the_witness_of_a_complete_query_blocks_its_layer() -> None:
+    verifier = BlindAttack(1.0, np.array([3.0, 5.0, 2.0]), bounded=0.5)
+    trace = search(verifier, np.array([1.0, 2.0, 3.0]), by_naive)
+    assert trace.stop is StopReason.MAXIMAL
+    assert {trace.block_of(layer)[0] for layer in range(3)} == {Block.WITNESS}
+
+
+def test_without_queries_left_attacks_still_block_layers() -> None:
+    verifier = LinearVerifier(1.0, np.array([0.1, 5.0, 3.0]), bounded=0.999)
+    trace = search(verifier, np.ones(3), by_naive, queries=0)
+    assert trace.stop is StopReason.QUERIES
+    blocks = [trace.block_of(layer)[0] for layer in range(3)]
+    assert blocks == [Block.BUDGET, Block.WITNESS, Block.WITNESS]
+
+
 @pytest.mark.parametrize("name", ["naive", "gradient uniform"])
 @given(case=cases(), queries=st.integers(1, 5))
 def test_the_query_budget_is_kept(
@@ -152,7 +183,7 @@ def test_an_interrupt_keeps_the_best(after: int) -> None:
 def test_spent_seconds_end_the_search() -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
     effort = Effort(np.ones(2), verifier, Budget(1e-6), lambda trace, doing: None)
-    trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE, 1e-6)
+    trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE)
     assert trace.stop is StopReason.SECONDS
     assert not trace.best.any()
 
