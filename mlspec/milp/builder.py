@@ -89,13 +89,13 @@ class Builder:
         """Add the rows ``sum c v + constant <= 0`` (or ``= 0``) and return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:
-            row = self._without_crumbs(self._scaled(rows[key if len(key) > 1 else key[0]]), equal)
-            coefficients, variables, constant = row
+            row = self._scaled(rows[key if len(key) > 1 else key[0]])
+            (coefficients, variables, constant), slack = self._without_crumbs(row)
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
                 coefficients, variables, constant = [constant], [self._one()], 0.0
             body = LinearExpression(constant=0.0, linear_coefs=coefficients, linear_vars=variables)
-            return (-constant if equal else None, body, -constant)
+            return (-constant - slack if equal else None, body, -constant + slack)
 
         constraint = pyo.Constraint(list(rows), rule=rule)
         self.model.add_component(name, constraint)
@@ -118,23 +118,24 @@ class Builder:
             return coefficients, variables, constant
         return [c / factor for c in coefficients], variables, constant / factor
 
-    def _without_crumbs(self, row: Row, equal: bool) -> Row:
+    def _without_crumbs(self, row: Row) -> tuple[Row, float]:
         """Return ``row`` without coefficients that solvers drop, or stumble over.
 
-        What is left out counts at its least, so that no point is lost; in an equation, at its
-        middle.
+        What is left out counts at its middle; the slack, half of its range, is what the row must
+        give way by, so that no point is lost.
         """
         coefficients, variables, constant = row
         if all(abs(c) >= CRUMB for c in coefficients):
-            return row
+            return row, 0.0
         kept: list[tuple[float, Any]] = []
+        slack = 0.0
         for coefficient, variable in zip(coefficients, variables, strict=True):
             if abs(coefficient) >= CRUMB:
                 kept.append((coefficient, variable))
-            elif coefficient:
-                ends = coefficient * variable.lb, coefficient * variable.ub
-                constant += sum(ends) / 2 if equal else min(ends)
-        return [c for c, _ in kept], [variable for _, variable in kept], constant
+            else:
+                constant += coefficient * (variable.lb + variable.ub) / 2
+                slack += abs(coefficient) * (variable.ub - variable.lb) / 2
+        return ([c for c, _ in kept], [variable for _, variable in kept], constant), slack
 
     def _one(self) -> Any:
         if self.model.component("one") is None:

@@ -66,7 +66,9 @@ class _Window:
     floor: float
     """``c`` above: no rest comes higher."""
     least: float
+    """The window's value is at least this."""
     ceiling: float
+    """The window's value is at most this."""
     size: float
     """How large the terms of its candidates' sums are."""
 
@@ -96,7 +98,8 @@ def encode(
         for number, units in candidates
         if len(units) > 1
     ]
-    z = _values(build, tag, before, lower, upper, sorted({u for pool in pools for u in pool.units}))
+    rising = sorted({unit for pool in pools for unit in pool.units})
+    z = _values(build, tag, before, lower, upper, sizes, rising)
     keys = [pool.number for pool in pools]
     ends = np.array([pool.least for pool in pools]), np.array([pool.ceiling for pool in pools])
     outputs = build.continuous(f"{tag}_y", keys, *ends, np.array([pool.size for pool in pools]))
@@ -170,11 +173,16 @@ def _coefficients(
 
 
 def _values(
-    build: Builder, tag: str, before: Affine, lower: Array, upper: Array, units: list[int]
+    build: Builder,
+    tag: str,
+    before: Affine,
+    lower: Array,
+    upper: Array,
+    sizes: Array,
+    units: list[int],
 ) -> dict[int, Any]:
     """Add the value ``z`` of each candidate."""
-    sizes = build.sizes(before)[units]
-    variables = build.continuous(f"{tag}_z", units, lower[units], upper[units], sizes)
+    variables = build.continuous(f"{tag}_z", units, lower[units], upper[units], sizes[units])
     z = dict(zip(units, variables, strict=True))
     rows = {unit: plus(build.row(before, unit), (-1.0, value)) for unit, value in z.items()}
     build.below_zero(f"{tag}_is", rows, True)

@@ -16,8 +16,9 @@ def settle(effort: Effort, tolerance: float) -> StopReason:
     """Grow single layers from the best radius, the heaviest first, and note what blocks each.
 
     A layer is blocked when a violating image at ``eps + max(tolerance * eps, 1e-4)`` is known. As
-    no layer shrinks on the way, it stays blocked while others grow. Raises SpentError when the budget
-    is spent.
+    no layer shrinks on the way, it stays blocked while others grow.
+
+    Raises SpentError when the budget is spent.
     """
     blocked = effort.trace.blocked
     spent: SpentError | None = None

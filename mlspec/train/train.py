@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,4 +111,5 @@ def _scenes(spec: TrainingSpec, split: str) -> Composition:
 def _output(spec: TrainingSpec) -> Path:
     """The file to write: a name given on the command line starts from the working directory."""
     named_there = spec.source.mark(("output",)).origin == COMMAND_LINE
-    return (Path() if named_there else spec.source.folder) / spec.output
+    folder = Path() if named_there else spec.source.folder
+    return Path(os.path.normpath(folder / spec.output))

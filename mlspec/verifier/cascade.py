@@ -44,20 +44,19 @@ class Cascade:
         self._stages = stages
         self._memory = Memory(problem)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
-        self._accounts: list[Account] = []
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at
         most."""
         began = time.monotonic()
-        self._accounts.clear()
-        verdict = self._noted(eps, self._decide(eps, began + seconds), began)
-        return replace(verdict, accounts=(*self._accounts, *verdict.accounts))
+        accounts: list[Account] = []
+        verdict = self._decide(eps, began + seconds, accounts)
+        return self._noted(eps, replace(verdict, accounts=tuple(accounts)), began)
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        return self._noted(eps, self._bounded(eps)[0], began)
+        return self._noted(eps, self._bounded(eps, [])[0], began)
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
@@ -80,47 +79,49 @@ class Cascade:
             if largest.contains(image) and self._problem.margin(image[None])[0] <= 0.0
         ]
 
-    def _decide(self, eps: Array, deadline: float) -> Verdict:
+    def _decide(self, eps: Array, deadline: float, accounts: list[Account]) -> Verdict:
         began = time.monotonic()
         witness = self._memory.witness_inside(eps)
         if witness is not None:
-            self._account(Stage.RECALL, began, "a known witness lies inside")
+            accounts.append(_account(Stage.RECALL, began, "a known witness lies inside"))
             return self._violated(witness, Stage.RECALL)
-        verdict, analysis = self._bounded(eps)
+        verdict, analysis = self._bounded(eps, accounts)
         if verdict.robust or analysis is None:
             return verdict
         began = time.monotonic()
         points = self._attacked(eps)
         found = "a violating image" if points.violates else "no violating image"
-        self._account(Stage.ATTACK, began, f"{found}, least margin {points.margins[0]:.3g}")
+        finding = f"{found}, least margin {points.margins[0]:.3g}"
+        accounts.append(_account(Stage.ATTACK, began, finding))
         if points.violates:
             return self._violated(points.images[0], Stage.ATTACK)
         if self._stages.alpha:
             began = time.monotonic()
             analysis = self._stages.bounder.alpha(analysis, deadline)
-            self._account(Stage.ALPHA, began, _finding(analysis))
+            accounts.append(_account(Stage.ALPHA, began, _finding(analysis)))
             if analysis.robust:
                 return Verdict(Outcome.ROBUST, Stage.ALPHA, analysis.margin)
         if self._stages.complete is None:
             return _undecided(Stage.ALPHA, analysis)
-        return self._stages.complete.decide(self._problem.neighborhood(eps).box, analysis, deadline)
+        box = self._problem.neighborhood(eps).box
+        return self._stages.complete.decide(box, analysis, deadline, accounts)
 
-    def _bounded(self, eps: Array) -> tuple[Verdict, Analysis | None]:
+    def _bounded(self, eps: Array, accounts: list[Account]) -> tuple[Verdict, Analysis | None]:
         began = time.monotonic()
         proved = self._memory.proof_around(eps)
         if proved is not None:
-            self._account(Stage.RECALL, began, "inside a neighborhood that is proved")
+            accounts.append(_account(Stage.RECALL, began, "inside a neighborhood that is proved"))
             return Verdict(Outcome.ROBUST, Stage.RECALL, proved), None
         box = self._problem.neighborhood(eps).box
         analysis = self._stages.bounder.interval(box)
-        self._account(Stage.INTERVAL, began, _finding(analysis))
+        accounts.append(_account(Stage.INTERVAL, began, _finding(analysis)))
         if analysis.robust:
             return Verdict(Outcome.ROBUST, Stage.INTERVAL, analysis.margin), None
         if not self._stages.linear:
             return _undecided(Stage.INTERVAL, analysis), analysis
         began = time.monotonic()
         analysis = self._stages.bounder.crown(box)
-        self._account(Stage.CROWN, began, _finding(analysis))
+        accounts.append(_account(Stage.CROWN, began, _finding(analysis)))
         if analysis.robust:
             return Verdict(Outcome.ROBUST, Stage.CROWN, analysis.margin), None
         return _undecided(Stage.CROWN, analysis), analysis
@@ -130,9 +131,6 @@ class Cascade:
         if self._last_attack is None or not np.array_equal(self._last_attack[0], eps):
             self._last_attack = (eps.copy(), self._stages.attack.find(eps, self._memory.witnesses))
         return self._last_attack[1]
-
-    def _account(self, stage: Stage, began: float, finding: str) -> None:
-        self._accounts.append(Account(stage, time.monotonic() - began, finding))
 
     def _violated(self, witness: Array, stage: Stage) -> Verdict:
         margin = float(self._problem.margin(witness[None])[0])
@@ -146,6 +144,10 @@ class Cascade:
         elif verdict.witness is not None:
             extents = self._memory.note_witness(verdict.witness)
         return replace(verdict, extents=extents, seconds=time.monotonic() - began)
+
+
+def _account(stage: Stage, began: float, finding: str) -> Account:
+    return Account(stage, time.monotonic() - began, finding)
 
 
 def _finding(analysis: Analysis) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
@@ -15,10 +15,10 @@ from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
 
-GOLDEN = 0.381966
+TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
-LEAST_SECONDS = 10.0
-"""Time for that trial, which takes hundredths."""
+TRIAL_SECONDS = 2.0
+"""Time for that trial, beyond any deadline; it takes hundredths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +31,22 @@ class CompleteStage:
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
 
-    def decide(self, box: Box, analysis: Analysis, deadline: float) -> Verdict:
-        """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds."""
+    def decide(
+        self, box: Box, analysis: Analysis, deadline: float, accounts: list[Account]
+    ) -> Verdict:
+        """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
+
+        What was done for it is added to ``accounts``.
+        """
         deadline = min(deadline, time.monotonic() + self.seconds)
         bounds = analysis.bounds()
         margin = float("inf")
-        accounts: list[Account] = []
         for item in analysis.claims:
             verdict = self._decide_claim(box, bounds, item, deadline, accounts)
             if verdict.margin is None or not verdict.robust:
-                return replace(verdict, accounts=tuple(accounts))
+                return verdict
             margin = min(margin, verdict.margin)
-        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True, accounts=tuple(accounts))
+        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
 
     def _decide_claim(
         self,
@@ -52,14 +56,18 @@ class CompleteStage:
         deadline: float,
         accounts: list[Account],
     ) -> Verdict:
-        margin = item.closed
-        if item.subsets:
-            rows = sorted({row for subset in item.subsets for row in subset})
-            try:
-                model = self.compiler.compile(box, bounds, item.claim, rows)
-            except SolverError as error:
-                return _unknown(str(error))
+        if not item.subsets:
+            return Verdict(Outcome.ROBUST, Stage.MILP, item.closed, complete=True)
+        began = time.monotonic()
+        rows = sorted({row for subset in item.subsets for row in subset})
+        try:
+            model = self.compiler.compile(box, bounds, item.claim, rows)
             session = self.backend.open(model)
+        except SolverError as error:
+            accounts.append(_account(began, f"no model: {error}"))
+            return _unknown(str(error))
+        accounts.append(_account(began, f"model of {model.binaries} binaries"))
+        margin = item.closed
         for done, subset in enumerate(item.subsets):
             if time.monotonic() >= deadline:
                 return _unknown(
@@ -69,15 +77,16 @@ class CompleteStage:
             proved = self._decide_subset(box, session, subset, item.hardest(subset), deadline)
             end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
             names = ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
-            finding = f"{end} for rivals {names}, {model.binaries} binaries"
-            accounts.append(Account(Stage.MILP, time.monotonic() - began, finding))
+            accounts.append(_account(began, f"rivals {names}: {end}"))
             if isinstance(proved, Verdict):
                 return proved
             margin = min(margin, proved)
         # Wrong bounds, or a solver's stumble, would leave out images: one of them is tried.
-        inside = box.lower + GOLDEN * (box.upper - box.lower)
-        if item.subsets and not session.admits(inside, LEAST_SECONDS):
-            return _unknown(f"{self.backend.name} finds no image at all in the neighborhood")
+        inside = box.lower + TRIAL_SHARE * (box.upper - box.lower)
+        if not session.admits(inside, TRIAL_SECONDS):
+            return _unknown(
+                f"{self.backend.name} did not find a given image of the neighborhood in its model"
+            )
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
 
     def _decide_subset(
@@ -125,6 +134,10 @@ def _why(report: SolveReport, solver: str) -> str:
             return f"{solver} reports infeasible, which alone proves nothing from this solver"
         case Termination.FAILED:
             return f"{solver} failed: {report.message}"
+
+
+def _account(began: float, finding: str) -> Account:
+    return Account(Stage.MILP, time.monotonic() - began, finding)
 
 
 def _unknown(reason: str) -> Verdict:

@@ -106,7 +106,7 @@ def main() -> None:
     for head in ("interval", "CROWN", "alpha", "attack", "MILP compile"):
         table.add_column(head, justify="right")
     for share in SHARES:
-        table.add_column(f"at {share:g} of it", no_wrap=True)
+        table.add_column(f"decision at {share:g}", no_wrap=True)
     began = time.perf_counter()
     with run.single_threaded():
         for name in SPECS:

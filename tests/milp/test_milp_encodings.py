@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import Claim, Property, TopK
 from mlspec.core.verdict import Outcome
 from mlspec.errors import SolverError
+from mlspec.milp.builder import Builder
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
 from mlspec.tolerances import MAX_BIG_M
@@ -176,6 +178,21 @@ def test_many_coefficients_too_small_for_a_solver_still_count() -> None:
         verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
         verdict = verifier.verify(np.ones(1), SECONDS)
         assert verdict.outcome is Outcome.VIOLATED
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_a_row_without_its_small_coefficients_keeps_every_point(equal: bool) -> None:
+    build = Builder()
+    ends = np.array([0.0, -3.0, 0.0]), np.array([1.0, 5.0, 4.0])
+    x, y, z = build.inputs("x", [0, 1, 2], *ends)
+    row = [1.0, 1e-9, -1e-9], [x, y, z], -0.5
+    (constraint,) = build.below_zero("row", {0: row}, equal).values()
+    for fine in itertools.product((-3.0, 5.0), (0.0, 4.0)):
+        y.value, z.value = fine
+        x.value = 0.5 - 1e-9 * (y.value - z.value)
+        assert constraint.slack() >= 0.0
+        x.value += 2e-8
+        assert constraint.slack() < 0.0
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-7, 1e-5, 1.0, 1e3])
