@@ -1,4 +1,5 @@
-"""Projected gradient descent on the margin of the weakest claim, many restarts as one batch.
+"""Projected gradient descent on the margin of the weakest claim, many restarts as one batch, whose
+best points then descend to local minima.
 
 After Madry et al. 2018, with momentum (Dong et al. 2018). Half of the restarts descend through an
 annealed softmax in place of max-pooling, so that gradients reach candidates that do not win yet;
@@ -15,6 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlspec.attack.polish import polish
+from mlspec.core import forward
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import Claim
@@ -28,6 +32,8 @@ SOFTEST = 0.3
 """Pooling temperature at the first iteration, in units of the spread of scores; it falls to 0."""
 KEPT = 8
 """Weakest points reported."""
+POLISHING = 3
+"""Gradient steps for each step of the descent that follows."""
 LOOK_EVERY = 10
 """Iterations between looks for a violation, which ends the attack."""
 
@@ -63,6 +69,7 @@ class PgdAttack:
         images = self._descend(first, box.lower, box.upper)
         images = np.concatenate([images, self._problem.image[None]])
         weakest = images[np.argsort(self._problem.margin(images), kind="stable")[:KEPT]]
+        weakest = self._polished(weakest, box)
         # A product over a batch may round differently: each is replayed alone, as a witness is.
         margins = np.concatenate([self._problem.margin(image[None]) for image in weakest])
         order = np.argsort(margins, kind="stable")
@@ -84,6 +91,19 @@ class PgdAttack:
         reach = self._problem.image - np.sign(slope) * self._problem.layering.spread(eps)
         free = np.where(slope < 0.0, reach < 1.0, reach > 0.0)
         return -self._problem.layering.total(np.where(free, np.abs(slope), 0.0))
+
+    def _polished(self, images: Array, box: Box) -> Array:
+        """Return ``images`` moved on, each against the ``k`` margins it is closest to losing."""
+        rows, offsets = _closest(self._problem, images)
+        weights, constants = self._exact.tensor(rows), self._exact.tensor(offsets)
+        low, high = self._exact.tensor(box.lower), self._exact.tensor(box.upper)
+
+        def margins(points: Tensor) -> Tensor:
+            scores = self._exact.forward(points)
+            return torch.einsum("bkm,bm->bk", weights, scores) + constants
+
+        points = polish(margins, self._exact.tensor(images), low, high, self._steps // POLISHING)
+        return box.clip(points.cpu().numpy())
 
     def _descend(self, first: Array, lower: Array, upper: Array) -> Array:
         low, high = self._fast.tensor(lower), self._fast.tensor(upper)
@@ -123,6 +143,18 @@ class PgdAttack:
             length = LAST_STEP + (FIRST_STEP - LAST_STEP) * (1.0 + np.cos(np.pi * progress)) / 2
             points = (points.detach() - length * reach * velocity.sign()).clamp(low, high)
         return np.asarray(best.double().cpu().numpy().clip(lower, upper), dtype=np.float64)
+
+
+def _closest(problem: Problem, images: Array) -> tuple[Array, Array]:
+    """Return the ``k`` least margins of each image's weakest claim, as ``(B, k, M)`` and ``(B, k)``
+    over the scores."""
+    rows, offsets = [], []
+    for scores in forward.scores(problem.network, images):
+        claim = min(problem.property.claims, key=lambda one: float(one.margin(scores[None])[0]))
+        near = np.argsort(claim.margins(scores[None])[0])[: claim.k]
+        rows.append(claim.rows[near])
+        offsets.append(claim.offsets[near])
+    return np.stack(rows), np.stack(offsets)
 
 
 def _goals(problem: Problem) -> list[tuple[Claim, Tensor, Tensor]]:

@@ -52,6 +52,8 @@ class HighsSession:
         self._model = model
         form = LinearStandardFormCompiler().write(model.pyomo, mixed_form=True)
         self._columns = {id(variable): column for column, variable in enumerate(form.columns)}
+        whole = [column for column, variable in enumerate(form.columns) if variable.is_integer()]
+        self._binary = np.array(whole, dtype=np.int32)
         margins = {id(constraint): row for row, constraint in model.margins.items()}
         self._rows = {
             margins[id(entry.constraint)]: (number, float(form.rhs[number]))
@@ -87,16 +89,33 @@ class HighsSession:
             self._aim(guide)
         return self._solve(seconds)
 
+    def near(
+        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+    ) -> SolveReport:
+        """Solve with the binaries that ``image`` has."""
+        at_image = self._at(image, seconds)
+        if at_image.termination is not Termination.OPTIMAL:
+            return at_image
+        values = np.round(np.array(self._highs.getSolution().col_value)[self._binary])
+        self._highs.changeColsBounds(len(values), self._binary, values, values)
+        report = self.solve(subset, seconds, guide)
+        free = np.zeros(len(values)), np.ones(len(values))
+        self._highs.changeColsBounds(len(values), self._binary, *free)
+        return report
+
     def admits(self, image: Array, seconds: float) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
+        return self._at(image, seconds).termination is Termination.OPTIMAL
+
+    def _at(self, image: Array, seconds: float) -> SolveReport:
+        """Solve with the inputs fixed to ``image``, whatever its margins."""
         values = image.ravel()[list(self._model.pixels)].tolist()
         for variable, value in zip(self._model.inputs, values, strict=True):
             self._change(variable, value, value)
-        subset = () if self._model.decision else tuple(self._rows)
-        termination = self.solve(subset, seconds).termination
+        report = self.solve(() if self._model.decision else tuple(self._rows), seconds)
         for variable in self._model.inputs:
             self._change(variable, variable.lb, variable.ub)
-        return termination is Termination.OPTIMAL
+        return report
 
     def _aim(self, guide: int | None) -> None:
         """Minimise the margin of row ``guide``, and stop at the first feasible point."""

@@ -86,6 +86,13 @@ class Session(Protocol):
         """
         ...
 
+    def near(
+        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+    ) -> SolveReport:
+        """Solve as ``solve`` does, but only where the network is in the same linear region as at
+        ``image`` ``(C, H, W)``: a linear program, whose "infeasible" proves nothing."""
+        ...
+
     def admits(self, image: Array, seconds: float) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         ...

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.trace import Cut
@@ -34,6 +35,10 @@ class Stages:
     alpha: bool
     """Use alpha-CROWN, beyond CROWN."""
     complete: CompleteStage | None
+
+
+NEAR = 4
+"""Weak images whose linear regions the complete stage searches first."""
 
 
 class Cascade:
@@ -104,7 +109,14 @@ class Cascade:
         if self._stages.complete is None:
             return _undecided(Stage.ALPHA, analysis)
         box = self._problem.neighborhood(eps).box
-        return self._stages.complete.decide(box, analysis, deadline, accounts)
+        near = self._weak(box, points)
+        return self._stages.complete.decide(box, analysis, near, deadline, accounts)
+
+    def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
+        """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
+        images = [*points.images, *(box.clip(known) for known in self._memory.witnesses)]
+        margins = [float(self._problem.margin(image[None])[0]) for image in images]
+        return [images[number] for number in np.argsort(margins, kind="stable")[:NEAR]]
 
     def _bounded(self, eps: Array, accounts: list[Account]) -> tuple[Verdict, Analysis | None]:
         began = time.monotonic()

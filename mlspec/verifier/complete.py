@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.errors import SolverError
@@ -32,17 +35,23 @@ class CompleteStage:
     """Time for one query at most; the query's own deadline may be tighter."""
 
     def decide(
-        self, box: Box, analysis: Analysis, deadline: float, accounts: list[Account]
+        self,
+        box: Box,
+        analysis: Analysis,
+        near: Sequence[Array],
+        deadline: float,
+        accounts: list[Account],
     ) -> Verdict:
         """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
 
-        What was done for it is added to ``accounts``.
+        The linear regions of the images ``near`` are searched first. What was done is added to
+        ``accounts``.
         """
         deadline = min(deadline, time.monotonic() + self.seconds)
         bounds = analysis.bounds()
         margin = float("inf")
         for item in analysis.claims:
-            verdict = self._decide_claim(box, bounds, item, deadline, accounts)
+            verdict = self._decide_claim(box, bounds, item, near, deadline, accounts)
             if verdict.margin is None or not verdict.robust:
                 return verdict
             margin = min(margin, verdict.margin)
@@ -53,6 +62,7 @@ class CompleteStage:
         box: Box,
         bounds: Bounds,
         item: OpenClaim,
+        near: Sequence[Array],
         deadline: float,
         accounts: list[Account],
     ) -> Verdict:
@@ -67,6 +77,12 @@ class CompleteStage:
             accounts.append(_account(began, f"no model: {error}"))
             return _unknown(str(error))
         accounts.append(_account(began, f"model of {model.binaries} binaries"))
+        began = time.monotonic()
+        found = self._in_regions(box, session, item, near, deadline)
+        said = "no violation" if found is None else found.outcome.value
+        accounts.append(_account(began, f"linear regions of {len(near)} weak points: {said}"))
+        if found is not None:
+            return found
         margin = item.closed
         for done, subset in enumerate(item.subsets):
             if time.monotonic() >= deadline:
@@ -88,6 +104,20 @@ class CompleteStage:
                 f"{self.backend.name} did not find a given image of the neighborhood in its model"
             )
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
+
+    def _in_regions(
+        self, box: Box, session: Session, item: OpenClaim, near: Sequence[Array], deadline: float
+    ) -> Verdict | None:
+        """Return the verdict if a linear program around one of the images ``near`` violates."""
+        for image, subset in product(near, item.subsets):
+            left = min(deadline - time.monotonic(), TRIAL_SECONDS)
+            if left <= 0.0:
+                break
+            report = session.near(image, subset, left, item.hardest(subset))
+            found = self._violated(box, report)
+            if found is not None:
+                return found
+        return None
 
     def _decide_subset(
         self, box: Box, session: Session, subset: tuple[int, ...], hardest: int, deadline: float

@@ -17,6 +17,7 @@ from machines import SECONDS, analyse, highs
 from strategies import Question, questions
 
 from mlspec.backends.highs import HighsBackend
+from mlspec.core import forward
 from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
@@ -76,6 +77,30 @@ def test_a_model_admits_every_image_of_its_box_and_no_other(question: Question) 
         after = session.solve((0,), SECONDS)
         assert after.termination is before.termination
         assert after.dual_bound == pytest.approx(before.dual_bound, abs=1e-9)
+
+
+@law(questions(), quick=30, deep=600)
+def test_near_an_image_it_is_as_good_as_the_image_and_never_better_than_everywhere(
+    question: Question,
+) -> None:
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    bounds = analyse(problem, box, "crown").bounds()
+    claim = problem.property.claims[0]
+    model = Compiler(problem.relaxed, decision=False).compile(box, bounds, claim, [0])
+    session = highs().open(model)
+    best = session.solve((0,), SECONDS).dual_bound
+    image = box.lower + 0.3 * (box.upper - box.lower)
+    found = session.near(image, (0,), SECONDS)
+    assert found.termination is Termination.OPTIMAL
+    assert best is not None
+    assert found.dual_bound is not None
+    here = float(claim.margins(forward.scores(problem.network, image[None]))[0, 0])
+    assert best - 1e-6 <= found.dual_bound <= here + 1e-6
+    assert found.image is not None
+    there = float(claim.margins(forward.scores(problem.network, found.image[None]))[0, 0])
+    assert there == pytest.approx(found.dual_bound, abs=1e-5)
+    assert session.solve((0,), SECONDS).dual_bound == pytest.approx(best, abs=1e-6)
 
 
 def market_split(rows: int = 5, columns: int = 40, seed: int = 0) -> MilpModel:

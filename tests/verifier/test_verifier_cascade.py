@@ -144,6 +144,11 @@ class Scripted:
         self.asked.append(subset)
         return self.report
 
+    def near(
+        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+    ) -> SolveReport:
+        return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
+
     def admits(self, image: Array, seconds: float) -> bool:
         assert seconds > 0.0
         return self.contains
@@ -163,7 +168,7 @@ def decided(
     box = problem.neighborhood(eps).box
     analysis = analyse(problem, box, "interval")
     assert not analysis.robust
-    return stage.decide(box, analysis, time.monotonic() + SECONDS, []), backend
+    return stage.decide(box, analysis, [], time.monotonic() + SECONDS, []), backend
 
 
 CASES: Mapping[str, tuple[SolveReport, Outcome]] = {
