@@ -119,7 +119,11 @@ def verify(
     ],
     eps: Annotated[
         str | None,
-        typer.Option("--eps", metavar="V[,V...]", help="One epsilon, or one per layer."),
+        typer.Option(
+            "--eps",
+            metavar="V[,V...]",
+            help="One epsilon, or one per layer (or down,up per layer if asymmetric).",
+        ),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each stage of the verifier did.")

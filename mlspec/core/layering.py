@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.network import Array
+from mlspec.errors import InputError
 
 Index = NDArray[np.integer[Any]]
 
@@ -65,7 +66,23 @@ class Layering:
         """The layer ``(R,)`` of each radius."""
         if self.radius_of is None:
             return np.arange(self.layers)
-        return np.nonzero(self.radius_of != FIXED)[0]
+        return np.nonzero(np.asarray(self.radius_of != FIXED))[0]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """A name for each layer."""
+        return self.names or tuple(str(layer) for layer in range(self.layers))
+
+    @property
+    def radius_names(self) -> tuple[str, ...]:
+        """A name for each radius: that of its layer, with its direction if layers have two."""
+        if self.radius_of is None:
+            return self.layer_names
+        layers, directions = np.nonzero(np.asarray(self.radius_of != FIXED))
+        return tuple(
+            f"{self.layer_names[layer]} {DIRECTIONS[direction]}"
+            for layer, direction in zip(layers, directions, strict=True)
+        )
 
     def directed(self, image: Array) -> Layering:
         """Return the same layers with a radius for each direction, in the order of the layers.
@@ -74,9 +91,8 @@ class Layering:
         radius: any value is allowed there. ``image`` ``(C, H, W)`` is the centre.
         """
         room = np.zeros((self.layers, 2), dtype=bool)
-        inside = self.index >= 0
-        np.logical_or.at(room[:, 0], self.index[inside], (image > 0.0).any(axis=0)[inside])
-        np.logical_or.at(room[:, 1], self.index[inside], (image < 1.0).any(axis=0)[inside])
+        for direction, extreme in enumerate((image.max(axis=0) > 0.0, image.min(axis=0) < 1.0)):
+            room[self.index[(self.index >= 0) & extreme], direction] = True
         numbers = np.cumsum(room).reshape(room.shape) - 1
         return replace(self, radius_of=np.where(room, numbers, FIXED))
 
@@ -90,24 +106,39 @@ class Layering:
             [eps, np.ones((*eps.shape[:-1], 1)), np.zeros((*eps.shape[:-1], 1))], axis=-1
         )
         down, up = self._radius_maps
-        return padded[..., down], padded[..., up]
+        return np.asarray(padded[..., down]), np.asarray(padded[..., up])
 
     def spread(self, eps: Array) -> Array:
         """Return how far each pixel may move in both directions, ``(..., H, W)``, for ``eps``
         ``(..., R)``; 0 where fixed."""
         return np.asarray(np.minimum(*self.reach(eps)))
 
-    def table(self, values: Array, free: float) -> Array:
+    def table(self, values: NDArray[Any], free: Any) -> NDArray[Any]:
         """Return ``values`` ``(..., R)`` by layer and direction, ``(..., K, 2)``; ``free`` where
         there is no radius."""
-        padded = np.concatenate([values, np.full((*values.shape[:-1], 1), free)], axis=-1)
-        return np.asarray(padded[..., self._radii])
+        padding = np.full((*values.shape[:-1], 1), free, dtype=values.dtype)
+        return np.asarray(np.concatenate([values, padding], axis=-1)[..., self._radii])
 
-    def radii(self, table: Array) -> Array:
-        """Return the radii ``(..., R)`` of a table ``(..., K, 2)`` by layer and direction."""
+    def radii(self, table: NDArray[Any]) -> NDArray[Any]:
+        """Return the values ``(..., R)`` of a table ``(..., K, 2)`` that ``directed`` made."""
         if self.radius_of is None:
-            return np.asarray(table.min(axis=-1))
-        return np.asarray(table[..., self.radius_of != FIXED])
+            raise ValueError("the layers have no directions")
+        return np.asarray(table[..., np.asarray(self.radius_of != FIXED)])
+
+    def radii_meant(self, eps: Array) -> Array:
+        """Return the radii ``(R,)`` for ``eps``: one value, or one per layer; with directions also
+        ``(K, 2)``, or those values in a row.
+
+        Raises InputError for any other number of values.
+        """
+        if eps.ndim == 0 or eps.shape == (self.layers,):
+            return np.broadcast_to(eps, (self.layers,))[self.layer_of].copy()
+        if self.asymmetric and eps.shape in ((self.layers, 2), (2 * self.layers,)):
+            return self.radii(eps.reshape(self.layers, 2))
+        ways = ", or one downwards and one upwards for each" if self.asymmetric else ""
+        raise InputError(
+            f"{eps.size} epsilons for {self.layers} layers: give one, or one per layer{ways}"
+        )
 
     def total(self, values: Array) -> Array:
         """Sum ``values`` ``(B, C, H, W)`` over channels and the pixels of each layer: ``(B,
@@ -115,7 +146,7 @@ class Layering:
         inside = self.index >= 0
         rows = values.sum(axis=1)[:, inside]
         sums = [np.bincount(self.index[inside], row, self.layers) for row in rows]
-        return np.array(sums).reshape(-1, self.layers)
+        return np.array(sums, dtype=np.float64).reshape(-1, self.layers)
 
     def total_by_radius(self, down: Array, up: Array) -> Array:
         """Sum what belongs to movements downwards and upwards, both ``(B, C, H, W)``, over the

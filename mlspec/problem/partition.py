@@ -91,9 +91,12 @@ def _parts(
     """Return the boxes between the edges ``rows`` and ``columns``, as far as they move."""
     depth, _ = first_layers(distances(mask, norm), _number(count))
     y, x = np.indices(mask.shape)
-    row = np.searchsorted(rows, y, side="right") - 1
-    column = np.searchsorted(columns, x, side="right") - 1
-    boxes = row * (len(columns) - 1) + column
+    width = len(columns) - 1
+    row, column = (
+        np.asarray(np.searchsorted(edges, at, side="right") - 1)
+        for edges, at in ((rows, y), (columns, x))
+    )
+    boxes = row * width + column
     moving = depth != FIXED
     nearest = np.full(boxes.max() + 1, depth.max() + 1)
     np.minimum.at(nearest, boxes[moving], depth[moving])
@@ -101,8 +104,7 @@ def _parts(
     numbers = np.full(len(nearest), FIXED)
     numbers[order] = np.arange(len(order))
     names = tuple(
-        f"{_span('row', rows, box // (len(columns) - 1))}, "
-        f"{_span('column', columns, box % (len(columns) - 1))}"
+        f"{_span('row', rows, box // width)}, {_span('column', columns, box % width)}"
         for box in order.tolist()
     )
     index = np.where(moving, numbers[boxes], FIXED)
@@ -116,7 +118,8 @@ def _span(word: str, edges: Index, number: int) -> str:
 
 def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
     depths = np.stack([distances(centre.mask, norm) for centre in centres])
-    owner, depth = depths.argmin(axis=0), depths.min(axis=0)
+    depth: Index = np.min(depths, axis=0)
+    owner: Index = np.argmin(depths, axis=0)
     match layers:
         case LayerCount(count=count):
             level, _ = first_layers(depth, _number(count))

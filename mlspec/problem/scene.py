@@ -127,9 +127,7 @@ def _object(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str
     return Centre(mask, label)
 
 
-def _mask(
-    spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str
-) -> tuple[Mask, str]:
+def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) -> tuple[Mask, str]:
     source, image = spec.source, sample.image
     match chosen:
         case DatasetMask():
@@ -148,7 +146,9 @@ def _mask(
         case ComponentMask(component_at=(y, x)):
             bright = image.max(axis=0) > FOREGROUND
             if y >= bright.shape[0] or x >= bright.shape[1] or not bright[y, x]:
-                raise source.error(f"{place}.component_at", f"there is no bright pixel at [{y}, {x}]")
+                raise source.error(
+                    f"{place}.component_at", f"there is no bright pixel at [{y}, {x}]"
+                )
             numbers, _ = ndimage.label(bright, structure=np.ones((3, 3)))
             mask = numbers == numbers[y, x]
     return mask, _label_under(mask, sample)

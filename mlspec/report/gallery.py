@@ -15,7 +15,7 @@ from mlspec.report.numbers import above
 from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
 from mlspec.report.pictures import object_mask, picture
 from mlspec.report.words import misreading, witness_extent
-from mlspec.results import blocked_layers
+from mlspec.results import blocked_radii as blocked_layers
 
 MOST = 6
 """Pictures in the gallery at most."""
