@@ -71,9 +71,10 @@ def to_dataset(
             np.arange(layering.layers),
             _words("layer, 0 is the object or nearest to it"),
         ),
-        "layer_name": ("layer", _strings(layering.layer_names), _words("name of the layer")),
         "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
     }
+    if layering.names:
+        coords["layer_name"] = ("layer", _strings(layering.names), _words("name of the layer"))
     if layering.asymmetric:
         words = _words("direction in which a pixel moves")
         coords["direction"] = ("direction", _strings(DIRECTIONS), words)
@@ -106,7 +107,7 @@ def _answer(problem: Problem, trace: Trace, upper_bound: float) -> dict[str, Any
     blocked = {layer: cut for layer, (_, cut) in enumerate(blocks) if cut is not None}
     images = _stack((cut.witness for cut in blocked.values()), problem.image.shape)
     scores[list(blocked)] = _scores(problem.network, images)
-    cuts = [-1 if cut is None else number_of[id(cut)] for _, cut in blocks]
+    cuts = [-1 if cut is None else number_of.get(id(cut), -1) for _, cut in blocks]
     answer = {
         "epsilon": trace.best.astype(np.float64),
         "size": problem.size(trace.best),

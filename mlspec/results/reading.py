@@ -55,7 +55,8 @@ def blocking_witness(ds: xr.Dataset, radius: int) -> Array | None:
         return None
     if "blocking_witness" in ds:
         return np.asarray(per_radius(ds, "blocking_witness")[radius])
-    return np.asarray(ds["witness_image"].values[per_radius(ds, "blocking_cut")[radius]])
+    number = int(per_radius(ds, "blocking_cut")[radius])
+    return np.asarray(ds["witness_image"].values[number]) if number >= 0 else None
 
 
 def neighborhood_of(ds: xr.Dataset) -> Neighborhood:

@@ -20,8 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 FORMAT: Final = 2
-"""Version of the file layout; a reader refuses a larger one. 1 had neither ``LATER`` variables nor
-the coordinate ``layer_name``."""
+"""Version of the file layout; a reader refuses a larger one. 1 had no ``LATER`` variables."""
 
 PIXELS: Final = ("channel", "y", "x")
 """Dimensions of an image."""
@@ -86,8 +85,8 @@ VARIABLES: Final[dict[str, Variable]] = {
         "every robust neighborhood stays below it in some layer",
     ),
 }
-"""Every variable by name. The coordinates are ``layer`` (0 to K-1), ``layer_name`` and ``label``
-(names), and ``direction``."""
+"""Every variable by name. The coordinates are ``layer`` (0 to K-1), ``layer_name`` (where layers
+have more than a number), ``label`` (names) and ``direction``."""
 
 DIRECTED: Final[dict[str, Any]] = {
     "weight": 0.0,
