@@ -128,7 +128,7 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
         _points(axes, layering, np.maximum(eps, floor), blocks)
     else:
         _bars(axes, layering, eps, blocks, low, floor)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
     axes.set_xlabel(_x_label(layering, points), fontsize=NORMAL)
     axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=NORMAL)
     _legend(axes, f"what keeps the {one} from growing:")
@@ -173,9 +173,27 @@ def _bars(
             fontsize=SMALL,
             color=INK,
         )
-    for first in np.flatnonzero(np.diff(layering.distance) < 0) if layering.names else ():
-        axes.axvline(first + 0.5, color=MUTED, linewidth=0.8)
+    if layering.names and layering.kind in ("layers", "groups"):
+        _name_objects(axes, layering)
     axes.set_xlim(-0.8, layering.layers - 0.2)
+
+
+def _name_objects(axes: Axes, layering: Layering) -> None:
+    """Part the layers of several objects, and name the objects above."""
+    owners = [name.partition(":")[0] for name in layering.layer_names]
+    for first, owner in enumerate(owners):
+        if first and owner == owners[first - 1]:
+            continue
+        place = (first - 0.4, 0.97)
+        axes.text(
+            *place,
+            f"around {owner}",
+            transform=axes.get_xaxis_transform(),
+            va="top",
+            fontsize=SMALL,
+        )
+        if first:
+            axes.axvline(first - 0.5, color=MUTED, linewidth=0.8)
 
 
 def _points(axes: Axes, layering: Layering, eps: Array, blocks: NDArray[np.str_]) -> None:
@@ -186,7 +204,7 @@ def _points(axes: Axes, layering: Layering, eps: Array, blocks: NDArray[np.str_]
         mine = blocks == block.value
         if mine.any():
             axes.scatter(
-                place[mine], eps[mine], s=7, c=color, label=words, alpha=0.6, linewidths=0.0
+                place[mine], eps[mine], s=12, c=color, label=words, alpha=0.6, linewidths=0.0
             )
     axes.set_xlim(-0.8, distance.max() + 0.8)
 

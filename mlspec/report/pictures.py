@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from matplotlib import colormaps
@@ -9,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
-from mlspec.core.layering import Index, Layering
+from mlspec.core.layering import FIXED, Index, Layering
 from mlspec.core.network import Array
 from mlspec.report.numbers import listed
 from mlspec.report.palette import (
@@ -27,16 +29,14 @@ from mlspec.report.palette import (
     outline,
     title,
 )
-from mlspec.report.parts import NOUNS
+from mlspec.report.parts import counted, noun
 from mlspec.report.words import target_names, the_object
-from mlspec.results import layering_of, radii_of
+from mlspec.results import is_asymmetric, layering_of, radii_of
 
 _RINGS = 5
 """Every so many layers a border is drawn."""
 RADIUS_TITLE = "Certified epsilon of each pixel"
 BORDER = "#ffffff80"
-NO_ROOM = "#eeeeee"
-"""Pixels that cannot get any darker, or brighter."""
 _SPAN = 1000.0
 """Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all
 others."""
@@ -59,15 +59,22 @@ def object_panel(axes: Axes, ds: xr.Dataset) -> None:
     outline(axes, object_mask(ds))
     title(axes, "a", "Image")
     names = target_names(ds)
-    thing, plural = the_object(ds).removeprefix("the "), "s" if len(names) > 1 else ""
+    thing, plural = the_object(ds).replace("the ", ""), "s" if len(names) > 1 else ""
+    below = is_asymmetric(ds) or " and " in thing
     words = [
-        (0.0, "left", f"perturbed: {thing} (outlined)", OBJECT),
-        (1.0, "right", f"target{plural}: {listed(names)}", TARGET),
+        (0.0, -0.035, "left", f"perturbed: {thing} (outlined)", OBJECT),
+        (
+            0.0 if below else 1.0,
+            -0.13 if below else -0.035,
+            "left" if below else "right",
+            f"target{plural}: {listed(names)}",
+            TARGET,
+        ),
     ]
-    for x, side, text, color in words:
+    for x, y, side, text, color in words:
         axes.text(
             x,
-            -0.035,
+            y,
             text,
             transform=axes.transAxes,
             ha=side,
@@ -100,18 +107,20 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
             borders(axes, _regions(layering), "white", 1.6)
     outline(axes, object_mask(ds))
     as_picture(axes)
-    whole = layering.kind == "whole"
-    around = "" if whole else " around the object"
-    title(axes, "b", "One part: the whole image" if whole else _number_of(layering) + around)
-    if not whole:
-        label = "distance from the object" if layering.names else "layer (0 is the object)"
+    title(axes, "b", _heading(layering))
+    if most > 0 or layering.kind in ("layers", "groups"):
+        label = (
+            "distance from the object" if layering.names else f"{noun(layering)} (0 is the object)"
+        )
         bar = color_bar(axes, shown, label)
         bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
 
 
-def _number_of(layering: Layering) -> str:
-    one, several = NOUNS[layering.kind]
-    return f"{layering.layers} {one if layering.layers == 1 else several}"
+def _heading(layering: Layering) -> str:
+    parts = counted(replace(layering, radius_of=None))
+    if layering.kind in ("layers", "groups"):
+        return f"{parts} around {'several objects' if layering.names else 'the object'}"
+    return f"{parts[:1].upper()}{parts[1:]}"
 
 
 def _regions(layering: Layering) -> NDArray[np.int64]:
@@ -131,20 +140,18 @@ def radius_panel(axes: Axes, ds: xr.Dataset, direction: str = "") -> None:
         radius_map = ds["epsilon_map_directed"].sel(direction=direction).values
     index = ds["layer_index"].values
     low, high = radius_range(radii_of(ds))
-    _hatch_fixed(axes, index)
-    # A colour bar extends below its scale: that is where zero has its place.
-    radii = np.where(radius_map > 0.0, np.clip(radius_map, low, high), low / 10.0)
     moving = index >= 0
     if direction:
         moving &= _has_room(ds["image"].values, direction)
+    _hatch_fixed(axes, np.where(moving, index, FIXED))
+    # A colour bar extends below its scale: that is where zero has its place.
+    radii = np.where(radius_map > 0.0, np.clip(radius_map, low, high), low / 10.0)
     shown = axes.imshow(
         np.ma.masked_where(~moving, radii),
         norm=LogNorm(low, high),
         cmap=colormaps[RADIUS_MAP].with_extremes(under=NOTHING),
         interpolation="nearest",
     )
-    if direction:
-        axes.patch.set(facecolor=NO_ROOM)
     outline(axes, object_mask(ds))
     as_picture(axes)
     title(axes, "c", f"Certified epsilon {direction}wards" if direction else RADIUS_TITLE)

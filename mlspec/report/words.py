@@ -36,7 +36,7 @@ def finding(ds: xr.Dataset) -> str:
             f"nothing certified yet: {stays} predicted on the image as it is, and no more is known"
         )
     whole = layering_of(ds).kind == "whole"
-    thing = "any pixel" if whole else thing
+    thing = "the whole image" if whole else thing
     down, up = object_reach(ds)
     if min(down, up) >= 1.0:
         sentence = f"{stays} predicted whatever happens to {thing}"
