@@ -37,7 +37,9 @@ from mlspec.results import (
     label_names_of,
     layering_of,
     open_result,
+    per_radius,
     property_of,
+    radii_of,
     save,
     to_dataset,
 )
@@ -153,19 +155,19 @@ def solve_experiment(
 
 
 def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
-    """Decide whether the neighborhood of radius ``eps`` (one value, or one per layer) is robust."""
-    return verify_problem(prepare(spec).problem, spec, eps)
+    """Decide whether the neighborhood of radius ``eps`` is robust.
 
-
-def verify_problem(problem: Problem, spec: ExperimentSpec, eps: Array | float) -> Verdict:
-    """Do what ``verify`` does, for a problem at hand; ``spec`` says how."""
-    radius = np.asarray(eps, dtype=np.float64)
-    count = problem.layering.count
-    if radius.ndim and radius.shape != (count,):
-        raise InputError(f"{radius.size} epsilons for {count} layers: give one, or one per layer")
-    radius = np.broadcast_to(radius, (count,)).copy()
+    ``eps`` is one value, or one per layer; of an asymmetric spec also ``(K, 2)``, one downwards and
+    one upwards for each layer, or those values in a row.
+    """
+    problem = prepare(spec).problem
+    radius = problem.layering.radii_meant(np.asarray(eps, dtype=np.float64))
     if not np.all((radius >= 0.0) & (radius <= 1.0)):
         raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
+    return _verified(problem, spec, radius)
+
+
+def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
     with single_threaded():
         return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
 
@@ -176,7 +178,7 @@ def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
     if solver is not None:
         choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
         spec = spec.model_copy(update={"solver": choice})
-    return verify_problem(problem_of(result), spec, result["epsilon"].values)
+    return _verified(problem_of(result), spec, radii_of(result))
 
 
 def problem_of(result: xr.Dataset) -> Problem:
@@ -191,7 +193,7 @@ def problem_of(result: xr.Dataset) -> Problem:
         object_mask=result["object_mask"].values.astype(bool),
         layering=layering_of(result),
         property=property_of(result),
-        weights=result["weight"].values,
+        weights=per_radius(result, "weight"),
         label_names=label_names_of(result),
     )
 
@@ -239,6 +241,7 @@ def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dat
         same.network.digest != problem.network.digest
         or not np.array_equal(same.image, problem.image)
         or not np.array_equal(same.layering.index, problem.layering.index)
+        or same.layering.asymmetric != problem.layering.asymmetric
         or same.property != problem.property
     ):
         raise InputError(
@@ -246,7 +249,7 @@ def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dat
             "target differ): give another output file, or leave --resume out"
         )
     witnesses = earlier["witness_image"].values
-    effort.recall(verifier.learn(witnesses), earlier["epsilon"].values)
+    effort.recall(verifier.learn(witnesses), radii_of(earlier))
 
 
 class _Saver:

@@ -53,7 +53,7 @@ class PgdAttack:
         self._goals = _goals(problem)
 
     def find(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
-        """Return the weakest points found in the neighborhood of radius ``eps`` ``(K,)``.
+        """Return the weakest points found in the neighborhood of radius ``eps`` ``(R,)``.
 
         ``start`` holds images ``(C, H, W)`` to begin from beside the random ones. The same
         arguments give the same points.
@@ -79,7 +79,7 @@ class PgdAttack:
         return WeakestPoints(points, margins[order], extents, self.slopes(points, np.asarray(eps)))
 
     def slopes(self, images: Array, eps: Array) -> Array:
-        """Return d margin / d eps ``(N, K)`` at ``images``, as if each were its box's minimiser.
+        """Return d margin / d eps ``(N, R)`` at ``images``, as if each were its box's minimiser.
 
         Envelope theorem: growing ``eps_d`` lets every pixel of layer ``d`` move on against its
         gradient, unless [0, 1] already stops it.
@@ -88,9 +88,13 @@ class PgdAttack:
         margin = _property_margin(self._exact.forward(points), self._goals)
         (gradient,) = torch.autograd.grad(margin.sum(), points)
         slope = gradient.cpu().numpy()
-        reach = self._problem.image - np.sign(slope) * self._problem.layering.spread(eps)
-        free = np.where(slope < 0.0, reach < 1.0, reach > 0.0)
-        return -self._problem.layering.total(np.where(free, np.abs(slope), 0.0))
+        down, up = self._problem.layering.reach(eps)
+        down_free = self._problem.image - down > 0.0
+        up_free = self._problem.image + up < 1.0
+        return -self._problem.layering.total_by_radius(
+            np.where(down_free, np.maximum(slope, 0.0), 0.0),
+            np.where(up_free, np.maximum(-slope, 0.0), 0.0),
+        )
 
     def _polished(self, images: Array, box: Box) -> Array:
         """Return ``images`` moved on, each against the ``k`` margins it is closest to losing."""

@@ -14,7 +14,8 @@ from mlspec.tensors import TensorNetwork
 def sensitivities(network: Network, image: Array, property_: Property, layering: Layering) -> Array:
     """Return the mean ``|d margin / d pixel|`` of each layer ``(K,)`` at ``image`` ``(C, H, W)``.
 
-    The margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).
+    With a radius for each direction, ``(R,)``: the mean of what the margin loses that way. The
+    margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).
     """
     net = TensorNetwork(network, torch.float64)
     point = net.tensor(image[None]).requires_grad_()
@@ -23,5 +24,7 @@ def sensitivities(network: Network, image: Array, property_: Property, layering:
     claim = min(property_.claims, key=lambda item: float(item.margin(plain)[0]))
     row = int(np.argsort(claim.margins(plain)[0])[claim.k - 1])
     (gradient,) = torch.autograd.grad((scores @ net.tensor(claim.rows[row])).sum(), point)
-    total = layering.total(np.abs(gradient.numpy()))[0]
-    return np.asarray(total / np.maximum(layering.pixels * image.shape[0], 1))
+    slope = gradient.numpy()
+    total = layering.total_by_radius(np.maximum(slope, 0.0), np.maximum(-slope, 0.0))[0]
+    pixels = layering.pixels[layering.layer_of]
+    return np.asarray(total / np.maximum(pixels * image.shape[0], 1))

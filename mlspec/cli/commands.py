@@ -71,6 +71,7 @@ def solve(
 
     from mlspec import run
     from mlspec.report.live import LiveProgress
+    from mlspec.report.parts import NOUNS
     from mlspec.report.table import summary
     from mlspec.results import open_result
     from mlspec.search.maximality import upper_bound
@@ -83,7 +84,9 @@ def solve(
     def bound(trace: Any) -> float:
         return upper_bound(weights, trace)
 
-    with LiveProgress(out, weights, seconds, experiment.name, bound) as live:
+    layering = experiment.problem.layering
+    parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
+    with LiveProgress(out, weights, seconds, experiment.name, bound, parts) as live:
         result = run.solve_experiment(experiment, path, live, earlier)
     out.print()
     out.print(summary(result))
@@ -119,7 +122,11 @@ def verify(
     ],
     eps: Annotated[
         str | None,
-        typer.Option("--eps", metavar="V[,V...]", help="One epsilon, or one per layer."),
+        typer.Option(
+            "--eps",
+            metavar="V[,V...]",
+            help="One epsilon, or one per layer (or down,up per layer if asymmetric).",
+        ),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each stage of the verifier did.")

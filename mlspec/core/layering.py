@@ -1,54 +1,181 @@
-"""Pixels in layers around an object."""
+"""Pixels in layers around an object, or in the parts of another partition."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.network import Array
+from mlspec.errors import InputError
 
-FIXED = -1
-"""Layer number of a pixel that does not move."""
+Index = NDArray[np.integer[Any]]
+
+FIXED: Final = -1
+"""Layer number of a pixel that does not move; radius number of a layer without room."""
+DIRECTIONS: Final = ("down", "up")
+"""The directions in which a pixel moves, in the order in which radii hold them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layering:
     """A partition of the pixels: ``index`` ``(H, W)`` holds each pixel's layer, or ``FIXED``.
 
-    Layers count from 0 (the object itself) outwards to ``count - 1``.
+    Layers count from 0 (the object itself) outwards to ``layers - 1``. A *radius* is one epsilon: a
+    layer has one for both directions, or, once ``directed``, one downwards and one upwards.
     """
 
-    index: NDArray[np.int16]
-    count: int
+    index: Index
+    layers: int
+    """Number of layers ``K``."""
+    kind: str = "layers"
+    """What the layers are: ``layers``, ``groups``, ``grid``, ``pixels`` or ``whole``."""
+    names: tuple[str, ...] = ()
+    """A name for each layer; its number where there are none."""
+    distances: NDArray[np.int64] | None = None
+    """How far each layer is from the object, ``(K,)``; its number where there are none."""
+    radius_of: Index | None = None
+    """``(K, 2)``: number of the radius of each layer downwards and upwards; ``FIXED`` where no
+    pixel of it has room. None: radius ``d`` holds for both directions of layer ``d``."""
+
+    @property
+    def count(self) -> int:
+        """Number of radii ``R``: entries of an eps."""
+        return self.layers if self.radius_of is None else int(self.radius_of.max()) + 1
+
+    @property
+    def asymmetric(self) -> bool:
+        """Whether layers have a radius for each direction."""
+        return self.radius_of is not None
 
     @cached_property
     def pixels(self) -> NDArray[np.int64]:
         """Number of pixels ``(K,)`` of each layer."""
-        return np.bincount(self.index[self.index >= 0], minlength=self.count)
+        return np.bincount(self.index[self.index >= 0], minlength=self.layers)
+
+    @property
+    def distance(self) -> NDArray[np.int64]:
+        """How far each layer is from the object, ``(K,)``."""
+        return np.arange(self.layers) if self.distances is None else self.distances
+
+    @cached_property
+    def layer_of(self) -> NDArray[np.int64]:
+        """The layer ``(R,)`` of each radius."""
+        if self.radius_of is None:
+            return np.arange(self.layers)
+        return np.nonzero(np.asarray(self.radius_of != FIXED))[0]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """A name for each layer."""
+        return self.names or tuple(str(layer) for layer in range(self.layers))
+
+    @property
+    def radius_names(self) -> tuple[str, ...]:
+        """A name for each radius: that of its layer, with its direction if layers have two."""
+        if self.radius_of is None:
+            return self.layer_names
+        layers, directions = np.nonzero(np.asarray(self.radius_of != FIXED))
+        return tuple(
+            f"{self.layer_names[layer]} {DIRECTIONS[direction]}"
+            for layer, direction in zip(layers, directions, strict=True)
+        )
+
+    def directed(self, image: Array) -> Layering:
+        """Return the same layers with a radius for each direction, in the order of the layers.
+
+        A direction in which no pixel of the layer has room, as a black one downwards, has no
+        radius: any value is allowed there. ``image`` ``(C, H, W)`` is the centre.
+        """
+        room = np.zeros((self.layers, 2), dtype=bool)
+        for direction, extreme in enumerate((image.max(axis=0) > 0.0, image.min(axis=0) < 1.0)):
+            room[self.index[(self.index >= 0) & extreme], direction] = True
+        numbers = np.cumsum(room).reshape(room.shape) - 1
+        return replace(self, radius_of=np.where(room, numbers, FIXED))
+
+    def reach(self, eps: Array) -> tuple[Array, Array]:
+        """Return how far each pixel may move downwards and upwards, two maps ``(..., H, W)``.
+
+        ``eps`` is ``(..., R)``. Pixels that are fixed have 0, those of a direction without radius
+        1.
+        """
+        padded = np.concatenate(
+            [eps, np.ones((*eps.shape[:-1], 1)), np.zeros((*eps.shape[:-1], 1))], axis=-1
+        )
+        down, up = self._radius_maps
+        return np.asarray(padded[..., down]), np.asarray(padded[..., up])
 
     def spread(self, eps: Array) -> Array:
-        """Return the map ``(..., H, W)`` of each pixel's value of ``eps`` ``(..., K)``; 0 where
-        fixed."""
-        padded = np.concatenate([eps, np.zeros((*eps.shape[:-1], 1))], axis=-1)
-        return np.asarray(padded[..., self.index])
+        """Return how far each pixel may move in both directions, ``(..., H, W)``, for ``eps``
+        ``(..., R)``; 0 where fixed."""
+        return np.asarray(np.minimum(*self.reach(eps)))
+
+    def table(self, values: NDArray[Any], free: Any) -> NDArray[Any]:
+        """Return ``values`` ``(..., R)`` by layer and direction, ``(..., K, 2)``; ``free`` where
+        there is no radius."""
+        padding = np.full((*values.shape[:-1], 1), free, dtype=values.dtype)
+        return np.asarray(np.concatenate([values, padding], axis=-1)[..., self._radii])
+
+    def radii(self, table: NDArray[Any]) -> NDArray[Any]:
+        """Return the values ``(..., R)`` of a table ``(..., K, 2)`` that ``directed`` made."""
+        if self.radius_of is None:
+            raise ValueError("the layers have no directions")
+        return np.asarray(table[..., np.asarray(self.radius_of != FIXED)])
+
+    def radii_meant(self, eps: Array) -> Array:
+        """Return the radii ``(R,)`` for ``eps``: one value, or one per layer; with directions also
+        ``(K, 2)``, or those values in a row.
+
+        Raises InputError for any other number of values.
+        """
+        if eps.ndim == 0 or eps.shape == (self.layers,):
+            return np.broadcast_to(eps, (self.layers,))[self.layer_of].copy()
+        if self.asymmetric and eps.shape in ((self.layers, 2), (2 * self.layers,)):
+            return self.radii(eps.reshape(self.layers, 2))
+        ways = ", or one downwards and one upwards for each" if self.asymmetric else ""
+        raise InputError(
+            f"{eps.size} epsilons for {self.layers} layers: give one, or one per layer{ways}"
+        )
 
     def total(self, values: Array) -> Array:
         """Sum ``values`` ``(B, C, H, W)`` over channels and the pixels of each layer: ``(B,
         K)``."""
-        flat = values.sum(axis=1).reshape(len(values), -1)
-        return np.asarray(flat @ self._members)
+        inside = self.index >= 0
+        rows = values.sum(axis=1)[:, inside]
+        sums = [np.bincount(self.index[inside], row, self.layers) for row in rows]
+        return np.array(sums, dtype=np.float64).reshape(-1, self.layers)
+
+    def total_by_radius(self, down: Array, up: Array) -> Array:
+        """Sum what belongs to movements downwards and upwards, both ``(B, C, H, W)``, over the
+        pixels that each radius holds for: ``(B, R)``."""
+        if self.radius_of is None:
+            return self.total(down + up)
+        return self.radii(np.stack([self.total(down), self.total(up)], axis=-1))
 
     def extents(self, change: Array) -> Array:
-        """Return the largest ``|change|`` of each layer, ``(K,)``, for ``change`` ``(C, H, W)``."""
-        extent = np.zeros(self.count)
-        moved = np.abs(change).max(axis=0)
+        """Return how far ``change`` ``(C, H, W)`` goes, ``(R,)``: the smallest eps that holds
+        it."""
         inside = self.index >= 0
-        np.maximum.at(extent, self.index[inside], moved[inside])
-        return extent
+        largest = np.zeros((self.layers, 2))
+        for direction, moved in enumerate((-change, change)):
+            np.maximum.at(
+                largest[:, direction], self.index[inside], moved.max(axis=0, initial=0.0)[inside]
+            )
+        return largest.max(axis=1) if self.radius_of is None else self.radii(largest)
 
     @cached_property
-    def _members(self) -> Array:
-        return np.asarray(self.index.ravel()[:, None] == np.arange(self.count), dtype=np.float64)
+    def _radii(self) -> Index:
+        """``(K, 2)``: the number of each layer's radius, the number after the last if it has
+        none."""
+        if self.radius_of is None:
+            return np.repeat(np.arange(self.layers)[:, None], 2, axis=1)
+        return np.where(self.radius_of == FIXED, self.count, self.radius_of)
+
+    @cached_property
+    def _radius_maps(self) -> tuple[Index, Index]:
+        """Two maps ``(H, W)`` into radii with 1 and 0 put behind them."""
+        layers = np.concatenate([self._radii, [[FIXED, FIXED]]])
+        return layers[self.index, 0], layers[self.index, 1]

@@ -1,4 +1,4 @@
-"""The layered neighborhood: a box around an image with one epsilon per layer."""
+"""The layered neighborhood: a box around an image with an epsilon per layer."""
 
 from __future__ import annotations
 
@@ -30,19 +30,22 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Neighborhood:
-    """``{x' in [0,1]^(C,H,W) : |x'_p - x_p| <= eps_d for every pixel p of layer d}``."""
+    """``{x' in [0,1]^(C,H,W) : |x'_p - x_p| <= eps_d for every pixel p of layer d}``.
+
+    With a layering that is asymmetric, ``-down_d <= x'_p - x_p <= up_d``.
+    """
 
     centre: Array
     """The image ``(C, H, W)``, in [0, 1]."""
     layering: Layering
     eps: Array
-    """One radius per layer, ``(K,)``, in [0, 1]."""
+    """The radii ``(R,)`` of the layering, in [0, 1]."""
 
     @property
     def box(self) -> Box:
         """The neighborhood as a box, clipped to valid images."""
-        radius = self.layering.spread(self.eps)
-        return Box(np.clip(self.centre - radius, 0.0, 1.0), np.clip(self.centre + radius, 0.0, 1.0))
+        down, up = self.layering.reach(self.eps)
+        return Box(np.clip(self.centre - down, 0.0, 1.0), np.clip(self.centre + up, 0.0, 1.0))
 
     def sample(self, rng: np.random.Generator, count: int) -> Array:
         """Return ``count`` images ``(count, C, H, W)``: half uniform in the box, half at

@@ -23,11 +23,11 @@ class Problem:
     image: Array
     """``(C, H, W)``, in [0, 1]."""
     object_mask: NDArray[np.bool_]
-    """``(H, W)``: the pixels of the perturbed object."""
+    """``(H, W)``: the pixels of the object, or objects, that the layers surround."""
     layering: Layering
     property: Property
     weights: Array
-    """``(K,)``, non-negative."""
+    """One per radius of the layering, ``(R,)``, non-negative."""
     label_names: tuple[str, ...]
 
     @cached_property
@@ -37,7 +37,7 @@ class Problem:
         return self.network.fused()
 
     def neighborhood(self, eps: Array) -> Neighborhood:
-        """Return the layered neighborhood of radius ``eps`` ``(K,)``."""
+        """Return the layered neighborhood of radius ``eps`` ``(R,)``."""
         return Neighborhood(self.image, self.layering, np.asarray(eps, dtype=np.float64))
 
     def margin(self, images: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import FIXED, Index, Layering
 
 
 def layers_around(
@@ -24,26 +24,43 @@ def layers_around(
     pixels of no kept layer do not move. Raises ValueError for an empty mask and for layers that do
     not exist.
     """
-    if not mask.any():
-        raise ValueError("the mask is empty")
-    index = _distances(mask, norm).astype(np.int16)
-    available = int(index.max()) + 1
+    index = distances(mask, norm)
     if groups is not None:
-        merged = np.full(available, FIXED, dtype=np.int16)
-        for number, members in enumerate(groups):
-            for member in members:
-                if not 0 <= member < available:
-                    raise ValueError(
-                        f"layer {member} does not exist: the last one is {available - 1}"
-                    )
-                if merged[member] != FIXED:
-                    raise ValueError(f"layer {member} is there twice: it belongs to one group")
-                merged[member] = number
-        return Layering(merged[index], len(groups))
+        return Layering(merged(index, groups), len(groups), "groups")
+    nearest, count = first_layers(index, count)
+    return Layering(nearest, count)
+
+
+def first_layers(index: Index, count: int | None) -> tuple[Index, int]:
+    """Return ``index`` ``(H, W)`` with only its first ``count`` layers kept (None: all), and how
+    many those are; raises ValueError where there are fewer."""
+    available = int(index.max()) + 1
     count = available if count is None else count
     if not 1 <= count <= available:
         raise ValueError(f"{count} layers do not exist: the image holds {available}")
-    return Layering(np.where(index < count, index, FIXED).astype(np.int16), count)
+    return np.where(index < count, index, FIXED), count
+
+
+def merged(index: Index, groups: Sequence[Sequence[int]]) -> Index:
+    """Return for each pixel of ``index`` ``(H, W)`` the group of its layer, or ``FIXED``; raises
+    ValueError for layers that do not exist or are there twice."""
+    available = int(index.max()) + 1
+    group_of = np.full(available, FIXED)
+    for number, members in enumerate(groups):
+        for member in members:
+            if not 0 <= member < available:
+                raise ValueError(f"layer {member} does not exist: the last one is {available - 1}")
+            if group_of[member] != FIXED:
+                raise ValueError(f"layer {member} is there twice: it belongs to one group")
+            group_of[member] = number
+    return group_of[index]
+
+
+def distances(mask: NDArray[np.bool_], norm: str) -> Index:
+    """Return the number ``(H, W)`` of the layer around ``mask`` that each pixel is in."""
+    if not mask.any():
+        raise ValueError("the mask is empty")
+    return _distances(mask, norm).astype(np.int64)
 
 
 def _distances(mask: NDArray[np.bool_], norm: str) -> NDArray[np.float64]:

@@ -5,10 +5,10 @@ Every mistake is an error at the place in the spec that causes it, before any lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlspec.attack.sensitivity import sensitivities
 from mlspec.core import forward
@@ -17,12 +17,11 @@ from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
-from mlspec.problem.layers import layers_around
 from mlspec.problem.onnx_import import read_network
-from mlspec.problem.scene import Scene, scene_of
+from mlspec.problem.partition import Centre, GridError, partition
+from mlspec.problem.scene import Scene, centres_of, label_of, scene_of, union_of
 from mlspec.spec import ExperimentSpec
 from mlspec.spec import schema as specs
-from mlspec.spec.schema import LayerGroups
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +31,7 @@ class Resolved:
     problem: Problem
     classifier_onnx: bytes
     object_label: str
-    """Label of the perturbed object; empty where nobody names it."""
+    """Label of the object, or objects, that the layers surround; empty where nobody names it."""
 
 
 def resolve(spec: ExperimentSpec) -> Resolved:
@@ -60,19 +59,20 @@ def resolve(spec: ExperimentSpec) -> Resolved:
             f"the image is {_shape(scene.image.shape)} (channels × height × width), the "
             f"classifier takes {_shape(network.input_shape)}",
         )
-    layering = _layering(spec, scene.mask)
     property_ = Property(_rule(spec, network), _targets(spec, scene, names), len(names))
+    centres = centres_of(spec, scene, [names[target] for target in property_.targets])
+    layering = _layering(spec, scene, centres)
     _check_prediction(spec, scene, network, property_, names)
     problem = Problem(
         network,
         scene.image,
-        scene.mask,
+        union_of(centres),
         layering,
         property_,
         _weights(spec, network, scene.image, property_, layering),
         names,
     )
-    return Resolved(problem, file.read_bytes(), scene.object_label)
+    return Resolved(problem, file.read_bytes(), label_of(centres))
 
 
 def _rule(spec: ExperimentSpec, network: Network) -> DecisionRule:
@@ -85,26 +85,29 @@ def _rule(spec: ExperimentSpec, network: Network) -> DecisionRule:
     return Threshold(taus)
 
 
-def _layering(spec: ExperimentSpec, mask: NDArray[np.bool_]) -> Layering:
+def _layering(spec: ExperimentSpec, scene: Scene, centres: Sequence[Centre]) -> Layering:
     layers = spec.layers
     try:
-        if isinstance(layers, LayerGroups):
-            return layers_around(mask, spec.distance, groups=layers.groups)
-        count = None if layers.count == "all" else layers.count
-        return layers_around(mask, spec.distance, count=count)
+        layering = partition(layers, centres, spec.distance, spec.around == "each")
+    except GridError as error:
+        raise spec.source.error(f"layers.{error.key}", f"{error}; give fewer") from error
     except ValueError as error:
-        key = "groups" if isinstance(layers, LayerGroups) else "count"
+        key = "groups" if layers.partition == "groups" else "count"
         raise spec.source.error(f"layers.{key}", f"{error}; give fewer") from error
+    return layering.directed(scene.image) if spec.asymmetric else layering
 
 
 def _targets(spec: ExperimentSpec, scene: Scene, names: tuple[str, ...]) -> tuple[int, ...]:
     chosen = spec.targets
     if chosen is None:
-        chosen = tuple(label for label in scene.labels if label != scene.object_label)
-        if not scene.object_label or not chosen:
+        perturbed = [centre.label for centre in scene.perturbed]
+        chosen = tuple(label for label in scene.labels if label not in perturbed)
+        if not all(perturbed) or not scene.labels:
             raise spec.source.error(
                 "target", "auto needs a dataset that names the objects of the image: give a label"
             )
+        if not chosen:
+            raise spec.source.error("target", "auto finds no other object: give the label to keep")
         unknown = [label for label in chosen if label not in names]
         if unknown:
             raise spec.source.error("target", f"the classifier has no label '{unknown[0]}'")
@@ -144,16 +147,16 @@ def _weights(
     property_: Property,
     layering: Layering,
 ) -> Array:
-    count = layering.count
+    layers, distance = layering.layers, layering.distance
     match spec.weights:
         case "uniform":
-            return np.ones(count)
+            weights = np.ones(layers)
         case "linear":
-            return np.asarray(1.0 - np.arange(count) / count)
+            weights = 1.0 - distance / (distance.max() + 1)
         case "inverse_square":
-            return np.asarray(1.0 / np.square(1.0 + np.arange(count)))
+            weights = 1.0 / np.square(1.0 + distance)
         case "pixels":
-            return np.asarray(layering.pixels / layering.pixels.sum())
+            weights = layering.pixels / layering.pixels.sum()
         case "sensitivity":
             found = sensitivities(network, image, property_, layering)
             if not found.any():
@@ -162,11 +165,12 @@ def _weights(
                 )
             return np.asarray(found / found.max())
         case tuple(given):
-            if len(given) != count:
+            if len(given) != layers:
                 raise spec.source.error(
-                    "weights", f"{len(given)} weights for {count} layers: give one per layer"
+                    "weights", f"{len(given)} weights for {layers} layers: give one per layer"
                 )
-            return np.asarray(given, dtype=np.float64)
+            weights = np.asarray(given, dtype=np.float64)
+    return np.asarray(weights[layering.layer_of])
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -1,21 +1,21 @@
-"""The image of a spec, its perturbed object, and the labels of what it shows."""
+"""The image of a spec, its perturbed objects, and what else it shows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from mlspec.core.network import Array
 from mlspec.data import Sample, open_dataset
 from mlspec.data.images import read_image, read_mask
 from mlspec.errors import DataError, SpecError
+from mlspec.problem.partition import Centre, Mask
 from mlspec.spec import ExperimentSpec
 from mlspec.spec.image import BoxMask, ComponentMask, DatasetImage, DatasetMask, FileMask
-
-Mask = NDArray[np.bool_]
+from mlspec.spec.image import Mask as ObjectMask
 
 FOREGROUND = 0.1
 """A pixel brighter than this belongs to a connected component."""
@@ -27,12 +27,25 @@ class Scene:
 
     image: Array
     """``(C, H, W)``, in [0, 1]."""
-    mask: Mask
-    """``(H, W)``: the perturbed object."""
-    labels: tuple[str, ...]
-    """Labels of all objects, where the dataset knows them."""
-    object_label: str
-    """Label of the perturbed object; empty where nobody names it."""
+    perturbed: tuple[Centre, ...]
+    """The perturbed objects, at least one."""
+    sample: Sample
+    """The image with all its objects, where the dataset knows them."""
+
+    @property
+    def mask(self) -> Mask:
+        """The pixels ``(H, W)`` of the perturbed objects."""
+        return union_of(self.perturbed)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of all objects, where the dataset knows them."""
+        return self.sample.labels
+
+    @property
+    def object_label(self) -> str:
+        """Label of the perturbed object, or labels; empty where nobody names them."""
+        return label_of(self.perturbed)
 
 
 def scene_of(spec: ExperimentSpec) -> Scene:
@@ -59,57 +72,108 @@ def scene_of(spec: ExperimentSpec) -> Scene:
         except DataError as error:
             raise source.error("image.file", str(error)) from error
         sample = Sample(image, ())
-    mask, label = _object(spec, sample)
-    if mask.shape != image.shape[1:]:
-        raise source.error("object", f"the mask is {mask.shape}, the image {image.shape[1:]}")
-    if not mask.any():
-        raise source.error("object", "the mask is empty: no pixel belongs to the object")
-    return Scene(image, mask, sample.labels, label)
+    several = isinstance(spec.object, tuple)
+    perturbed = tuple(
+        _object(spec, sample, chosen, f"object[{number}]" if several else "object")
+        for number, chosen in enumerate(spec.objects)
+    )
+    return Scene(image, perturbed, sample)
 
 
-def _object(spec: ExperimentSpec, sample: Sample) -> tuple[Mask, str]:
+def centres_of(spec: ExperimentSpec, scene: Scene, targets: Sequence[str]) -> tuple[Centre, ...]:
+    """Return what the layers of ``spec`` surround; raises SpecError where its mask is not known.
+
+    ``targets`` are the names of the target labels.
+    """
+    if spec.around in ("object", "each"):
+        return scene.perturbed
+    objects = scene.sample.objects
+    if not objects:
+        raise spec.source.error(
+            "around",
+            f"only a dataset knows the mask of '{spec.around}', not an image file: give around: "
+            "object, and what the layers surround as object (one mask, or a list)",
+        )
+    if spec.around == "target":
+        absent = [name for name in targets if name not in scene.labels]
+        if absent:
+            shown = ", ".join(scene.labels)
+            raise spec.source.error("around", f"the image shows {shown}, no '{absent[0]}'")
+        objects = tuple(item for item in objects if item.label in targets)
+    try:
+        return tuple(Centre(item.mask, item.label) for item in objects)
+    except DataError as error:
+        raise spec.source.error("around", str(error)) from error
+
+
+def union_of(centres: Sequence[Centre]) -> Mask:
+    """Return the pixels ``(H, W)`` of all ``centres``."""
+    return np.asarray(np.logical_or.reduce([centre.mask for centre in centres]))
+
+
+def label_of(centres: Sequence[Centre]) -> str:
+    """Return the labels of ``centres``, with commas between; empty where one has none."""
+    labels = [centre.label for centre in centres]
+    return ", ".join(labels) if all(labels) else ""
+
+
+def _object(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) -> Centre:
     source, image = spec.source, sample.image
-    match spec.object:
-        case DatasetMask() as chosen:
-            return _of_dataset(spec, sample, chosen)
+    mask, label = _mask(spec, sample, chosen, place)
+    if mask.shape != image.shape[1:]:
+        raise source.error(place, f"the mask is {mask.shape}, the image {image.shape[1:]}")
+    if not mask.any():
+        raise source.error(place, "the mask is empty: no pixel belongs to the object")
+    return Centre(mask, label)
+
+
+def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) -> tuple[Mask, str]:
+    source, image = spec.source, sample.image
+    match chosen:
+        case DatasetMask():
+            return _of_dataset(spec, sample, chosen, place)
         case FileMask(file=file):
             try:
-                mask = read_mask(source.resolve_path("object.file", file))
+                mask = read_mask(source.resolve_path(f"{place}.file", file))
             except DataError as error:
-                raise source.error("object.file", str(error)) from error
+                raise source.error(f"{place}.file", str(error)) from error
         case BoxMask(box=(y0, x0, y1, x1)):
             if y1 > image.shape[1] or x1 > image.shape[2]:
                 size = f"{image.shape[1]} rows and {image.shape[2]} columns"
-                raise source.error("object.box", f"the box leaves the image, which has {size}")
+                raise source.error(f"{place}.box", f"the box leaves the image, which has {size}")
             mask = np.zeros(image.shape[1:], dtype=bool)
             mask[y0:y1, x0:x1] = True
         case ComponentMask(component_at=(y, x)):
             bright = image.max(axis=0) > FOREGROUND
             if y >= bright.shape[0] or x >= bright.shape[1] or not bright[y, x]:
-                raise source.error("object.component_at", f"there is no bright pixel at [{y}, {x}]")
+                raise source.error(
+                    f"{place}.component_at", f"there is no bright pixel at [{y}, {x}]"
+                )
             numbers, _ = ndimage.label(bright, structure=np.ones((3, 3)))
             mask = numbers == numbers[y, x]
     return mask, _label_under(mask, sample)
 
 
-def _of_dataset(spec: ExperimentSpec, sample: Sample, chosen: DatasetMask) -> tuple[Mask, str]:
+def _of_dataset(
+    spec: ExperimentSpec, sample: Sample, chosen: DatasetMask, place: str
+) -> tuple[Mask, str]:
     source = spec.source
     if not sample.objects:
         raise source.error(
-            "object.mask", "an image file has no dataset's mask: give file, box or component_at"
+            f"{place}.mask", "an image file has no dataset's mask: give file, box or component_at"
         )
     position = chosen.index or 0
     if chosen.label is not None:
         if chosen.label not in sample.labels:
             shown = ", ".join(sample.labels)
-            raise source.error("object.label", f"the image shows {shown}, not '{chosen.label}'")
+            raise source.error(f"{place}.label", f"the image shows {shown}, not '{chosen.label}'")
         position = sample.labels.index(chosen.label)
     if position >= len(sample.objects):
-        raise source.error("object.index", f"the image has {len(sample.objects)} objects")
+        raise source.error(f"{place}.index", f"the image has {len(sample.objects)} objects")
     try:
         return sample.objects[position].mask, sample.objects[position].label
     except DataError as error:
-        raise source.error("object.mask", str(error)) from error
+        raise source.error(f"{place}.mask", str(error)) from error
 
 
 def _label_under(mask: Mask, sample: Sample) -> str:

@@ -15,7 +15,9 @@ from rich.text import Text
 
 from mlspec.core.trace import Ask
 from mlspec.report.numbers import above, below, duration
+from mlspec.report.parts import object_reach
 from mlspec.report.words import finding
+from mlspec.results import is_asymmetric
 
 Cell = Callable[[xr.Dataset], str]
 
@@ -86,7 +88,7 @@ ROWS: dict[str, Cell] = {
     "shrink": lambda ds: str(setting(ds, "shrink", "policy") or "?"),
     "size": lambda ds: below(float(ds["size"]), 4),
     "upper bound": lambda ds: above(float(ds["upper_bound"]), 4),
-    "eps at object": lambda ds: below(float(ds["epsilon"].values[0]), 3),
+    "eps at object": lambda ds: below(min(object_reach(ds)), 3),
     "smallest eps": lambda ds: below(float(ds["epsilon"].values.min()), 3),
     "complete queries": lambda ds: str(ask_count(ds, Ask.COMPLETE)),
     "  of which MILP": lambda ds: str(_milps(ds)),
@@ -115,6 +117,7 @@ QUESTION: dict[str, Callable[[xr.Dataset], Any]] = {
     "targets": lambda ds: str(ds.attrs["targets"]),
     "decision rule": lambda ds: str(ds.attrs["decision"]),
     "layers": lambda ds: ds["layer_index"].values,
+    "directions": is_asymmetric,
     "weights": lambda ds: ds["weight"].values,
 }
 """What must agree for two sizes to be comparable."""

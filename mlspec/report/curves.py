@@ -6,7 +6,10 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from mlspec.core.layering import FIXED, Layering
+from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome
 from mlspec.report.numbers import above, below, near
 from mlspec.report.palette import (
@@ -20,8 +23,12 @@ from mlspec.report.palette import (
     log_ticks,
     title,
 )
+from mlspec.report.parts import noun
 from mlspec.report.pictures import radius_range
+from mlspec.results import layering_of, per_radius, radii_of
 
+_MOST_BARS = 48
+"""More boxes or pixels than this become points."""
 _WIDE = 30.0
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -102,10 +109,13 @@ def _bound_line(axes: Axes, bound: float) -> None:
 
 
 def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel e: the certified radius of each layer, coloured by what keeps it from growing."""
-    eps, blocks = ds["epsilon"].values, ds["blocked_by"].values
-    layers = np.arange(len(eps))
-    title(axes, "e", "Certified epsilon of each layer")
+    """Panel e: the certified radius of each layer, coloured by what keeps it from growing.
+
+    Many boxes or pixels are points over their distance from the object.
+    """
+    layering, eps, blocks = layering_of(ds), radii_of(ds), per_radius(ds, "blocked_by")
+    one = noun(layering)
+    title(axes, "e", f"Certified epsilon of {'the' if one == 'image' else 'each'} {one}")
     as_plot(axes)
     axes.set_yscale("log")
     low, high = radius_range(eps)
@@ -113,27 +123,90 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
     floor = low / (2.2 if small.any() else 1.4)
     axes.set_ylim(floor, high * 1.5)
     log_ticks(axes.yaxis, *axes.get_ylim())
+    points = layering.kind in ("grid", "pixels") and layering.layers > _MOST_BARS
+    if points:
+        _points(axes, layering, np.maximum(eps, floor), blocks)
+    else:
+        _bars(axes, layering, eps, blocks, low, floor)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+    axes.set_xlabel(_x_label(layering, points), fontsize=NORMAL)
+    axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=NORMAL)
+    _legend(axes, f"what keeps the {one} from growing:")
+
+
+def _x_label(layering: Layering, points: bool) -> str:
+    if points:
+        return "distance from the object (pixels)"
+    sides = "; left: down, right: up" if layering.asymmetric else ""
+    within = "0 is the object" if not layering.names else "from the object outwards"
+    if layering.kind in ("layers", "groups") and layering.names:
+        within = "of one object after the other"
+    return f"{noun(layering)} ({within}{sides})"
+
+
+def _bars(
+    axes: Axes,
+    layering: Layering,
+    eps: Array,
+    blocks: NDArray[np.str_],
+    low: float,
+    floor: float,
+) -> None:
+    """One bar per radius; those of a layer's directions stand beside each other."""
+    places, width = layering.layer_of.astype(np.float64), 0.84
+    if layering.radius_of is not None:
+        width = 0.42
+        places += np.where(np.nonzero(layering.radius_of != FIXED)[1] == 1, 0.21, -0.21)
     for block, (color, words) in BLOCKS.items():
         mine = blocks == block.value
         if mine.any():
             height = np.maximum(eps[mine], floor) - floor
-            axes.bar(layers[mine], height, 0.84, bottom=floor, color=color, label=words)
-    for layer in layers[small]:
+            axes.bar(places[mine], height, width, bottom=floor, color=color, label=words)
+    for radius in np.flatnonzero(eps < low):
         axes.annotate(
-            near(eps[layer], 1),
-            (layer, floor),
+            near(eps[radius], 1),
+            (places[radius], floor),
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
-            rotation=90 if eps[layer] > 0.0 else 0,
+            rotation=90 if eps[radius] > 0.0 else 0,
             fontsize=SMALL,
             color=INK,
         )
-    axes.set_xlim(-0.8, len(eps) - 0.2)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
-    axes.set_xlabel("layer (0 is the object)", fontsize=NORMAL)
-    axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=NORMAL)
-    _legend(axes, "what keeps the layer from growing:")
+    if layering.names and layering.kind in ("layers", "groups"):
+        _name_objects(axes, layering)
+    axes.set_xlim(-0.8, layering.layers - 0.2)
+
+
+def _name_objects(axes: Axes, layering: Layering) -> None:
+    """Part the layers of several objects, and name the objects above."""
+    owners = [name.partition(":")[0] for name in layering.layer_names]
+    for first, owner in enumerate(owners):
+        if first and owner == owners[first - 1]:
+            continue
+        place = (first - 0.4, 0.97)
+        axes.text(
+            *place,
+            f"around {owner}",
+            transform=axes.get_xaxis_transform(),
+            va="top",
+            fontsize=SMALL,
+        )
+        if first:
+            axes.axvline(first - 0.5, color=MUTED, linewidth=0.8)
+
+
+def _points(axes: Axes, layering: Layering, eps: Array, blocks: NDArray[np.str_]) -> None:
+    distance = layering.distance[layering.layer_of].astype(np.float64)
+    # Points of the same distance would cover each other: they are spread a little.
+    place = distance + np.random.default_rng(0).uniform(-0.35, 0.35, len(distance))
+    for block, (color, words) in reversed(BLOCKS.items()):
+        mine = blocks == block.value
+        if mine.any():
+            axes.scatter(
+                place[mine], eps[mine], s=12, c=color, label=words, alpha=0.6, linewidths=0.0
+            )
+    axes.set_xlim(-0.8, distance.max() + 0.8)
 
 
 def _legend(axes: Axes, heading: str | None = None) -> None:

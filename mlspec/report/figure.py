@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from mlspec.core.layering import DIRECTIONS
 from mlspec.errors import DataError
 from mlspec.report.curves import layer_radius_panel, search_panel
 from mlspec.report.gallery import chosen, gallery
@@ -16,6 +17,7 @@ from mlspec.report.numbers import above, below, duration
 from mlspec.report.palette import INK, MUTED, SMALL
 from mlspec.report.pictures import layer_panel, object_panel, radius_panel
 from mlspec.report.words import finding
+from mlspec.results import is_asymmetric
 
 WIDTH = 13.0
 """Inches."""
@@ -39,20 +41,24 @@ def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
 
 def draw(ds: xr.Dataset) -> Figure:
     """Return the figure of a result: panels a to e, and f where there are blocking witnesses."""
-    layers = chosen(ds)
-    heights = [4.4, 3.9, 4.9] if layers else [4.4, 3.9]
+    radii = chosen(ds)
+    heights = [3.4 if is_asymmetric(ds) else 4.4, 3.9, *([4.9] if radii else [])]
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), layout=engine)
     rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
-    pictures = figure.add_subfigure(rows[0]).subplots(1, 3, gridspec_kw={"wspace": 0.08})
+    ways = DIRECTIONS if is_asymmetric(ds) else ("",)
+    pictures = figure.add_subfigure(rows[0]).subplots(
+        1, 2 + len(ways), gridspec_kw={"wspace": 0.08}
+    )
     object_panel(pictures[0], ds)
     layer_panel(pictures[1], ds)
-    radius_panel(pictures[2], ds)
+    for axes, way in zip(pictures[2:], ways, strict=True):
+        radius_panel(axes, ds, way)
     curves = figure.add_subfigure(rows[1]).subplots(1, 2, gridspec_kw={"wspace": 0.06})
     search_panel(curves[0], ds)
     layer_radius_panel(curves[1], ds)
-    if layers:
-        gallery(figure.add_subfigure(rows[2]), ds, layers)
+    if radii:
+        gallery(figure.add_subfigure(rows[2]), ds, radii)
     figure.suptitle(
         _headline(finding(ds)), fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left"
     )

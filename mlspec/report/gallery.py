@@ -13,42 +13,46 @@ from matplotlib.ticker import NullLocator
 from mlspec.core.network import Array
 from mlspec.report.numbers import above
 from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
+from mlspec.report.parts import noun, part_name
 from mlspec.report.pictures import object_mask, picture
 from mlspec.report.words import misreading, witness_extent
-from mlspec.results import blocked_layers
+from mlspec.results import blocked_radii, blocking_witness, layering_of, per_radius
 
 MOST = 6
 """Pictures in the gallery at most."""
 
 
 def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
-    """Return up to ``most`` layers with a blocking witness, spread from the object outwards."""
-    layers = blocked_layers(ds)
-    picks = np.unique(np.linspace(0, len(layers) - 1, min(most, len(layers))).round().astype(int))
-    return [layers[pick] for pick in picks]
+    """Return up to ``most`` radii with a blocking witness, spread from the object outwards."""
+    radii = blocked_radii(ds)
+    picks = np.unique(np.linspace(0, len(radii) - 1, min(most, len(radii))).round().astype(int))
+    return [radii[pick] for pick in picks]
 
 
-def gallery(figure: FigureBase, ds: xr.Dataset, layers: Sequence[int]) -> None:
-    """Panel f: the blocking witnesses of ``layers``, each above its change of the image."""
+def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int]) -> None:
+    """Panel f: the blocking witnesses of ``radii``, each above its change of the image."""
+    layering, scores = layering_of(ds), per_radius(ds, "blocking_scores")
     grid = figure.subplots(2, MOST, squeeze=False)
-    witnesses = ds["blocking_witness"].values[list(layers)]
+    witnesses = [np.asarray(blocking_witness(ds, radius)) for radius in radii]
     changes = [_signed(witness - ds["image"].values) for witness in witnesses]
     low, high = _change_range(changes)
     for column, (top, bottom) in enumerate(grid.T):
-        if column >= len(layers):
+        if column >= len(radii):
             top.set_axis_off()
             bottom.set_axis_off()
             continue
-        layer = layers[column]
+        radius = radii[column]
         picture(top, witnesses[column])
-        reading = misreading(ds, ds["blocking_scores"].values[layer])
-        limit = above(witness_extent(ds, layer), 2)
-        top.set_title(f"layer {layer} at ±{limit}:\n{reading}", fontsize=SMALL + 0.5, color=INK)
+        reading = misreading(ds, scores[radius])
+        limit = above(witness_extent(ds, radius), 2)
+        name = part_name(layering, radius).replace(", ", ",\n")
+        by = limit if layering.asymmetric else f"±{limit}"
+        top.set_title(f"{name} at {by}:\n{reading}", fontsize=SMALL + 0.5, color=INK)
         norm = SymLogNorm(linthresh=low, linscale=0.5, vmin=-high, vmax=high)
         shown = bottom.imshow(changes[column], cmap=CHANGE_MAP, norm=norm, interpolation="nearest")
         outline(bottom, object_mask(ds), color=INK, width=0.7)
         as_picture(bottom)
-        if column == len(layers) - 1:
+        if column == len(radii) - 1:
             bar = color_bar(bottom, shown, "change of intensity")
             ticks = [-high, -low, 0.0, low, high]
             bar.set_ticks(ticks, labels=[f"{tick:+.2g}" if tick else "0" for tick in ticks])
@@ -56,7 +60,7 @@ def gallery(figure: FigureBase, ds: xr.Dataset, layers: Sequence[int]) -> None:
     grid[0, 0].set_ylabel("violating image", fontsize=SMALL + 0.5)
     grid[1, 0].set_ylabel("its change", fontsize=SMALL + 0.5)
     figure.suptitle(
-        r"$\bf{f}$  Just beyond: the images that keep a layer from growing",
+        rf"$\bf{{f}}$  Just beyond: the images that keep a {noun(layering)} from growing",
         fontsize=LARGE,
         color=INK,
         x=0.012,

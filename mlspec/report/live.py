@@ -44,10 +44,10 @@ class _State:
 class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
-    ``weights`` is ``(K,)``, ``budget_seconds`` what the search may spend, ``name`` what it is
-    called. ``upper_bound``, if given, bounds the size of all robust neighborhoods from a trace; it
-    is asked again after cuts arrived, at most four times a second, so it should answer in
-    milliseconds.
+    ``weights`` is ``(R,)``, ``budget_seconds`` what the search may spend, ``name`` what it is
+    called, ``parts`` what the weights belong to. ``upper_bound``, if given, bounds the size of all
+    robust neighborhoods from a trace; it is asked again after cuts arrived, at most four times a
+    second, so it should answer in milliseconds.
 
     On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
     is a line for each improvement. Both end with one line that stays.
@@ -60,12 +60,14 @@ class LiveProgress:
         budget_seconds: float,
         name: str,
         upper_bound: UpperBound | None = None,
+        parts: str = "layers",
     ) -> None:
         self._console = console
         self._weights = weights
         self._budget = budget_seconds
         self._name = name
         self._upper_bound = upper_bound
+        self._parts = parts
         self._state = _State(np.zeros(len(weights)))
         self._seen = 0
         self._bounded_at = -np.inf
@@ -158,7 +160,7 @@ class LiveProgress:
         if state.size > 0.0:
             low, high = scale(state.best)
             row = bar_row(state.best, max(20, self._console.width - 24))
-            span = f"layers 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
+            span = f"{self._parts} 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
         for number, ask in enumerate(Ask):
@@ -173,7 +175,7 @@ class LiveProgress:
         if state.bound is not None:
             text.append(f", at most {above(state.bound, 4)}")
         if state.blocked:
-            text.append(f"; {state.blocked} of {len(state.best)} layers known to be blocked")
+            text.append(f"; {state.blocked} of {len(state.best)} {self._parts} known to be blocked")
         return text
 
     def _queries(self, ask: Ask) -> Text:

@@ -98,9 +98,16 @@ def color_bar(axes: Axes, shown: ScalarMappable, label: str, **options: Any) -> 
 
 def outline(axes: Axes, mask: NDArray[np.bool_], color: str = OBJECT, width: float = 1.4) -> None:
     """Draw the border of ``mask`` ``(H, W)`` along pixel edges."""
-    padded = np.pad(mask, 1)
-    below = np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1]) - 0.5
-    beside = np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1]) - 0.5
+    borders(axes, np.pad(mask, 1), color, width, shift=1)
+
+
+def borders(
+    axes: Axes, index: NDArray[Any], color: str, width: float = 1.4, shift: int = 0
+) -> None:
+    """Draw the borders between pixels of different ``index`` ``(H, W)``, whose first pixel is at
+    ``-shift``."""
+    below = np.argwhere(index[1:] != index[:-1]) - [shift - 0.5, shift + 0.5]
+    beside = np.argwhere(index[:, 1:] != index[:, :-1]) - [shift + 0.5, shift - 0.5]
     segments = [((x, y), (x + 1, y)) for y, x in below] + [((x, y), (x, y + 1)) for y, x in beside]
     axes.add_collection(
         LineCollection(segments, colors=color, linewidths=width, capstyle="projecting")

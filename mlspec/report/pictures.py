@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from matplotlib import colormaps
@@ -9,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
+from mlspec.core.layering import FIXED, Index, Layering
 from mlspec.core.network import Array
 from mlspec.report.numbers import listed
 from mlspec.report.palette import (
@@ -20,15 +23,20 @@ from mlspec.report.palette import (
     SMALL,
     TARGET,
     as_picture,
+    borders,
     color_bar,
     log_ticks,
     outline,
     title,
 )
+from mlspec.report.parts import counted, noun
 from mlspec.report.words import target_names, the_object
+from mlspec.results import is_asymmetric, layering_of, radii_of
 
 _RINGS = 5
 """Every so many layers a border is drawn."""
+RADIUS_TITLE = "Certified epsilon of each pixel"
+BORDER = "#ffffff80"
 _SPAN = 1000.0
 """Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all
 others."""
@@ -51,15 +59,22 @@ def object_panel(axes: Axes, ds: xr.Dataset) -> None:
     outline(axes, object_mask(ds))
     title(axes, "a", "Image")
     names = target_names(ds)
-    thing, plural = the_object(ds).removeprefix("the "), "s" if len(names) > 1 else ""
+    thing, plural = the_object(ds).replace("the ", ""), "s" if len(names) > 1 else ""
+    below = is_asymmetric(ds) or " and " in thing
     words = [
-        (0.0, "left", f"perturbed: {thing} (outlined)", OBJECT),
-        (1.0, "right", f"target{plural}: {listed(names)}", TARGET),
+        (0.0, -0.035, "left", f"perturbed: {thing} (outlined)", OBJECT),
+        (
+            0.0 if below else 1.0,
+            -0.13 if below else -0.035,
+            "left" if below else "right",
+            f"target{plural}: {listed(names)}",
+            TARGET,
+        ),
     ]
-    for x, side, text, color in words:
+    for x, y, side, text, color in words:
         axes.text(
             x,
-            -0.035,
+            y,
             text,
             transform=axes.transAxes,
             ha=side,
@@ -71,42 +86,76 @@ def object_panel(axes: Axes, ds: xr.Dataset) -> None:
 
 
 def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel b: the layer of every pixel."""
-    index, count = ds["layer_index"].values, ds.sizes["layer"]
+    """Panel b: the layer of every pixel, or the part of another partition."""
+    layering = layering_of(ds)
+    index, distance = layering.index, layering.distance
     _hatch_fixed(axes, index)
+    most = int(distance.max())
     shown = axes.imshow(
-        np.ma.masked_less(index, 0),
+        np.ma.masked_where(index < 0, distance[index]),
         cmap=LAYER_MAP,
         vmin=-0.5,
-        vmax=count - 0.5,
+        vmax=most + 0.5,
         interpolation="nearest",
     )
-    for first in range(_RINGS, count, _RINGS):
-        outline(axes, (index >= 0) & (index < first), "#ffffff80", 0.6)
+    if layering.kind == "grid":
+        borders(axes, index, BORDER, 0.6)
+    elif layering.kind != "pixels":
+        for first in range(_RINGS, most + 1, _RINGS):
+            outline(axes, (index >= 0) & (distance[index] < first), BORDER, 0.6)
+        if layering.names:
+            borders(axes, _regions(layering), "white", 1.6)
     outline(axes, object_mask(ds))
     as_picture(axes)
-    title(axes, "b", f"{count} layer{'s' if count > 1 else ''} around the object")
-    bar = color_bar(axes, shown, "layer (0 is the object)")
-    bar.set_ticks(np.unique(np.linspace(0, count - 1, min(count, 6)).round()).tolist())
+    title(axes, "b", _heading(layering))
+    if most > 0 or layering.kind in ("layers", "groups"):
+        label = (
+            "distance from the object" if layering.names else f"{noun(layering)} (0 is the object)"
+        )
+        bar = color_bar(axes, shown, label)
+        bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
 
 
-def radius_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel c: the certified radius of every pixel, on a logarithmic scale."""
-    index, eps = ds["layer_index"].values, ds["epsilon"].values
-    low, high = radius_range(eps)
-    _hatch_fixed(axes, index)
+def _heading(layering: Layering) -> str:
+    parts = counted(replace(layering, radius_of=None))
+    if layering.kind in ("layers", "groups"):
+        return f"{parts} around {'several objects' if layering.names else 'the object'}"
+    return f"{parts[:1].upper()}{parts[1:]}"
+
+
+def _regions(layering: Layering) -> NDArray[np.int64]:
+    """Return to which object ``(H, W)`` the layer of each pixel belongs, by the layers' names."""
+    owners = [name.partition(":")[0] for name in layering.layer_names]
+    _, owner = np.unique(owners, return_inverse=True)
+    return np.where(layering.index < 0, -1, owner[layering.index])
+
+
+def radius_panel(axes: Axes, ds: xr.Dataset, direction: str = "") -> None:
+    """Panel c: the certified radius of every pixel, on a logarithmic scale.
+
+    Of an asymmetric result, that in ``direction``.
+    """
+    radius_map = ds["epsilon_map"].values
+    if direction:
+        radius_map = ds["epsilon_map_directed"].sel(direction=direction).values
+    index = ds["layer_index"].values
+    low, high = radius_range(radii_of(ds))
+    moving = index >= 0
+    if direction:
+        moving &= _has_room(ds["image"].values, direction)
+    _hatch_fixed(axes, np.where(moving, index, FIXED))
     # A colour bar extends below its scale: that is where zero has its place.
-    radii = np.where(ds["epsilon_map"] > 0.0, np.maximum(ds["epsilon_map"].values, low), low / 10.0)
+    radii = np.where(radius_map > 0.0, np.clip(radius_map, low, high), low / 10.0)
     shown = axes.imshow(
-        np.ma.masked_where(index < 0, radii),
+        np.ma.masked_where(~moving, radii),
         norm=LogNorm(low, high),
         cmap=colormaps[RADIUS_MAP].with_extremes(under=NOTHING),
         interpolation="nearest",
     )
     outline(axes, object_mask(ds))
     as_picture(axes)
-    title(axes, "c", "Certified epsilon of each pixel")
-    zero = bool((eps == 0.0).any())
+    title(axes, "c", f"Certified epsilon {direction}wards" if direction else RADIUS_TITLE)
+    zero = bool((radius_map[moving] == 0.0).any())
     bar = color_bar(
         axes,
         shown,
@@ -118,6 +167,12 @@ def radius_panel(axes: Axes, ds: xr.Dataset) -> None:
     log_ticks(bar.ax.yaxis, low, high)
     if zero:
         bar.ax.text(1.75, -0.055, "0", transform=bar.ax.transAxes, fontsize=SMALL, va="center")
+
+
+def _has_room(image: Array, direction: str) -> NDArray[np.bool_]:
+    """Say of each pixel ``(H, W)`` whether some channel can get darker (down) or brighter (up)."""
+    extreme = image > 0.0 if direction == "down" else image < 1.0
+    return np.asarray(extreme.any(axis=0))
 
 
 def radius_range(eps: Array) -> tuple[float, float]:
@@ -139,7 +194,7 @@ def object_mask(ds: xr.Dataset) -> NDArray[np.bool_]:
     return np.asarray(ds["object_mask"].values, dtype=np.bool_)
 
 
-def _hatch_fixed(axes: Axes, index: NDArray[np.int16]) -> None:
+def _hatch_fixed(axes: Axes, index: Index) -> None:
     """Mark pixels that do not move: the picture leaves them out, the background shows."""
     if (index < 0).any():
         axes.patch.set(facecolor="white", edgecolor="#c4c4c4", hatch="////", linewidth=0.0)

@@ -13,6 +13,7 @@ from mlspec.core import forward
 from mlspec.core.network import Conv, Linear, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
+from mlspec.report.parts import counted, noun
 
 
 def plan(name: str, problem: Problem, facts: Mapping[str, str]) -> RenderableType:
@@ -42,8 +43,9 @@ def _facts(problem: Problem) -> dict[str, str]:
         "predicted": ", ".join(names[i] for i in np.flatnonzero(predicted)) + f" ({decision})",
         "target": ", ".join(names[target] for target in problem.property.targets)
         + f", ahead by a margin of {margin:.3g}",
-        "layers": f"{layering.count}, {moving} of {layering.index.size} pixels can move",
-        "weights": f"{weights[0]:.3g} at the object to {weights[-1]:.3g} at the last layer",
+        "layers": f"{counted(layering)}; {moving} of {layering.index.size} pixels can move",
+        "weights": f"{weights[0]:.3g} at the object to {weights[-1]:.3g} at the last "
+        + noun(layering),
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
 import xarray as xr
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,12 +14,18 @@ from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
+from mlspec.report.parts import NOUNS, counted, noun, part_name
 from mlspec.report.words import block_of, exchange, finding, gap, misreading
+from mlspec.results import layering_of, per_radius, radii_of
 
 __all__ = ["account", "comparison", "summary"]
 
 _TWO_BLOCKS_FROM = 12
 """From so many layers on they are printed in two blocks beside each other."""
+_MOST_ROWS = 64
+"""More epsilons than this are summed up instead of listed."""
+_MOST_RUNS = 20
+"""Rows of such a summary."""
 _LARGE_GAP = 10.0
 """From here on a gap is not told in percent."""
 
@@ -41,9 +50,8 @@ def _facts(ds: xr.Dataset) -> Table:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    size = (
-        f"{below(float(ds['size']), 4)}  (sum of weight × epsilon over {ds.sizes['layer']} layers)"
-    )
+    over = counted(layering_of(ds))
+    size = f"{below(float(ds['size']), 4)}  (sum of weight × epsilon over {over})"
     facts.add_row("size", size)
     bound = f"{above(float(ds['upper_bound']), 4)}  (no neighborhood is larger; gap {_gap(ds)})"
     facts.add_row("upper bound", bound)
@@ -61,56 +69,93 @@ def _gap(ds: xr.Dataset) -> str:
 
 
 def _layers(ds: xr.Dataset) -> RenderableType:
-    count = ds.sizes["layer"]
-    rows = (count + 1) // 2 if count >= _TWO_BLOCKS_FROM else count
+    layering = layering_of(ds)
+    notes = [Text(note, style="dim") for note in _notes(ds)]
+    if layering.count > _MOST_ROWS:
+        return Group(_by_distance(ds), *notes)
+    two = layering.count >= _TWO_BLOCKS_FROM and not layering.names
+    rows = (layering.count + 1) // 2 if two else layering.count
     blocks = Table.grid(padding=(0, 3))
+    numbers = range(layering.count)
     blocks.add_row(
-        *[_layer_block(ds, range(count)[start : start + rows]) for start in range(0, count, rows)]
+        *[_layer_block(ds, numbers[start : start + rows]) for start in range(0, len(numbers), rows)]
     )
-    return Group(blocks, *[Text(note, style="dim") for note in _notes(ds)])
+    return Group(blocks, *notes)
 
 
 def _notes(ds: xr.Dataset) -> list[str]:
     """Explain the last column, each kind of entry once."""
+    layering = layering_of(ds)
     first: dict[Block, int] = {}
-    for layer in range(ds.sizes["layer"]):
-        first.setdefault(block_of(ds, layer), layer)
+    for radius, block in enumerate(per_radius(ds, "blocked_by")):
+        first.setdefault(Block(str(block)), radius)
     notes = []
     if Block.WITNESS in first:
-        layer = first[Block.WITNESS]
-        reading = misreading(ds, ds["blocking_scores"].values[layer])
-        notes.append(
-            f"{_reason(ds, layer)}: just beyond its epsilon the classifier {reading} in some image"
-        )
+        radius = first[Block.WITNESS]
+        reading = misreading(ds, per_radius(ds, "blocking_scores")[radius])
+        what = f"{_reason(ds, radius)}: just beyond its epsilon"
+        if layering.count > _MOST_ROWS:
+            what = f"witness: just beyond the epsilon of {part_name(layering, radius)}"
+        notes.append(f"{what} the classifier {reading} in some image")
     if Block.CAP in first:
         notes.append("cap: its pixels may take any value")
     if Block.BUDGET in first:
         notes.append("budget: the search ended before it knew whether more is possible")
+    if layering.count < 2 * layering.layers and layering.asymmetric:
+        notes.append("a direction in which no pixel has room (black, white) is not listed")
     return notes
 
 
-def _layer_block(ds: xr.Dataset, layers: range) -> Table:
+def _layer_block(ds: xr.Dataset, radii: range) -> Table:
+    layering = layering_of(ds)
+    names, eps = layering.radius_names, radii_of(ds)
+    weights = per_radius(ds, "weight")
     block = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    for name in ("layer", "epsilon", "weight", "pixels"):
-        block.add_column(name, justify="right", no_wrap=True)
+    for name in (noun(layering), "epsilon", "weight", "pixels"):
+        justify: Literal["left", "right"] = (
+            "left" if name == noun(layering) and layering.names else "right"
+        )
+        block.add_column(name, justify=justify, no_wrap=True)
     block.add_column("blocked", no_wrap=True)
-    for layer in layers:
-        eps = float(ds["epsilon"].values[layer])
+    for radius in radii:
         block.add_row(
-            str(layer),
-            Text(below(eps, 3), style="bold" if eps > 0.0 else "red"),
-            near(float(ds["weight"].values[layer]), 2),
-            str(int(ds["layer_pixels"].values[layer])),
-            _reason(ds, layer),
+            names[radius],
+            Text(below(float(eps[radius]), 3), style="bold" if eps[radius] > 0.0 else "red"),
+            near(float(weights[radius]), 2),
+            str(int(layering.pixels[layering.layer_of[radius]])),
+            _reason(ds, radius),
         )
     return block
 
 
-def _reason(ds: xr.Dataset, layer: int) -> Text:
-    block = block_of(ds, layer)
+def _by_distance(ds: xr.Dataset) -> Table:
+    """Return what is too long to list, summed up by the distance from the object."""
+    layering = layering_of(ds)
+    eps, blocks = radii_of(ds), per_radius(ds, "blocked_by")
+    distance = layering.distance[layering.layer_of]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    several = NOUNS[layering.kind][1] + (" × ways" if layering.asymmetric else "")
+    for name in ("distance", several, "smallest", "median", "largest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for block in Block:
+        table.add_column(block.value, justify="right", no_wrap=True)
+    for run in np.array_split(np.unique(distance), min(_MOST_RUNS, len(np.unique(distance)))):
+        mine = (distance >= run[0]) & (distance <= run[-1])
+        values = [eps[mine].min(), np.median(eps[mine]), eps[mine].max()]
+        table.add_row(
+            str(run[0]) if run[0] == run[-1] else f"{run[0]}-{run[-1]}",
+            str(int(mine.sum())),
+            *[below(float(value), 3) for value in values],
+            *[str(int((blocks[mine] == block.value).sum()) or "-") for block in Block],
+        )
+    return table
+
+
+def _reason(ds: xr.Dataset, radius: int) -> Text:
+    block = block_of(ds, radius)
     if block is not Block.WITNESS:
         return Text(block.value, style="green" if block is Block.CAP else "yellow")
-    lost, gained = exchange(ds, ds["blocking_scores"].values[layer])
+    lost, gained = exchange(ds, per_radius(ds, "blocking_scores")[radius])
     return Text(f"{','.join(lost)} → {','.join(gained) or 'none'}" if lost else "tie")
 
 

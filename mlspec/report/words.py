@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 
 from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.report.numbers import above, below, listed
-from mlspec.results import label_names_of, layering_of, property_of, ranges
+from mlspec.report.parts import NOUNS, object_reach, part_name, reach_in_words
+from mlspec.results import (
+    blocking_witness,
+    label_names_of,
+    layering_of,
+    per_radius,
+    property_of,
+    ranges,
+)
 
 _MANY = 3
 """From so many commas on, layers are counted instead of listed."""
@@ -25,37 +35,47 @@ def finding(ds: xr.Dataset) -> str:
         return (
             f"nothing certified yet: {stays} predicted on the image as it is, and no more is known"
         )
-    if eps[0] >= 1.0:
+    whole = layering_of(ds).kind == "whole"
+    thing = "the whole image" if whole else thing
+    down, up = object_reach(ds)
+    if min(down, up) >= 1.0:
         sentence = f"{stays} predicted whatever happens to {thing}"
-    elif eps[0] > 0.0:
-        sentence = f"{stays} predicted while {thing} changes by up to ±{below(eps[0])}"
+    elif max(down, up) > 0.0:
+        change = "change" if " and " in thing else "changes"
+        sentence = f"{stays} predicted while {thing} {change} by {reach_in_words(down, up)}"
     else:
         sentence = f"{stays} predicted while the surroundings of {thing} change"
-    return f"{sentence}; {_weakest(eps)}" if eps.min() < eps.max() else sentence
+    return f"{sentence}; {_weakest(ds)}" if eps.min() < eps.max() else sentence
 
 
-def _weakest(eps: Array) -> str:
+def _weakest(ds: xr.Dataset) -> str:
+    eps, layering = ds["epsilon"].values, layering_of(ds)
+    one, several = NOUNS[layering.kind]
     weak = [int(layer) for layer in np.flatnonzero(eps == eps.min())]
-    if weak == [0] and eps[0] > 0.0:
-        return "every other layer allows more"
-    layers = f"layer{'s' if len(weak) > 1 else ''} {ranges(weak)}"
-    if layers.count(",") >= _MANY:
-        layers = f"{len(weak)} of {len(eps)} layers"
+    if weak == [0] and eps[0] > 0.0 and not layering.names:
+        return f"every other {one} allows more"
+    if len(weak) == 1 and layering.names:
+        layers = part_name(replace(layering, radius_of=None), weak[0])
+    else:
+        layers = f"{one if len(weak) == 1 else several} {ranges(weak)}"
+        if layers.count(",") >= _MANY or layering.names:
+            layers = f"{len(weak)} of {len(eps)} {several}"
     if eps.min() == 0.0:
         return f"nothing certified for {layers}"
     return f"weakest: {layers} (±{below(eps.min())})"
 
 
-def blocking(ds: xr.Dataset, layer: int) -> str:
-    """Return why ``layer`` cannot grow, in one sentence."""
-    match block_of(ds, layer):
+def blocking(ds: xr.Dataset, radius: int) -> str:
+    """Return why a radius (of a symmetric result: a layer) cannot grow, in one sentence."""
+    name = part_name(layering_of(ds), radius)
+    match block_of(ds, radius):
         case Block.CAP:
-            return f"layer {layer} is at its cap: its pixels may take any value"
+            return f"{name} is at its cap: its pixels may take any value"
         case Block.BUDGET:
-            return f"layer {layer}: the search ended before it knew whether more is possible"
-    limit = above(witness_extent(ds, layer))
-    reading = misreading(ds, ds["blocking_scores"].values[layer])
-    return f"layer {layer} cannot reach {limit}: the classifier then {reading}"
+            return f"{name}: the search ended before it knew whether more is possible"
+    limit = above(witness_extent(ds, radius))
+    reading = misreading(ds, per_radius(ds, "blocking_scores")[radius])
+    return f"{name} cannot reach {limit}: the classifier then {reading}"
 
 
 def misreading(ds: xr.Dataset, scores: Array) -> str:
@@ -75,15 +95,17 @@ def exchange(ds: xr.Dataset, scores: Array) -> tuple[list[str], list[str]]:
     return lost, [name for name in after if name not in before]
 
 
-def block_of(ds: xr.Dataset, layer: int) -> Block:
-    """Return why ``layer`` cannot grow."""
-    return Block(str(ds["blocked_by"].values[layer]))
+def block_of(ds: xr.Dataset, radius: int) -> Block:
+    """Return why a radius cannot grow."""
+    return Block(str(per_radius(ds, "blocked_by")[radius]))
 
 
-def witness_extent(ds: xr.Dataset, layer: int) -> float:
-    """Return how far the blocking witness of ``layer`` moves that layer, as a pixel intensity."""
-    change = ds["blocking_witness"].values[layer] - ds["image"].values
-    return float(layering_of(ds).extents(change)[layer])
+def witness_extent(ds: xr.Dataset, radius: int) -> float:
+    """Return how far the blocking witness of a radius moves its pixels, as a pixel intensity."""
+    witness = blocking_witness(ds, radius)
+    if witness is None:
+        return float("nan")
+    return float(layering_of(ds).extents(witness - ds["image"].values)[radius])
 
 
 def target_names(ds: xr.Dataset) -> list[str]:
@@ -100,8 +122,11 @@ def predicted_names(ds: xr.Dataset, scores: Array) -> list[str]:
 
 
 def the_object(ds: xr.Dataset) -> str:
-    """Return how to call the perturbed object: ``the 3``, or ``the object`` if nobody knows."""
+    """Return how to call what the layers surround: ``the 3``, ``the 3 and the 9``, or, if nobody
+    knows, ``the object``."""
     label = str(ds.attrs.get("object_label", ""))
+    if ", " in label:
+        return listed([f"the {name}" for name in label.split(", ")])
     if not label:
         targets = target_names(ds)
         others = [name for name in predicted_names(ds, ds["scores"].values) if name not in targets]

@@ -1,19 +1,32 @@
 """Results: datasets of finished and unfinished searches, and the files that hold them."""
 
-from mlspec.results.accessor import ResultAccessor, blocked_layers, ranges
+from mlspec.results.accessor import ResultAccessor, blocked_radii, ranges
 from mlspec.results.dataset import Provenance, to_dataset
-from mlspec.results.reading import label_names_of, layering_of, neighborhood_of, property_of
+from mlspec.results.reading import (
+    blocking_witness,
+    is_asymmetric,
+    label_names_of,
+    layering_of,
+    neighborhood_of,
+    per_radius,
+    property_of,
+    radii_of,
+)
 from mlspec.results.store import open_result, save
 
 __all__ = [
     "Provenance",
     "ResultAccessor",
-    "blocked_layers",
+    "blocked_radii",
+    "blocking_witness",
+    "is_asymmetric",
     "label_names_of",
     "layering_of",
     "neighborhood_of",
     "open_result",
+    "per_radius",
     "property_of",
+    "radii_of",
     "ranges",
     "save",
     "to_dataset",

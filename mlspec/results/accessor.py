@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mlspec.core.layering import FIXED
+from mlspec.core.layering import DIRECTIONS, FIXED
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.trace import Block
 from mlspec.errors import InputError
-from mlspec.results.reading import neighborhood_of
+from mlspec.results.reading import blocking_witness, layering_of, neighborhood_of, per_radius
 
 
 @xr.register_dataset_accessor("mlspec")  # type: ignore[no-untyped-call]
@@ -20,7 +20,11 @@ class ResultAccessor:
         self._ds = ds
 
     def heatmap(self) -> xr.DataArray:
-        """Return the certified radius ``(y, x)`` of each pixel, NaN where a pixel does not move."""
+        """Return the certified radius ``(y, x)`` of each pixel, NaN where a pixel does not move.
+
+        Of an asymmetric result: the smaller of both directions, which
+        ``epsilon_map_directed(direction, y, x)`` holds.
+        """
         moving = self._ds["layer_index"] != FIXED
         return self._ds["epsilon_map"].where(moving).assign_attrs(self._ds["epsilon_map"].attrs)
 
@@ -29,33 +33,57 @@ class ResultAccessor:
         names = [name for name in self._ds.data_vars if str(name).startswith("step_")]
         return self._ds[[*names, "weight"]]
 
-    def witness(self, layer: int) -> xr.DataArray:
+    def witness(self, layer: int, direction: str | None = None) -> xr.DataArray:
         """Return the violating image ``(channel, y, x)`` that keeps ``layer`` from growing.
 
-        Raises InputError when there is none, naming the layers that have one.
+        ``direction`` (down, up) must be given for an asymmetric result, and for no other. Raises
+        InputError when there is none, naming the layers that have one.
         """
-        count = self._ds.sizes["layer"]
-        if not 0 <= layer < count:
-            raise InputError(f"there is no layer {layer}: they count from 0 to {count - 1}")
-        blocks = self._ds["blocked_by"].values
-        with_witness = blocked_layers(self._ds)
-        if layer not in with_witness:
-            reason = "cap" if blocks[layer] == Block.CAP.value else "budget"
+        ds, layering = self._ds, layering_of(self._ds)
+        if not 0 <= layer < layering.layers:
             raise InputError(
-                f"layer {layer} has no blocking witness (blocked by: {reason}); "
-                f"layers with one: {ranges(with_witness)}"
+                f"there is no layer {layer}: they count from 0 to {layering.layers - 1}"
             )
-        return self._ds["blocking_witness"].isel(layer=layer)
+        radius = layer
+        if layering.radius_of is not None:
+            if direction not in DIRECTIONS:
+                raise InputError(f"direction: one of {', '.join(DIRECTIONS)}; got {direction!r}")
+            radius = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
+        elif direction is not None:
+            raise InputError("the result is symmetric: leave the direction out")
+        image = None if radius == FIXED else blocking_witness(ds, radius)
+        if image is None:
+            cap = radius == FIXED or per_radius(ds, "blocked_by")[radius] == Block.CAP.value
+            way = f" {direction}" if direction else ""
+            raise InputError(
+                f"layer {layer}{way} has no blocking witness (blocked by: "
+                f"{'cap' if cap else 'budget'}); layers with one: {_with_witness(ds)}"
+            )
+        return (
+            ds["image"]
+            .copy(data=image)
+            .assign_attrs(
+                long_name="violating image just beyond the layer's radius, pixel intensity"
+            )
+        )
 
     def neighborhood(self) -> Neighborhood:
         """Return the certified neighborhood: image, layers and radii."""
         return neighborhood_of(self._ds)
 
 
-def blocked_layers(ds: xr.Dataset) -> list[int]:
-    """Return the layers whose blocking witness is stored, in order."""
-    stored = ds["blocking_witness"].notnull().all(("channel", "y", "x")).values
-    return [int(layer) for layer in np.flatnonzero(stored)]
+def blocked_radii(ds: xr.Dataset) -> list[int]:
+    """Return the radii whose blocking witness is stored, in order: of a symmetric result, the
+    layers."""
+    stored = ~np.isnan(per_radius(ds, "blocking_scores")).any(axis=1)
+    return [int(radius) for radius in np.flatnonzero(stored)]
+
+
+def _with_witness(ds: xr.Dataset) -> str:
+    radii, layering = blocked_radii(ds), layering_of(ds)
+    if layering.asymmetric:
+        return ", ".join(layering.radius_names[radius] for radius in radii) or "none"
+    return ranges(radii)
 
 
 def ranges(numbers: list[int]) -> str:

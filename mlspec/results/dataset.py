@@ -13,12 +13,19 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mlspec.core import forward
+from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Threshold, TopK
 from mlspec.core.trace import Trace
 from mlspec.results.digests import digests
-from mlspec.results.schema import FORMAT, VARIABLES
+from mlspec.results.schema import (
+    DIRECTED,
+    FORMAT,
+    MOST_WITNESS_VALUES,
+    VARIABLES,
+    dims_of,
+)
 
 RUNNING = "running"
 """Stop reason of a dataset made while its search still runs."""
@@ -55,43 +62,76 @@ def to_dataset(
     ``weights @ eps`` over all robust neighborhoods. A trace without steps, queries or cuts gives
     dimensions of length zero.
     """
+    layering = problem.layering
     data = {**_answer(problem, trace, upper_bound), **_question(problem), **_search(problem, trace)}
     data["classifier_onnx"] = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
+    coords = {
+        "layer": (
+            "layer",
+            np.arange(layering.layers),
+            _words("layer, 0 is the object or nearest to it"),
+        ),
+        "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
+    }
+    if layering.names:
+        coords["layer_name"] = ("layer", _strings(layering.names), _words("name of the layer"))
+    if layering.asymmetric:
+        words = _words("direction in which a pixel moves")
+        coords["direction"] = ("direction", _strings(DIRECTIONS), words)
+        data = {name: _directed(name, value, layering) for name, value in data.items()}
+        down, up = layering.reach(trace.best)
+        data["epsilon_map_directed"] = np.stack([down, up])
+        data["epsilon_directed"] = layering.table(trace.best, 1.0)
+        data["epsilon"] = data["epsilon_directed"].min(axis=-1)
     return xr.Dataset(
-        {name: _variable(name, value) for name, value in data.items()},
-        coords={
-            "layer": ("layer", np.arange(problem.layering.count), _words("layer, 0 is the object")),
-            "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
-        },
+        {name: _variable(name, value, layering.asymmetric) for name, value in data.items()},
+        coords=coords,
         attrs=_attributes(problem, trace, provenance),
     )
+
+
+def _directed(name: str, values: Any, layering: Layering) -> Any:
+    """Return the values of a variable, one per radius, by layer and direction."""
+    if name not in DIRECTED:
+        return values
+    at = VARIABLES[name].dims.index("layer")
+    table = layering.table(np.moveaxis(values, at, -1), DIRECTED[name])
+    return np.moveaxis(table, (-2, -1), (at, at + 1))
 
 
 def _answer(problem: Problem, trace: Trace, upper_bound: float) -> dict[str, Any]:
     count = problem.layering.count
     blocks = [trace.block_of(layer) for layer in range(count)]
-    witness = np.full((count, *problem.image.shape), np.nan)
+    number_of = {id(cut): number for number, cut in enumerate(trace.cuts)}
     scores = np.full((count, problem.network.labels), np.nan)
-    blocked = [layer for layer, (_, cut) in enumerate(blocks) if cut is not None]
-    if blocked:
-        witness[blocked] = [cut.witness for _, cut in blocks if cut is not None]
-        scores[blocked] = _scores(problem.network, witness[blocked])
-    return {
+    blocked = {layer: cut for layer, (_, cut) in enumerate(blocks) if cut is not None}
+    images = _stack((cut.witness for cut in blocked.values()), problem.image.shape)
+    scores[list(blocked)] = _scores(problem.network, images)
+    cuts = [-1 if cut is None else number_of.get(id(cut), -1) for _, cut in blocks]
+    answer = {
         "epsilon": trace.best.astype(np.float64),
         "size": problem.size(trace.best),
         "upper_bound": float(upper_bound),
         "blocked_by": _strings(block.value for block, _ in blocks),
-        "blocking_witness": witness,
         "blocking_scores": scores,
+        "blocking_cut": np.array(cuts, dtype=np.int32),
         "epsilon_map": problem.layering.spread(trace.best),
     }
+    if count * problem.image.size <= MOST_WITNESS_VALUES:
+        witness = np.full((count, *problem.image.shape), np.nan)
+        witness[list(blocked)] = images
+        answer["blocking_witness"] = witness
+    return answer
 
 
 def _question(problem: Problem) -> dict[str, Any]:
+    layering = problem.layering
+    most = np.iinfo(np.int16).max
     return {
         "weight": problem.weights.astype(np.float64),
-        "layer_pixels": problem.layering.pixels,
-        "layer_index": problem.layering.index,
+        "layer_pixels": layering.pixels,
+        "layer_distance": layering.distance,
+        "layer_index": layering.index.astype(np.int16 if layering.layers <= most else np.int32),
         "object_mask": problem.object_mask.astype(np.int8),
         "image": problem.image.astype(np.float64),
         "scores": forward.scores(problem.network, problem.image[None])[0],
@@ -137,6 +177,7 @@ def _attributes(
         "solver": provenance.solver,
         "seed": int(provenance.seed),
         "versions": json.dumps(dict(provenance.versions), sort_keys=True),
+        "partition": problem.layering.kind,
         "stop_reason": RUNNING if trace.stop is None else trace.stop.value,
         "wall_seconds": float(trace.seconds),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -160,13 +201,13 @@ def _scores(network: Network, images: Array) -> Array:
     return np.concatenate([np.empty((0, network.labels)), *pieces])
 
 
-def _variable(name: str, value: Any) -> xr.Variable:
+def _variable(name: str, value: Any, asymmetric: bool) -> xr.Variable:
     entry = VARIABLES[name]
     attrs: dict[str, Any] = {"long_name": entry.long_name, "units": entry.units}
     if entry.flags:
         attrs["flag_values"] = np.arange(len(entry.flags.split()), dtype=np.int8)
         attrs["flag_meanings"] = entry.flags
-    return xr.Variable(entry.dims, value, attrs)
+    return xr.Variable(dims_of(name, asymmetric), value, attrs)
 
 
 def _words(long_name: str) -> dict[str, str]:

@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
+from mlspec.core.network import Array
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import DataError
 
 
 def layering_of(ds: xr.Dataset) -> Layering:
     """Return the layers of a result."""
-    return Layering(ds["layer_index"].values.astype(np.int16), ds.sizes["layer"])
+    names = ds["layer_name"].values.tolist() if "layer_name" in ds.coords else ()
+    layering = Layering(
+        ds["layer_index"].values.astype(np.int64),
+        ds.sizes["layer"],
+        str(ds.attrs.get("partition", "layers")),
+        tuple(names),
+        ds["layer_distance"].values.astype(np.int64) if "layer_distance" in ds else None,
+    )
+    return layering.directed(ds["image"].values) if is_asymmetric(ds) else layering
+
+
+def is_asymmetric(ds: xr.Dataset) -> bool:
+    """Say whether the layers of a result have an epsilon for each direction."""
+    return "direction" in ds.dims
+
+
+def radii_of(ds: xr.Dataset) -> Array:
+    """Return the certified radii ``(R,)`` of a result."""
+    return np.asarray(per_radius(ds, "epsilon_directed" if is_asymmetric(ds) else "epsilon"))
+
+
+def per_radius(ds: xr.Dataset, name: str) -> NDArray[Any]:
+    """Return a variable that has a value for every radius of ``layering_of(ds)``, with that
+    dimension first: ``(R, ...)``."""
+    if not is_asymmetric(ds):
+        return np.asarray(ds[name].transpose("layer", ...).values)
+    table = ds[name].transpose(..., "layer", "direction").values
+    return np.moveaxis(layering_of(ds).radii(table), -1, 0)
+
+
+def blocking_witness(ds: xr.Dataset, radius: int) -> Array | None:
+    """Return the violating image ``(C, H, W)`` that keeps a radius from growing, if there is
+    one."""
+    if np.isnan(per_radius(ds, "blocking_scores")[radius]).any():
+        return None
+    if "blocking_witness" in ds:
+        return np.asarray(per_radius(ds, "blocking_witness")[radius])
+    number = int(per_radius(ds, "blocking_cut")[radius])
+    return np.asarray(ds["witness_image"].values[number]) if number >= 0 else None
 
 
 def neighborhood_of(ds: xr.Dataset) -> Neighborhood:
     """Return the certified neighborhood of a result: image, layers and radii."""
-    return Neighborhood(ds["image"].values, layering_of(ds), ds["epsilon"].values)
+    return Neighborhood(ds["image"].values, layering_of(ds), radii_of(ds))
 
 
 def property_of(ds: xr.Dataset) -> Property:

@@ -1,17 +1,26 @@
 """The variables of a result: what each one is, its dimensions and its unit.
 
-Dimensions: ``layer`` (K), ``step``, ``query``, ``witness`` (every violating image seen), ``label``
-(M), ``channel``, ``y``, ``x``, and ``byte`` (of the classifier's file). Radii and pixel values are
-pixel intensities in [0, 1]; like all dimensionless numbers they carry the unit ``1``.
+Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``query``,
+``witness`` (every violating image seen), ``label`` (M), ``channel``, ``y``, ``x``, and ``byte`` (of
+the classifier's file). Radii and pixel values are pixel intensities in [0, 1]; like all
+dimensionless numbers they carry the unit ``1``.
+
+An asymmetric result has a dimension ``direction`` (down, up) beside: ``DIRECTED`` variables have
+it right after ``layer``. There ``epsilon(layer)`` is the smaller of both, so that what it says of a
+symmetric result stays true, and ``epsilon_directed(layer, direction)`` holds both. A direction in
+which no pixel of a layer has room (black downwards, white upwards) has the epsilon 1, the weight 0,
+and is blocked by its cap.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-FORMAT: Final = 1
-"""Version of the file layout; a reader refuses a larger one."""
+import numpy as np
+
+FORMAT: Final = 2
+"""Version of the file layout; a reader refuses a larger one. 1 had no ``LATER`` variables."""
 
 PIXELS: Final = ("channel", "y", "x")
 """Dimensions of an image."""
@@ -38,10 +47,18 @@ VARIABLES: Final[dict[str, Variable]] = {
         ("layer", *PIXELS), "violating image just beyond the layer's radius, pixel intensity"
     ),
     "blocking_scores": Variable(("layer", "label"), "scores of the blocking witness (logits)"),
+    "blocking_cut": Variable(("layer",), "number of the blocking witness, -1 where there is none"),
     "epsilon_map": Variable(("y", "x"), "certified radius of each pixel, pixel intensity"),
+    "epsilon_directed": Variable(
+        ("layer", "direction"), "certified radius of each layer in each direction, pixel intensity"
+    ),
+    "epsilon_map_directed": Variable(
+        ("direction", "y", "x"), "certified radius of each pixel in each direction, pixel intensity"
+    ),
     # The question
     "weight": Variable(("layer",), "weight of each layer in the size"),
     "layer_pixels": Variable(("layer",), "number of pixels of each layer"),
+    "layer_distance": Variable(("layer",), "distance of each layer from the object, in pixels"),
     "layer_index": Variable(("y", "x"), "layer of each pixel, -1 where the pixel does not move"),
     "object_mask": Variable(("y", "x"), "pixels of the perturbed object", flags="other object"),
     "image": Variable(PIXELS, "image at the centre of the neighborhood, pixel intensity"),
@@ -68,4 +85,35 @@ VARIABLES: Final[dict[str, Variable]] = {
         "every robust neighborhood stays below it in some layer",
     ),
 }
-"""Every variable by name. The coordinates are ``layer`` (0 to K-1) and ``label`` (names)."""
+"""Every variable by name. The coordinates are ``layer`` (0 to K-1), ``layer_name`` (where layers
+have more than a number), ``label`` (names) and ``direction``."""
+
+DIRECTED: Final[dict[str, Any]] = {
+    "weight": 0.0,
+    "blocked_by": "cap",
+    "blocking_witness": np.nan,
+    "blocking_scores": np.nan,
+    "blocking_cut": -1,
+    "step_epsilon": 1.0,
+    "cut_extents": 0.0,
+}
+"""Variables that an asymmetric result has for each direction of a layer, each with its value where
+no pixel has room."""
+
+ASYMMETRIC: Final = frozenset({"epsilon_directed", "epsilon_map_directed"})
+"""Variables of an asymmetric result only."""
+
+LATER: Final = frozenset({"blocking_cut", "layer_distance"})
+"""Variables that files of format 1 lack."""
+
+MOST_WITNESS_VALUES: Final = 2**22
+"""A ``blocking_witness`` of more values is left out; ``blocking_cut`` says where to find each."""
+
+
+def dims_of(name: str, asymmetric: bool) -> tuple[str, ...]:
+    """Return the dimensions of the variable ``name``."""
+    dims = VARIABLES[name].dims
+    if not asymmetric or name not in DIRECTED:
+        return dims
+    at = dims.index("layer") + 1
+    return (*dims[:at], "direction", *dims[at:])

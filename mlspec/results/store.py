@@ -16,7 +16,7 @@ import xarray as xr
 
 from mlspec.errors import DataError
 from mlspec.results.digests import digests
-from mlspec.results.schema import FORMAT, VARIABLES
+from mlspec.results.schema import ASYMMETRIC, FORMAT, LATER, VARIABLES
 
 _COMPRESSED_FROM = 4096
 """Bytes; compressing less saves nothing."""
@@ -105,7 +105,8 @@ def _check(ds: xr.Dataset, path: Path) -> None:
         raise DataError(
             f"{path}: written by a newer mlspec (format {written}, this one reads {FORMAT})"
         )
-    missing = [name for name in VARIABLES if name not in ds]
+    needed = [name for name in VARIABLES if name not in LATER | ASYMMETRIC | {"blocking_witness"}]
+    missing = [name for name in needed if name not in ds]
     if missing:
         raise DataError(f"{path}: a result of mlspec that lacks {', '.join(missing)}")
     for name, digest in digests(ds["classifier_onnx"].values, ds["image"].values).items():

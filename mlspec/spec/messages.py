@@ -42,7 +42,8 @@ def explain(
     complaints: dict[str, Complaint] = {}
     for detail in error.errors(include_url=False):
         path: KeyPath = tuple(part for part in detail["loc"] if not is_tag(part))
-        path += undotted(detail.get("ctx", {}).get("at", ""))
+        if detail["type"] != "choice" or isinstance(detail["input"], Mapping):
+            path += undotted(detail.get("ctx", {}).get("at", ""))
         name = dotted(path)
         if any(name == other or name.startswith((f"{other}.", f"{other}[")) for other in known):
             continue
@@ -81,7 +82,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return _expected(_one_of(choices), value, choices)
         case "choice":
             choices = context["choices"].split(", ")
-            return _expected(_one_of(choices), value[context["at"]], choices)
+            given = value[context["at"]] if isinstance(value, Mapping) else value
+            return _expected(_one_of(choices), given, choices)
         case "expected":
             return _expected(detail["msg"], value, context["choices"].split(", "))
         case "model_type":

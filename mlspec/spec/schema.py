@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.image import FileName, Image, Index, Label, Mask
+from mlspec.spec.layers import AroundName, LayerCount, LayerGroups, Layers, LayerWhole
 from mlspec.spec.search import Budget, Count, Search, Shrink, SolverChoice, Verifier
 from mlspec.spec.source import did_you_mean
-from mlspec.spec.unions import by_key, by_kind, by_value, complaint, tag
+from mlspec.spec.unions import by_kind, by_value, complaint, tag
 
 DIGITS = tuple("0123456789")
 """The label names that ``labels: digits`` stands for."""
@@ -89,40 +90,6 @@ class Classifier(SpecModel):
         return self
 
 
-class LayerCount(SpecModel):
-    """The layers nearest to the object, each with an epsilon of its own."""
-
-    count: Annotated[
-        Annotated[Literal["all"], tag("word")] | Annotated[Count, tag("number")],
-        by_kind("a whole number of at least 1", words=("all",), number=int),
-    ] = "all"
-    """How many, the object itself being the first; pixels beyond do not move."""
-
-
-class LayerGroups(SpecModel):
-    """Layers merged into groups, each group with one epsilon."""
-
-    groups: Annotated[
-        tuple[Annotated[tuple[Index, ...], Field(min_length=1)], ...], Field(min_length=1)
-    ]
-    """Lists of layer numbers, the object being layer 0; layers in no group do not move."""
-
-    @field_validator("groups")
-    @classmethod
-    def _disjoint(cls, groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-        layers = [layer for group in groups for layer in group]
-        repeated = next((layer for layer in layers if layers.count(layer) > 1), None)
-        if repeated is not None:
-            raise complaint(f"layer {repeated} is there twice: a layer belongs to one group")
-        return groups
-
-
-Layers = Annotated[
-    Annotated[LayerCount, tag("count")] | Annotated[LayerGroups, tag("groups")],
-    by_key("count", "groups"),
-]
-
-
 class ExperimentSpec(SpecModel):
     """How far each layer of pixels around an object may move before a label can be lost."""
 
@@ -136,20 +103,34 @@ class ExperimentSpec(SpecModel):
         by_kind("auto, a label name, or a list of label names", text=(str, int), list=tuple),
     ] = "auto"
     """The labels that must not be lost: ``auto`` (that of the other object), a name, or a list."""
-    object: Mask
-    """The pixels of the perturbed object."""
+    object: Annotated[
+        Annotated[Mask, tag("one")] | Annotated[tuple[Mask, ...], tag("list"), Field(min_length=1)],
+        by_kind(
+            "a mapping with exactly one of the keys mask, file, box, component_at, or a list of "
+            "such mappings",
+            one=(dict, SpecModel),
+            list=tuple,
+        ),
+    ]
+    """The pixels of the perturbed object. A list is several objects."""
+    around: AroundName = "object"
+    """What the layers surround: the perturbed ``object`` (the nearest, if there are several), the
+    ``target``, ``all`` objects of the image (the nearest), or ``each`` perturbed object with layers
+    of its own."""
     distance: DistanceName = "linf"
-    """The norm that measures the distance of a pixel from the object."""
+    """The norm that measures the distance of a pixel from what the layers surround."""
     layers: Layers = LayerCount()
-    """The layers of pixels that may move."""
+    """Which pixels may move, and which of them share an epsilon."""
+    asymmetric: bool = False
+    """Whether each layer has one epsilon upwards and one downwards, instead of one for both."""
     weights: Annotated[
         Annotated[WeightsName, tag("word")]
         | Annotated[tuple[Annotated[float, Field(ge=0)], ...], tag("list"), Field(min_length=1)],
         by_kind("a list of numbers", words=get_args(WeightsName), list=tuple),
     ] = "uniform"
     """What an epsilon of each layer is worth: alike, falling linearly with the distance d, as
-    1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer or
-    group."""
+    1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer, group
+    or box. The distance of a group is its place in the list, that of a box its nearest pixel's."""
     shrink: Shrink = Shrink()
     """How a neighborhood that is not robust shrinks."""
     search: Search = Search()
@@ -162,6 +143,11 @@ class ExperimentSpec(SpecModel):
     """What the search may spend."""
     seed: Index = 0
     """Seed of every random choice."""
+
+    @property
+    def objects(self) -> tuple[Mask, ...]:
+        """The perturbed objects."""
+        return self.object if isinstance(self.object, tuple) else (self.object,)
 
     @property
     def targets(self) -> tuple[str, ...] | None:
@@ -180,9 +166,35 @@ class ExperimentSpec(SpecModel):
         if isinstance(self.weights, tuple):
             if not any(self.weights):
                 raise complaint("all weights are zero: some layer must count", at="weights")
-            layers = self.layers
-            count = layers.count if isinstance(layers, LayerCount) else len(layers.groups)
+            count = self._declared_layers
             if count not in ("all", len(self.weights)):
                 message = f"one weight per layer is needed, {count}; got {len(self.weights)}"
                 raise complaint(message, at="weights")
+        if self.around == "each":
+            if len(self.objects) < 2:
+                message = (
+                    "each needs several perturbed objects: list them, object: "
+                    "[{mask: dataset, index: 0}, {mask: dataset, index: 1}]"
+                )
+                raise complaint(message, at="around")
+            if self.layers.partition not in ("layers", "groups"):
+                message = (
+                    f"layers of its own for each object do not go with {self.layers.partition}: "
+                    "give around: object, or all"
+                )
+                raise complaint(message, at="around")
         return self
+
+    @property
+    def _declared_layers(self) -> int | Literal["all"]:
+        """The number of layers, as far as the spec alone tells."""
+        if self.around == "each":
+            return "all"
+        match self.layers:
+            case LayerCount(count=count):
+                return count
+            case LayerGroups(groups=groups):
+                return len(groups)
+            case LayerWhole():
+                return 1
+        return "all"

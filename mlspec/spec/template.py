@@ -21,14 +21,23 @@ image:                         # or {{file: photo.png}}
   index: 3                     # which sample, from zero
   path: null                   # folder of the dataset's files, for a dataset that needs any
 
-object:  # or {{file: mask.png}}, {{box: [y0, x0, y1, x1]}}, {{component_at: [y, x]}}
+# The perturbed object, or a list of several. A mask may also be {{file: mask.png}},
+# {{box: [y0, x0, y1, x1]}} or {{component_at: [y, x]}}.
+object:
   mask: dataset                # the pixels of one object, as the dataset knows them
   index: null                  # which object of the sample, from the left: null is the first
   label: null                  # or by its label
 
 target: auto                   # the label to keep: the other object's, or a name, or a list
-distance: linf                 # of a pixel from the object: linf, l1 or l2
-layers: {{count: all}}           # or a number, or {{groups: [[0], [1, 2], ...]}}
+around: object                 # what layers surround: object, target, all, or each (its own layers)
+distance: linf                 # of a pixel from that: linf, l1 or l2
+
+# Which pixels share an epsilon. Instead of layers: {{groups: [[0], [1, 2], ...]}}, boxes
+# {{box: [8, 8]}} (pixels) or {{split: [4, 4]}} (rows, columns), pixels, or whole (the image).
+layers:
+  partition: layers
+  count: all                   # or a number: so many around the object (also of boxes, pixels)
+asymmetric: false              # true: one epsilon upwards and one downwards
 weights: uniform               # uniform, linear, inverse_square, pixels, sensitivity, or a list
 
 shrink:

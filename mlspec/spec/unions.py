@@ -12,6 +12,12 @@ _MARK = "\ue000"
 """A private-use character: no key that a user writes starts with it."""
 
 
+class Pick(Discriminator):
+    """A discriminator that can be hashed, so that its union can be part of another."""
+
+    __hash__ = object.__hash__
+
+
 def tag(name: str) -> Tag:
     """Names a branch of a union."""
     return Tag(_MARK + name)
@@ -29,7 +35,7 @@ def complaint(message: str, at: str = "") -> PydanticCustomError:
 
 def by_kind(
     expected: str, *, words: tuple[str, ...] = (), **kinds: type | tuple[type, ...]
-) -> Discriminator:
+) -> Pick:
     """Picks the branch tagged with the first kind of value that fits; a bool is no number.
 
     One of ``words``, if any, is of the kind ``word``.
@@ -43,7 +49,7 @@ def by_kind(
                 return _MARK + name
         return None
 
-    return Discriminator(
+    return Pick(
         pick,
         custom_error_type="expected",
         custom_error_message=", ".join(words) + ", or " * bool(words) + expected,
@@ -51,7 +57,7 @@ def by_kind(
     )
 
 
-def by_key(*keys: str) -> Discriminator:
+def by_key(*keys: str) -> Pick:
     """Picks the branch tagged with the one of ``keys`` that is there; else the closest or first."""
 
     def pick(value: object) -> str | None:
@@ -66,7 +72,7 @@ def by_key(*keys: str) -> Discriminator:
         return _MARK + found[0] if len(found) == 1 else None
 
     one_of = f"a mapping with exactly one of the keys {', '.join(keys)}"
-    return Discriminator(
+    return Pick(
         pick,
         custom_error_type="expected",
         custom_error_message=one_of,
@@ -74,16 +80,30 @@ def by_key(*keys: str) -> Discriminator:
     )
 
 
-def by_value(key: str, *values: str) -> Discriminator:
-    """Picks the branch tagged with the value of ``key``; the first of ``values`` if absent."""
+def by_value(
+    key: str, *values: str, implied: Mapping[str, str] | None = None, bare: bool = False
+) -> Pick:
+    """Picks the branch tagged with the value of ``key``; the first of ``values`` if absent.
+
+    Where ``key`` is absent, a key of ``implied`` that is there, or nearly, picks its value. If
+    ``bare``, a bare text is the value itself.
+    """
 
     def pick(value: object) -> str | None:
+        if bare and isinstance(value, str):
+            return _MARK + value
         if isinstance(value, Mapping):
-            return f"{_MARK}{value.get(key, values[0])}"
+            return f"{_MARK}{value.get(key) if key in value else default(value)}"
         found = getattr(value, key, None)
         return _MARK + (found if found in values else values[0])
 
-    return Discriminator(
+    def default(value: Mapping[str, object]) -> str:
+        known = implied or {}
+        there = [known[name] for name in known if name in value]
+        near = [known[name] for name in known if any(_alike(name, other) for other in value)]
+        return next(iter(there + near), values[0])
+
+    return Pick(
         pick,
         custom_error_type="choice",
         custom_error_message="another choice",

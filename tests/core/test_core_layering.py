@@ -7,8 +7,9 @@ import pytest
 from law import law
 from strategies import SMALL, Question, questions
 
-from mlspec.core.layering import FIXED
+from mlspec.core.layering import FIXED, Layering
 from mlspec.core.neighborhood import Box, Neighborhood
+from mlspec.errors import InputError
 
 
 @law(questions(SMALL, None), quick=60, deep=1000)
@@ -88,6 +89,66 @@ def test_neighborhoods_grow_with_their_radius(question: Question) -> None:
     np.testing.assert_array_equal(everything.lower[~moving], problem.image[~moving])
 
 
+@law(questions(SMALL, None), quick=60, deep=1000)
+def test_radii_up_and_down_hold_the_images_between_them_and_no_other(question: Question) -> None:
+    problem = question.problem
+    layering = problem.layering.directed(problem.image)
+    rng = np.random.default_rng(len(question.eps))
+    eps = rng.random(layering.count) * rng.choice([0.02, 0.3, 1.0])
+    assert layering.radius_of is not None
+    table = layering.table(eps, 1.0)
+    box = Neighborhood(problem.image, layering, eps).box
+    for (c, y, x), value in np.ndenumerate(problem.image):
+        layer = layering.index[y, x]
+        down, up = (0.0, 0.0) if layer == FIXED else table[layer]
+        assert box.lower[c, y, x] == max(0.0, value - down)
+        assert box.upper[c, y, x] == min(1.0, value + up)
+    np.testing.assert_array_equal(layering.radii(table), eps)
+    for layer, direction in np.argwhere(layering.radius_of == FIXED):
+        pixels = problem.image[:, layering.index == layer]
+        assert (pixels == direction).all()
+
+
+@law(questions(SMALL, None), quick=60, deep=1000)
+def test_a_symmetric_radius_written_twice_has_the_same_box(question: Question) -> None:
+    problem, eps = question.problem, question.eps
+    directed = problem.layering.directed(problem.image)
+    twice = Neighborhood(problem.image, directed, directed.radii_meant(eps)).box
+    np.testing.assert_array_equal(twice.lower, problem.neighborhood(eps).box.lower)
+    np.testing.assert_array_equal(twice.upper, problem.neighborhood(eps).box.upper)
+
+
+@law(questions(SMALL, None), quick=60, deep=1000)
+def test_extents_are_the_least_radius_that_holds_an_image(question: Question) -> None:
+    problem = question.problem
+    rng = np.random.default_rng(7)
+    for layering in (problem.layering, problem.layering.directed(problem.image)):
+        everything = Neighborhood(problem.image, layering, np.ones(layering.count))
+        image = everything.sample(rng, 2)[int(rng.integers(2))]
+        extents = layering.extents(image - problem.image)
+        assert extents.shape == (layering.count,)
+        assert Neighborhood(problem.image, layering, extents).box.contains(image)
+        for radius in np.flatnonzero(extents > 1e-6):
+            less = extents.copy()
+            less[radius] -= 1e-7
+            assert not Neighborhood(problem.image, layering, less).box.contains(image)
+
+
+def test_the_number_of_radii_must_fit() -> None:
+    layering = Layering(np.array([[0, 1]]), 2)
+    directed = layering.directed(np.array([[[0.5, 0.0]]]))
+    assert directed.radius_names == ("0 down", "0 up", "1 up")
+    np.testing.assert_array_equal(directed.radii_meant(np.array(0.1)), [0.1] * 3)
+    np.testing.assert_array_equal(directed.radii_meant(np.array([0.1, 0.2])), [0.1, 0.1, 0.2])
+    pairs = np.array([[0.1, 0.2], [0.3, 0.4]])
+    for given in (pairs, pairs.ravel()):
+        np.testing.assert_array_equal(directed.radii_meant(given), [0.1, 0.2, 0.4])
+    with pytest.raises(InputError, match=r"4 epsilons for 2 layers: give one, or one per layer$"):
+        layering.radii_meant(pairs)
+    with pytest.raises(InputError, match="one downwards and one upwards"):
+        directed.radii_meant(np.zeros(3))
+
+
 def test_size_is_the_weighted_sum(problem_of_one_pixel: Neighborhood) -> None:
     box = problem_of_one_pixel.box
     assert box.lower.item() == pytest.approx(0.2)
@@ -96,8 +157,6 @@ def test_size_is_the_weighted_sum(problem_of_one_pixel: Neighborhood) -> None:
 
 @pytest.fixture
 def problem_of_one_pixel() -> Neighborhood:
-    from mlspec.core.layering import Layering
-
     layering = Layering(np.zeros((1, 1), dtype=np.int16), 1)
     return Neighborhood(np.full((1, 1, 1), 0.5), layering, np.array([0.3]))
 

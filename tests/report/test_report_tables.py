@@ -31,8 +31,12 @@ def printed(what: RenderableType, width: int = 80) -> str:
 
 def wide(ds: xr.Dataset, layers: int = 41) -> xr.Dataset:
     """A result with that many layers, all like those it has."""
-    return ds.isel(layer=np.arange(layers) % ds.sizes["layer"]).assign_coords(
-        layer=np.arange(layers)
+    index = np.arange(ds["layer_index"].size).reshape(ds["layer_index"].shape) % layers
+    many = ds.isel(layer=np.arange(layers) % ds.sizes["layer"])
+    return many.assign_coords(layer=np.arange(layers)).assign(
+        layer_index=(("y", "x"), index),
+        layer_pixels=("layer", np.bincount(index.ravel())),
+        layer_distance=("layer", np.arange(layers)),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from mlspec.errors import SpecError
 from mlspec.spec import ExperimentSpec, asset_dir, load_model, load_spec
+from mlspec.spec.layers import LayerGroups
 from mlspec.spec.profile import SolverProfile
-from mlspec.spec.schema import LayerGroups
 
 PAGE_4 = """\
 classifier: {onnx: classifiers/pgd.onnx, labels: digits, decision: {rule: top_k, k: 2}}

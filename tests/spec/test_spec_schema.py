@@ -57,13 +57,19 @@ specs = st.fixed_dictionaries(
         "object": st.just({"mask": "dataset"})
         | st.fixed_dictionaries({"file": word})
         | st.builds(lambda y, x, h, w: {"box": [y, x, y + h, x + w]}, index, index, count, count)
-        | st.builds(lambda y, x: {"component_at": [y, x]}, index, index),
+        | st.builds(lambda y, x: {"component_at": [y, x]}, index, index)
+        | st.just([{"mask": "dataset"}, {"mask": "dataset", "index": 1}]),
     },
     optional={
         "target": st.just("auto") | st.integers(0, 9) | st.lists(st.integers(0, 9), min_size=1),
         "distance": st.sampled_from(["l1", "l2", "linf"]),
         "layers": st.builds(lambda n: {"count": n}, st.just("all") | count)
-        | st.builds(lambda a, b: {"groups": [[a], [a + b, a + b + 1]]}, index, count),
+        | st.builds(lambda a, b: {"groups": [[a], [a + b, a + b + 1]]}, index, count)
+        | st.builds(lambda h, w, n: {"box": [h, w], "count": n}, count, count, count)
+        | st.builds(lambda r, c: {"split": [r, c]}, count, count)
+        | st.sampled_from(["layers", "pixels", "whole", {"partition": "pixels", "count": 3}]),
+        "around": st.sampled_from(["object", "target", "all"]),
+        "asymmetric": st.booleans(),
         "weights": st.sampled_from(
             ["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
         ),

@@ -1,0 +1,142 @@
+"""Which pixels share an epsilon: layers of one object or of several, groups, boxes, pixels, all.
+
+Whatever the partition, its parts are numbered from the object outwards: by their distance, which is
+that of their nearest pixel, then row by row. So policies and weights that favour what is near mean
+the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.problem.layers import distances, first_layers, layers_around, merged
+from mlspec.spec.layers import LayerCount, LayerGrid, LayerGroups, LayerPixels, Layers, LayerWhole
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Centre:
+    """An object that layers surround."""
+
+    mask: Mask
+    """``(H, W)``."""
+    label: str
+    """Its label; empty where nobody names it."""
+
+
+class GridError(ValueError):
+    """The image has not enough pixels for the grid; ``key`` is the one that says so."""
+
+    def __init__(self, key: str, wanted: tuple[int, int], shape: tuple[int, ...]) -> None:
+        thing = "a box of {} pixels is" if key == "box" else "{} boxes are"
+        super().__init__(f"{thing.format(_by(wanted))} more than the image holds, {_by(shape)}")
+        self.key = key
+
+
+def partition(layers: Layers, centres: Sequence[Centre], norm: str, each: bool) -> Layering:
+    """Return the partition that ``layers`` declares around ``centres``.
+
+    Distances, in pixels by ``norm``, are those to the nearest centre. If ``each``, every centre has
+    layers (or groups) of its own, made of the pixels it is nearest to; a pixel at the same distance
+    from two belongs to the one that comes first. Raises ValueError for an empty mask and for what
+    the image does not hold.
+    """
+    if each:
+        return _of_each(layers, centres, norm)
+    mask = np.logical_or.reduce([centre.mask for centre in centres])
+    match layers:
+        case LayerCount(count=count):
+            return layers_around(mask, norm, count=_number(count))
+        case LayerGroups(groups=groups):
+            return layers_around(mask, norm, groups=groups)
+        case LayerGrid(count=count):
+            rows, columns = _edges(layers, mask.shape)
+            return _parts("grid", rows, columns, mask, norm, count)
+        case LayerPixels(count=count):
+            rows, columns = (np.arange(size + 1) for size in mask.shape)
+            return _parts("pixels", rows, columns, mask, norm, count)
+        case LayerWhole():
+            return Layering(np.zeros(mask.shape, dtype=np.int64), 1, "whole", ("all pixels",))
+
+
+def _number(count: int | Literal["all"]) -> int | None:
+    return None if count == "all" else count
+
+
+def _edges(grid: LayerGrid, shape: tuple[int, ...]) -> tuple[Index, Index]:
+    """Return the first row of each row of boxes and the end of the last, and the same of
+    columns."""
+    key, wanted = ("box", grid.box) if grid.box else ("split", grid.split or (1, 1))
+    if wanted[0] > shape[0] or wanted[1] > shape[1]:
+        raise GridError(key, wanted, shape)
+    rows, columns = (
+        np.append(np.arange(0, size, number), size)
+        if grid.box
+        else np.arange(number + 1) * size // number
+        for size, number in zip(shape, wanted, strict=True)
+    )
+    return rows, columns
+
+
+def _parts(
+    kind: str, rows: Index, columns: Index, mask: Mask, norm: str, count: int | Literal["all"]
+) -> Layering:
+    """Return the boxes between the edges ``rows`` and ``columns``, as far as they move."""
+    depth, _ = first_layers(distances(mask, norm), _number(count))
+    y, x = np.indices(mask.shape)
+    width = len(columns) - 1
+    row, column = (
+        np.asarray(np.searchsorted(edges, at, side="right") - 1)
+        for edges, at in ((rows, y), (columns, x))
+    )
+    boxes = row * width + column
+    moving = depth != FIXED
+    nearest = np.full(boxes.max() + 1, depth.max() + 1)
+    np.minimum.at(nearest, boxes[moving], depth[moving])
+    order = np.argsort(nearest, kind="stable")[: len(np.unique(boxes[moving]))]
+    numbers = np.full(len(nearest), FIXED)
+    numbers[order] = np.arange(len(order))
+    names = tuple(
+        f"{_span('row', rows, box // width)}, {_span('column', columns, box % width)}"
+        for box in order.tolist()
+    )
+    index = np.where(moving, numbers[boxes], FIXED)
+    return Layering(index, len(order), kind, names, nearest[order])
+
+
+def _span(word: str, edges: Index, number: int) -> str:
+    first, last = int(edges[number]), int(edges[number + 1]) - 1
+    return f"{word} {first}" if first == last else f"{word}s {first}-{last}"
+
+
+def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
+    depths = np.stack([distances(centre.mask, norm) for centre in centres])
+    depth: Index = np.min(depths, axis=0)
+    owner: Index = np.argmin(depths, axis=0)
+    match layers:
+        case LayerCount(count=count):
+            level, _ = first_layers(depth, _number(count))
+            word = "layer"
+        case LayerGroups(groups=groups):
+            level, word = merged(depth, groups), "group"
+        case _:
+            raise ValueError(f"objects have no {layers.partition} of their own")
+    keys = np.where(level == FIXED, FIXED, owner * (level.max() + 1) + level)
+    found, numbers = np.unique(keys[keys != FIXED], return_inverse=True)
+    index = np.full(keys.shape, FIXED)
+    index[keys != FIXED] = numbers
+    which, distance = np.divmod(found, level.max() + 1)
+    labels = [centre.label or f"object {number}" for number, centre in enumerate(centres, start=1)]
+    names = tuple(f"{labels[w]}: {word} {d}" for w, d in zip(which, distance, strict=True))
+    return Layering(index, len(found), layers.partition, names, distance)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " × ".join(str(size) for size in shape)

@@ -1,0 +1,111 @@
+"""Reports of other partitions than layers: names, summaries, directions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.text import Text
+from report_cases import make_problem, make_result, make_trace
+from rich.console import Console
+
+from mlspec.core.layering import Layering
+from mlspec.core.problem import Problem
+from mlspec.problem.partition import Centre, partition
+from mlspec.report.figure import draw
+from mlspec.report.table import summary
+from mlspec.report.words import blocking, finding, witness_extent
+from mlspec.results import blocked_radii, blocking_witness
+from mlspec.spec.layers import LayerCount, LayerGrid, LayerPixels, Layers, LayerWhole
+
+
+def problem_with(layers: Layers, *, each: bool = False, asymmetric: bool = False) -> Problem:
+    base = make_problem()
+    centres = [Centre(base.object_mask, "3")]
+    if each:
+        centres.append(Centre(np.roll(base.object_mask, 6, axis=1), "9"))
+    layering = partition(layers, centres, "linf", each)
+    if asymmetric:
+        layering = layering.directed(base.image)
+    return replace(base, layering=layering, weights=np.linspace(1.0, 0.5, layering.count))
+
+
+def result_of(problem: Problem) -> xr.Dataset:
+    return make_result(problem, make_trace(problem))
+
+
+def printed(ds: xr.Dataset) -> str:
+    console = Console(file=StringIO(), width=80)
+    console.print(summary(ds))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_boxes_have_names() -> None:
+    ds = result_of(problem_with(LayerGrid(box=(6, 6))))
+    assert ds["layer_name"].values[0] == "rows 0-5, columns 0-5"
+    assert blocking(ds, 1).startswith("box at rows 6-11, columns 0-5: the search ended")
+    assert "rows 6-11, columns 6-11" in printed(ds)
+    assert "over 4 boxes" in printed(ds)
+    words = [str(item.get_text()) for item in draw(ds).findobj(Text)]
+    assert any("4 boxes" in word for word in words)
+
+
+def test_many_pixels_are_summed_up_by_distance() -> None:
+    ds = result_of(problem_with(LayerPixels()))
+    text = printed(ds)
+    assert len(text.splitlines()) < 40
+    rows = [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]
+    sizes = {row[0]: int(row[1]) for row in rows if len(row) == 8}
+    assert sizes["0"] == 16
+    assert sum(sizes.values()) == 144
+    assert "144 pixels" in text
+    assert [axes for axes in draw(ds).findobj(mpl.axes.Axes) if axes.axison]
+
+
+def test_the_whole_image_is_one_part() -> None:
+    problem = problem_with(LayerWhole())
+    ds = result_of(problem)
+    assert finding(ds).startswith("label 9 stays predicted while the whole image changes by up to")
+    assert draw(ds)
+
+
+def test_layers_of_each_object_are_named_after_it() -> None:
+    ds = result_of(problem_with(LayerCount(count=2), each=True))
+    assert ds["layer_name"].values.tolist()[-1] == "9: layer 1"
+    assert "3: layer 0" in printed(ds)
+    words = [str(item.get_text()) for item in draw(ds).findobj(Text)]
+    assert {"around 3", "around 9"} <= set(words)
+
+
+def test_directions_are_told_apart() -> None:
+    problem = problem_with(LayerCount(count=3), asymmetric=True)
+    trace = make_trace(replace(problem, layering=Layering(problem.layering.index, 4)))
+    trace.cuts.clear()
+    trace.blocked.clear()
+    trace.best = np.array([0.01, 0.03, 0.02, 0.02])
+    ds = make_result(problem, trace)
+    assert ds["epsilon"].values.tolist() == [0.01, 0.02, 0.02]
+    assert ds["epsilon_directed"].values.tolist() == [[0.01, 0.03], [1.0, 0.02], [1.0, 0.02]]
+    assert "while the 3 changes by −0.010 to +0.030" in finding(ds)
+    assert "0 down" in printed(ds)
+    assert "1 down" not in printed(ds)
+    words = [str(item.get_text()) for item in draw(ds).findobj(Text)]
+    assert any("epsilon downwards" in word for word in words)
+    assert any("epsilon upwards" in word for word in words)
+
+
+def test_witnesses_of_many_parts_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_all = make_result()
+    monkeypatch.setattr("mlspec.results.dataset.MOST_WITNESS_VALUES", 0)
+    ds = make_result()
+    assert "blocking_witness" not in ds
+    assert blocked_radii(ds) == blocked_radii(with_all) == [0, 3]
+    for layer in (0, 3):
+        np.testing.assert_array_equal(ds.mlspec.witness(layer), with_all.mlspec.witness(layer))
+        assert witness_extent(ds, layer) == witness_extent(with_all, layer)
+    assert blocking_witness(ds, 1) is None
