@@ -44,9 +44,9 @@ from mlspec.results import (
     to_dataset,
 )
 from mlspec.search.effort import Effort
-from mlspec.search.expand import Ascent
+from mlspec.search.exact import exact
+from mlspec.search.expand import Ascent, ascend
 from mlspec.search.gradient import gradient
-from mlspec.search.maximality import upper_bound
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
@@ -148,6 +148,8 @@ def solve_experiment(
                 effort, start, policy, ascent, search.tolerance
             ),
             "naive": lambda effort, start: naive(effort, start, search.tolerance),
+            "ascent": lambda effort, start: ascend(effort, start, ascent),
+            "exact": lambda effort, start: exact(effort, start, search.gap),
         }
         strategy = strategies[search.strategy]
         trace = maximise(effort, strategy, search.floor, search.tolerance)
@@ -280,8 +282,7 @@ class _Saver:
 
     def _dataset(self, trace: Trace) -> xr.Dataset:
         problem = self._experiment.problem
-        bound = upper_bound(problem.weights, trace)
-        return to_dataset(problem, trace, self._experiment.provenance, bound)
+        return to_dataset(problem, trace, self._experiment.provenance)
 
 
 __all__ = [

@@ -74,19 +74,15 @@ def solve(
     from mlspec.report.parts import NOUNS
     from mlspec.report.table import summary
     from mlspec.results import open_result
-    from mlspec.search.maximality import upper_bound
 
     experiment = run.prepare(loaded)
     weights, seconds = experiment.problem.weights, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
 
-    def bound(trace: Any) -> float:
-        return upper_bound(weights, trace)
-
     layering = experiment.problem.layering
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
-    with LiveProgress(out, weights, seconds, experiment.name, bound, parts) as live:
+    with LiveProgress(out, weights, seconds, experiment.name, parts) as live:
         result = run.solve_experiment(experiment, path, live, earlier)
     out.print()
     out.print(summary(result))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from mlspec.core.network import Array
-from mlspec.core.trace import Trace
+from mlspec.core.trace import Cut, Trace
 from mlspec.core.verdict import Verdict, WeakestPoints
+
+Path = Callable[[Array], Array]
+"""Shares ``(S,)`` in [0, 1] to radii ``(S, R)`` that grow with the share."""
 
 
 class Verifier(Protocol):
@@ -19,6 +23,11 @@ class Verifier(Protocol):
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone: ROBUST or UNKNOWN."""
+        ...
+
+    def reduced(self, witness: Array, path: Path) -> Cut:
+        """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
+        it still violates."""
         ...
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:

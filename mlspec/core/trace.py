@@ -84,6 +84,8 @@ class StopReason(StrEnum):
 
     MAXIMAL = "maximal"
     """No layer can grow by the tolerance."""
+    OPTIMAL = "optimal"
+    """The upper bound is within the gap of the certified size."""
     SECONDS = "budget: seconds"
     QUERIES = "budget: queries"
     INTERRUPTED = "interrupted"
@@ -96,6 +98,8 @@ class Trace:
     """The record of a search; grows while it runs, and is complete after every step."""
 
     layers: int
+    floor: Array = field(init=False)
+    """The radius ``(R,)`` that the search keeps in every layer."""
     best: Array = field(init=False)
     """The certified radius ``(K,)`` of the largest size so far."""
     steps: list[Step] = field(default_factory=list)
@@ -103,11 +107,24 @@ class Trace:
     cuts: list[Cut] = field(default_factory=list)
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
     """Per layer: why it cannot grow from ``best``, with the witness if there is one."""
+    upper_bound: float = np.inf
+    """No robust radius whose layers all keep ``floor`` is larger in size."""
     stop: StopReason | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        self.floor = np.zeros(self.layers)
         self.best = np.zeros(self.layers)
+
+    def attacked(self) -> Array:
+        """Return each layer's least epsilon ``(R,)`` at which a violating image is known, the
+        others being at ``best``; NaN where none is known."""
+        least = np.full(self.layers, np.inf)
+        for cut in self.cuts:
+            beyond = np.flatnonzero(cut.extents > self.best + BOX_SLACK)
+            if len(beyond) == 1:
+                least[beyond] = np.minimum(least[beyond], cut.extents[beyond])
+        return np.where(np.isinf(least), np.nan, least)
 
     def block_of(self, layer: int) -> tuple[Block, Cut | None]:
         """Return why ``layer`` cannot grow from ``best``; ``BUDGET`` if nobody found out."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -24,8 +23,6 @@ from mlspec.report.numbers import above, below, duration
 
 REDRAWS_PER_SECOND = 4
 
-UpperBound = Callable[[Trace], float]
-
 
 @dataclass
 class _State:
@@ -33,10 +30,9 @@ class _State:
 
     best: Array
     size: float = 0.0
-    bound: float | None = None
+    bound: float = np.inf
     doing: str = "starting"
     steps: int = 0
-    cuts: int = 0
     blocked: int = 0
     queries: Counter[tuple[Ask, Stage]] = field(default_factory=Counter)
 
@@ -45,9 +41,7 @@ class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
     ``weights`` is ``(R,)``, ``budget_seconds`` what the search may spend, ``name`` what it is
-    called, ``parts`` what the weights belong to. ``upper_bound``, if given, bounds the size of all
-    robust neighborhoods from a trace; it is asked again after cuts arrived, at most four times a
-    second, so it should answer in milliseconds.
+    called, ``parts`` what the weights belong to.
 
     On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
     is a line for each improvement. Both end with one line that stays.
@@ -59,18 +53,15 @@ class LiveProgress:
         weights: Array,
         budget_seconds: float,
         name: str,
-        upper_bound: UpperBound | None = None,
         parts: str = "layers",
     ) -> None:
         self._console = console
         self._weights = weights
         self._budget = budget_seconds
         self._name = name
-        self._upper_bound = upper_bound
         self._parts = parts
         self._state = _State(np.zeros(len(weights)))
         self._seen = 0
-        self._bounded_at = -np.inf
         self._began = time.monotonic()
         self._trace: Trace | None = None
         self._live = (
@@ -109,20 +100,12 @@ class LiveProgress:
             state.queries[query.ask, query.stage] += 1
         self._seen = len(trace.queries)
         state.doing, state.steps, state.blocked = doing, len(trace.steps), len(trace.blocked)
-        self._bound(trace)
+        state.bound = trace.upper_bound
         size = float(self._weights @ trace.best)
         if size > state.size:
             first = state.size == 0.0
             state.best, state.size = trace.best.copy(), size
             self._announce(first)
-
-    def _bound(self, trace: Trace) -> None:
-        now = time.monotonic()
-        fresh = len(trace.cuts) > self._state.cuts
-        if self._upper_bound and fresh and now - self._bounded_at > 1.0 / REDRAWS_PER_SECOND:
-            self._state.bound = self._upper_bound(trace)
-            self._state.cuts = len(trace.cuts)
-            self._bounded_at = now
 
     def _announce(self, first: bool) -> None:
         size = below(self._state.size, 4)
@@ -172,7 +155,7 @@ class LiveProgress:
         if state.size == 0.0:
             return Text("nothing yet", style="dim")
         text = Text.assemble("w·eps = ", (below(state.size, 4), "bold green"))
-        if state.bound is not None:
+        if np.isfinite(state.bound):
             text.append(f", at most {above(state.bound, 4)}")
         if state.blocked:
             text.append(f"; {state.blocked} of {len(state.best)} {self._parts} known to be blocked")

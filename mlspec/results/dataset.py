@@ -53,17 +53,14 @@ class Provenance:
     """Label of the perturbed object; empty if nobody knows."""
 
 
-def to_dataset(
-    problem: Problem, trace: Trace, provenance: Provenance, upper_bound: float
-) -> xr.Dataset:
+def to_dataset(problem: Problem, trace: Trace, provenance: Provenance) -> xr.Dataset:
     """Return everything about a search as one dataset, which can be saved at any time.
 
-    Variables, dimensions and units are those of ``mlspec.results.schema``; ``upper_bound`` bounds
-    ``weights @ eps`` over all robust neighborhoods. A trace without steps, queries or cuts gives
-    dimensions of length zero.
+    Variables, dimensions and units are those of ``mlspec.results.schema``. A trace without steps,
+    queries or cuts gives dimensions of length zero.
     """
     layering = problem.layering
-    data = {**_answer(problem, trace, upper_bound), **_question(problem), **_search(problem, trace)}
+    data = {**_answer(problem, trace), **_question(problem), **_search(problem, trace)}
     data["classifier_onnx"] = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
     coords = {
         "layer": (
@@ -99,7 +96,7 @@ def _directed(name: str, values: Any, layering: Layering) -> Any:
     return np.moveaxis(table, (-2, -1), (at, at + 1))
 
 
-def _answer(problem: Problem, trace: Trace, upper_bound: float) -> dict[str, Any]:
+def _answer(problem: Problem, trace: Trace) -> dict[str, Any]:
     count = problem.layering.count
     blocks = [trace.block_of(layer) for layer in range(count)]
     number_of = {id(cut): number for number, cut in enumerate(trace.cuts)}
@@ -111,7 +108,9 @@ def _answer(problem: Problem, trace: Trace, upper_bound: float) -> dict[str, Any
     answer = {
         "epsilon": trace.best.astype(np.float64),
         "size": problem.size(trace.best),
-        "upper_bound": float(upper_bound),
+        "upper_bound": float(trace.upper_bound),
+        "floor": trace.floor.astype(np.float64),
+        "epsilon_attacked": trace.attacked(),
         "blocked_by": _strings(block.value for block, _ in blocks),
         "blocking_scores": scores,
         "blocking_cut": np.array(cuts, dtype=np.int32),

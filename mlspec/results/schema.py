@@ -41,7 +41,15 @@ VARIABLES: Final[dict[str, Variable]] = {
     # The answer
     "epsilon": Variable(("layer",), "certified radius of each layer, pixel intensity"),
     "size": Variable((), "size of the certified neighborhood, weights times radii"),
-    "upper_bound": Variable((), "no robust neighborhood is larger than this"),
+    "upper_bound": Variable(
+        (), "no robust neighborhood whose layers all keep the floor is larger than this"
+    ),
+    "floor": Variable(("layer",), "least radius that the search keeps, pixel intensity"),
+    "epsilon_attacked": Variable(
+        ("layer",),
+        "least radius of the layer, the others as certified, with a known violating image, pixel "
+        "intensity",
+    ),
     "blocked_by": Variable(("layer",), "why the layer cannot grow: witness, cap or budget"),
     "blocking_witness": Variable(
         ("layer", *PIXELS), "violating image just beyond the layer's radius, pixel intensity"
@@ -89,6 +97,8 @@ VARIABLES: Final[dict[str, Variable]] = {
 have more than a number), ``label`` (names) and ``direction``."""
 
 DIRECTED: Final[dict[str, Any]] = {
+    "floor": 1.0,
+    "epsilon_attacked": np.nan,
     "weight": 0.0,
     "blocked_by": "cap",
     "blocking_witness": np.nan,
@@ -103,7 +113,7 @@ no pixel has room."""
 ASYMMETRIC: Final = frozenset({"epsilon_directed", "epsilon_map_directed"})
 """Variables of an asymmetric result only."""
 
-LATER: Final = frozenset({"blocking_cut", "layer_distance"})
+LATER: Final = frozenset({"blocking_cut", "layer_distance", "floor", "epsilon_attacked"})
 """Variables that files of format 1 lack."""
 
 MOST_WITNESS_VALUES: Final = 2**22

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.protocols import Budget, Verifier, Watcher
+from mlspec.core.protocols import Budget, Path, Verifier, Watcher
 from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.search.polyblock import Polyblock
 
 
 class SpentError(Exception):
@@ -36,6 +37,7 @@ class Effort:
         self._watch = watch
         self._began = time.monotonic()
         self._reserved = 0.0
+        self.keep(self.trace.floor)
 
     @property
     def layers(self) -> int:
@@ -114,9 +116,31 @@ class Effort:
         """Return a known cut that rules ``eps`` out, if any."""
         return next((cut for cut in reversed(self.trace.cuts) if cut.rules_out(eps)), None)
 
+    def reduce(self, cut: Cut, path: Path) -> Cut:
+        """Return, and keep, the cut of a witness moved into a smaller neighborhood on ``path``."""
+        smaller = self._verifier.reduced(cut.witness, path)
+        if not np.array_equal(smaller.extents, cut.extents):
+            self._note(smaller)
+        return smaller
+
+    def keep(self, floor: Array) -> None:
+        """Let the search, and so its upper bound, be about radii of at least ``floor``."""
+        self.trace.floor = floor
+        self._left = Polyblock(self.weights, floor)
+        for cut in self.trace.cuts:
+            self._left.add(cut.extents)
+        self.remaining()
+
+    def remaining(self) -> tuple[float, Array]:
+        """Return the upper bound and the radius ``(R,)`` that no cut rules out and attains it."""
+        bound, vertex = self._left.largest()
+        self.trace.upper_bound = bound
+        return bound, vertex
+
     def recall(self, cuts: Sequence[Cut], eps: Array) -> None:
         """Begin from an earlier search: take over its cuts, and prove its radius ``eps`` again."""
-        self.trace.cuts.extend(cuts)
+        for cut in cuts:
+            self._note(cut)
         if eps.any():
             self.prove(eps, "resumed")
 
@@ -140,7 +164,12 @@ class Effort:
 
     def _cut(self, extents: Array | None, witness: Array | None) -> None:
         if extents is not None and witness is not None:
-            self.trace.cuts.append(Cut(extents, witness))
+            self._note(Cut(extents, witness))
+
+    def _note(self, cut: Cut) -> None:
+        self.trace.cuts.append(cut)
+        self._left.add(cut.extents)
+        self.remaining()
 
     def _step(self, eps: Array, outcome: Outcome, note: str) -> None:
         eps = np.array(eps, dtype=np.float64)

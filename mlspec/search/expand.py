@@ -8,11 +8,13 @@ comes once, at the end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlspec.core.network import Array
+from mlspec.core.trace import StopReason
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
 
@@ -39,9 +41,23 @@ class Ascent:
 
 
 def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
-    """Return a radius ``>= start`` that no attack breaks and that touches the attack's boundary.
+    """Return a radius ``>= start`` that no attack breaks and that touches the attack's boundary."""
+    return _grown(effort, start, ascent, lambda eps, points: not points.violates)
 
-    A broken step is taken back; then both lambda and the step get shorter.
+
+def ascend(effort: Effort, start: Array, ascent: Ascent) -> StopReason:
+    """Grow from ``start`` as far as bounds certify: the strategy without a complete query."""
+    _grown(effort, start, ascent, lambda eps, _: effort.bound(eps, "ascent"))
+    return StopReason.STALLED
+
+
+def _grown(
+    effort: Effort, start: Array, ascent: Ascent, holds: Callable[[Array, WeakestPoints], bool]
+) -> Array:
+    """Return a radius ``>= start`` that ``holds`` and can hardly grow.
+
+    ``holds`` also gets the weakest points of the radius. A step that does not hold is taken back;
+    then both lambda and the step get shorter.
     """
     kept = start
     lambda_, step = ascent.lambda_start, ascent.step
@@ -58,7 +74,7 @@ def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
             lambda_ = lambda_ * ascent.lambda_decay if lambda_ > SMALLEST_LAMBDA else 0.0
             continue
         tried = effort.weakest(reached, f"growing to w·eps = {effort.size(reached):.4g}")
-        if tried.violates:
+        if not holds(reached, tried):
             lambda_, step = lambda_ * ascent.lambda_decay, step * 0.5
         else:
             kept, points = reached, tried

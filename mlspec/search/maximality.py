@@ -1,76 +1,114 @@
-"""Is it maximal? Every layer grows until a violating image a little beyond it is known."""
+"""Is it maximal? Layers grow until a violating image a little beyond each of them is known."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.trace import Ask, Block, Cut, StopReason, Trace
+from mlspec.core.protocols import Path
+from mlspec.core.trace import Ask, Block, Cut, StopReason
 from mlspec.search.effort import Effort, SpentError
 
 LEAST = 1e-4
 CAP = 1.0
+BRACKETED = 64
+"""Heaviest layers of which an attack first finds out how far they could go."""
+LONGER = 4.0
+"""Factor on the step of layers that grew."""
 
 
 def settle(effort: Effort, tolerance: float) -> StopReason:
-    """Grow single layers from the best radius, the heaviest first, and note what blocks each.
+    """Grow the best radius and note what blocks each layer.
 
     A layer is blocked when a violating image at ``eps + max(tolerance * eps, 1e-4)`` is known. As
-    no layer shrinks on the way, it stays blocked while others grow.
-
-    Raises SpentError when the budget is spent.
+    no layer shrinks on the way, it stays blocked while others grow. Layers grow together, the
+    heaviest first; what refuses a group is looked for in its halves. First an attack finds out how
+    far each could go. Raises SpentError when the budget is spent.
     """
     blocked = effort.trace.blocked
+    order = np.argsort(-effort.weights, kind="stable").tolist()
+    for layer in order[:BRACKETED]:
+        _bracket(effort, layer)
     spent: SpentError | None = None
-    for layer in np.argsort(-effort.weights, kind="stable").tolist():
+    groups = [order]
+    while groups:
+        group = _open(effort, groups.pop())
+        if not group:
+            continue
         try:
-            block = _settle(effort, layer, tolerance)
+            cut = _grow(effort, group, tolerance)
         except SpentError as error:
             if error.reason is not StopReason.QUERIES:
                 raise
-            spent = error  # attacks, which are not counted, may still block other layers
-            continue
-        if block is not None:
-            blocked[layer] = block
+            spent, cut = error, None  # attacks, which are not counted, may still block layers
+        if len(group) > 1:
+            half = (len(group) + 1) // 2
+            groups += [group[half:], group[:half]]
+        elif cut is not None:
+            blocked[group[0]] = Block.WITNESS, cut
+        else:
+            _open(effort, group)
     if spent is not None:
         raise spent
     return StopReason.MAXIMAL if len(blocked) == effort.layers else StopReason.STALLED
 
 
-def _settle(effort: Effort, layer: int, tolerance: float) -> tuple[Block, Cut | None] | None:
-    """Grow ``layer`` by doubled steps, then by halving; return what blocks it, if that is known."""
-    eps = effort.trace.best.copy()
-    refused, cut, step = np.inf, None, 0.0
-    while eps[layer] < CAP:
-        least = max(tolerance * eps[layer], LEAST)
-        if refused <= eps[layer] + least:
-            return None if cut is None else (Block.WITNESS, cut)
-        step = max(step, least)
-        raised = eps.copy()
-        raised[layer] = min(eps[layer] + step, CAP)
-        if np.isfinite(refused):
-            raised[layer] = max((eps[layer] + refused) / 2, eps[layer] + least)
-        robust, found = _decided(effort, raised, layer)
-        if robust:
-            eps, step = raised, 2.0 * step
+def _bracket(effort: Effort, layer: int) -> None:
+    """Find a violating image for ``layer`` alone beyond the best radius, and one that moves little
+    else."""
+    best = effort.trace.best
+    raised = best.copy()
+    raised[layer] = CAP
+    cut = effort.broken(raised, f"how far layer {layer} could go")
+    if cut is not None and best[layer] < CAP:
+        others = np.arange(effort.layers) != layer
+        effort.reduce(cut, between(np.where(others, cut.extents, 0.0), cut.extents))
+        alone = effort.reduce(cut, between(np.where(others, 0.0, cut.extents), cut.extents))
+        effort.reduce(alone, between(np.where(others, alone.extents, 0.0), alone.extents))
+
+
+def between(low: Array, high: Array) -> Path:
+    """Return the straight way from ``low`` to ``high``."""
+    return lambda shares: low + shares[:, None] * (high - low)
+
+
+def _open(effort: Effort, group: list[int]) -> list[int]:
+    """Return the layers of ``group`` that may still grow."""
+    blocked = effort.trace.blocked
+    for layer in group:
+        if effort.trace.best[layer] >= CAP:
+            blocked[layer] = Block.CAP, None
+    return [layer for layer in group if layer not in blocked]
+
+
+def _grow(effort: Effort, group: list[int], tolerance: float) -> Cut | None:
+    """Grow the layers of ``group`` together by longer and longer steps, until the least step is
+    refused; return the cut that did, if there is one."""
+    factor = 1.0
+    while True:
+        best = effort.trace.best
+        raised = best.copy()
+        step = np.maximum(tolerance * best[group], LEAST)
+        raised[group] = np.minimum(best[group] + factor * step, CAP)
+        if np.array_equal(raised, best):
+            return None
+        grown, cut = _decided(effort, raised, f"layers {_named(group)}")
+        if grown:
+            factor *= LONGER
+        elif factor == 1.0:
+            return cut
         else:
-            refused, cut = raised[layer], found
-    return Block.CAP, None
+            factor = 1.0
 
 
-def _decided(effort: Effort, eps: Array, layer: int) -> tuple[bool, Cut | None]:
+def _decided(effort: Effort, eps: Array, note: str) -> tuple[bool, Cut | None]:
     """Say whether ``eps`` is certified, and which cut refused it otherwise, if any."""
-    cut = effort.broken(eps, f"asking what blocks layer {layer}")
+    cut = effort.broken(eps, f"asking what blocks {note}")
     if cut is not None:
         return False, cut
-    verdict = effort.prove(eps, f"layer {layer} on its own", ask=Ask.CERTIFICATE)
+    verdict = effort.prove(eps, note, ask=Ask.CERTIFICATE)
     return verdict.robust, effort.known_cut(eps)
 
 
-def upper_bound(weights: Array, trace: Trace) -> float:
-    """Return a bound on ``weights @ eps`` of every robust radius, from each cut on its own.
-
-    A cut keeps some layer below its extent: at best the one that costs least.
-    """
-    losses = [np.min(weights * (CAP - cut.extents)) for cut in trace.cuts]
-    return float(weights.sum() - max(losses, default=0.0))
+def _named(group: list[int]) -> str:
+    return str(group[0]) if len(group) == 1 else f"{min(group)}-{max(group)}"

@@ -24,16 +24,20 @@ def maximise(effort: Effort, strategy: Strategy, floor: float, tolerance: float)
     budget is kept for the maximality certificate.
     """
     try:
-        try:
-            with effort.reserve(RESERVED):
-                reason = strategy(effort, certified_start(effort, floor))
-        except SpentError as spent:
-            reason = spent.reason
-        settled = settle(effort, tolerance)
-        if settled is StopReason.MAXIMAL or reason is StopReason.STALLED:
-            reason = settled
-    except SpentError as spent:
-        reason = spent.reason
+        with effort.reserve(RESERVED):
+            reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
+        settled = _within_budget(lambda: settle(effort, tolerance))
     except KeyboardInterrupt:
-        reason = StopReason.INTERRUPTED
+        return effort.finish(StopReason.INTERRUPTED)
+    if reason is StopReason.STALLED or (
+        settled is StopReason.MAXIMAL and reason is not StopReason.OPTIMAL
+    ):
+        reason = settled
     return effort.finish(reason)
+
+
+def _within_budget(work: Callable[[], StopReason]) -> StopReason:
+    try:
+        return work()
+    except SpentError as spent:
+        return spent.reason

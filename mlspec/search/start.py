@@ -23,6 +23,7 @@ def certified_start(effort: Effort, floor: float) -> Array:
     resumed = effort.trace.best.copy()
     uniform = farthest_bounded(effort, np.zeros(effort.layers), np.ones(effort.layers))
     lowest = floor * uniform
+    effort.keep(lowest)
     along_weights = np.minimum(lowest + effort.weights / effort.weights.max(), 1.0)
     farthest_bounded(effort, lowest, along_weights)
     return resumed if resumed.any() and np.all(resumed >= lowest) else lowest

@@ -12,7 +12,7 @@ from mlspec.spec.base import SpecModel
 from mlspec.spec.unions import by_kind, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
-StrategyName = Literal["gradient", "naive"]
+StrategyName = Literal["gradient", "naive", "ascent", "exact"]
 BoundsName = Literal["interval", "crown", "alpha"]
 FormulationName = Literal["big_m"]
 
@@ -45,7 +45,11 @@ class Search(SpecModel):
     """How the neighborhood grows."""
 
     strategy: StrategyName = "gradient"
-    """``gradient`` moves all layers at once; ``naive`` is one binary search per layer."""
+    """``gradient`` moves all layers at once; ``naive`` is one binary search per layer; ``ascent``
+    only grows, and only as far as bounds certify; ``exact`` closes the gap to the upper bound, for
+    few layers."""
+    gap: Fraction = 0.02
+    """``exact`` ends when the upper bound is within this share of the certified size."""
     tolerance: Fraction = 0.02
     """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -45,7 +45,8 @@ shrink:
   order: formula               # or prose: less sensitive layers shrink more
 
 search:
-  strategy: gradient           # or naive
+  strategy: gradient           # or naive, ascent, exact
+  gap: 0.02                    # exact: how near the upper bound must come to the certified size
   tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
   floor: 0.25                  # every layer keeps this share of the certified uniform epsilon
   step: 0.5                    # a fraction of the way to where the gradient predicts a violation

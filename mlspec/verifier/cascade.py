@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.reduce import reduced
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
+from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verifier.complete import CompleteStage
@@ -71,6 +73,12 @@ class Cascade:
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
+
+    def reduced(self, witness: Array, path: Path) -> Cut:
+        """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
+        it still violates."""
+        smaller = reduced(self._problem, witness, path)
+        return Cut(self._memory.note_witness(smaller), smaller)
 
     def learn(self, images: Array) -> list[Cut]:
         """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.

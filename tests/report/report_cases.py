@@ -105,4 +105,5 @@ def make_result(
     provenance = Provenance(
         name, json.dumps(spec), b"onnx", f"classifiers/{name}.onnx", "highs", 0, {}, "3"
     )
-    return to_dataset(problem, trace, provenance, upper_bound=1.5 * problem.size(trace.best) + 0.1)
+    trace.upper_bound = 1.5 * problem.size(trace.best) + 0.1
+    return to_dataset(problem, trace, provenance)

@@ -26,6 +26,7 @@ def replay(problem: Problem, watch: LiveProgress) -> Trace:
     """Tell ``watch`` of a search as it goes, and return its trace."""
     full = make_trace(problem)
     trace = Trace(problem.layering.count)
+    trace.upper_bound = 9.87
     queries = iter(full.queries)
     for step in full.steps:
         watch(trace, f"proving w·eps = {step.size:.4g}")
@@ -73,7 +74,7 @@ def test_long_lines_are_not_broken_off_a_terminal(problem: Problem) -> None:
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_on_a_terminal_a_panel_shows_the_search(problem: Problem, width: int) -> None:
     screen = console(terminal=True, width=width)
-    watch = LiveProgress(screen, problem.weights, 60.0, "known", lambda trace: 9.87)
+    watch = LiveProgress(screen, problem.weights, 60.0, "known")
     replay(problem, watch)
     panel = Console(file=StringIO(), width=width)
     panel.print(watch._panel())
@@ -114,22 +115,3 @@ def test_an_error_is_left_to_speak_for_itself(problem: Problem) -> None:
     with pytest.raises(ValueError, match="bug"):
         stop_with(ValueError("bug"), problem, screen)
     assert text_of(screen) == ""
-
-
-def test_the_upper_bound_is_asked_only_when_cuts_arrived(problem: Problem) -> None:
-    asked = []
-    full = make_trace(problem)
-    watch = LiveProgress(
-        console(terminal=False), problem.weights, 60.0, "k", lambda trace: asked.append(1) or 1.0
-    )
-    trace = Trace(problem.layering.count)
-    for _ in range(50):
-        watch(trace, "thinking")
-    assert len(asked) == 0
-    trace.cuts.append(full.cuts[0])
-    for _ in range(50):
-        watch(trace, "thinking")
-    assert len(asked) == 1
-    trace.cuts.append(full.cuts[1])
-    watch(trace, "thinking")
-    assert len(asked) == 1, "at most as often as the panel is redrawn"

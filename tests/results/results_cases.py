@@ -46,7 +46,8 @@ def random_case(rng: Rng) -> Case:
     """Return a case; the numbers of its trace need not make sense together."""
     problem = random_problem(rng, SMALL, moving=None)
     trace = random_trace(rng, problem)
-    return Case(problem, trace, to_dataset(problem, trace, PROVENANCE, UPPER_BOUND))
+    trace.upper_bound = UPPER_BOUND
+    return Case(problem, trace, to_dataset(problem, trace, PROVENANCE))
 
 
 def random_trace(rng: Rng, problem: Problem) -> Trace:

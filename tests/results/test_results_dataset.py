@@ -109,7 +109,7 @@ def test_attributes_say_where_it_comes_from() -> None:
 
 def test_an_empty_trace_is_a_running_search_with_nothing_certified() -> None:
     problem = random_case(np.random.default_rng(3)).problem
-    ds = to_dataset(problem, Trace(problem.layering.count), PROVENANCE, UPPER_BOUND)
+    ds = to_dataset(problem, Trace(problem.layering.count), PROVENANCE)
     assert ds.attrs["stop_reason"] == "running"
     assert (ds.sizes["step"], ds.sizes["query"], ds.sizes["witness"]) == (0, 0, 0)
     assert set(ds["blocked_by"].values) == {"budget"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlspec.core.protocols import Path
+from mlspec.core.trace import Cut
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 
 Floats = NDArray[np.float64]
@@ -55,6 +57,14 @@ class LinearVerifier:
         if self.slopes @ eps < self.bounded * self.margin:
             return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps))
         return Verdict(Outcome.UNKNOWN, Stage.CROWN, reason="loose")
+
+    def reduced(self, witness: Floats, path: Path) -> Cut:
+        """The witness's image is its radius: the smallest broken one on the path, if it is
+        smaller."""
+        radii = np.minimum(path(np.linspace(0.0, 1.0, 257)), witness.ravel())
+        broken = [eps for eps in radii if self.left(eps) <= 0.0]
+        smallest = broken[0] if broken else witness.ravel()
+        return Cut(smallest, smallest.reshape(1, 1, -1).copy())
 
     def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
         return WeakestPoints(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from closed_form import Floats, LinearVerifier
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -15,14 +15,15 @@ from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
 from mlspec.search.effort import Effort
-from mlspec.search.expand import Ascent
+from mlspec.search.exact import exact
+from mlspec.search.expand import Ascent, ascend
 from mlspec.search.gradient import gradient
-from mlspec.search.maximality import upper_bound
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 
 TOLERANCE = 0.02
+GAP = 0.02
 ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
 
 
@@ -39,8 +40,17 @@ def by_naive(effort: Effort, start: Floats) -> StopReason:
     return naive(effort, start, TOLERANCE)
 
 
+def by_ascent(effort: Effort, start: Floats) -> StopReason:
+    return ascend(effort, start, ASCENT)
+
+
+def by_exact(effort: Effort, start: Floats) -> StopReason:
+    return exact(effort, start, GAP)
+
+
 STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} | {
-    "naive": by_naive
+    "naive": by_naive,
+    "ascent": by_ascent,
 }
 
 
@@ -60,8 +70,8 @@ def positive(count: int) -> st.SearchStrategy[Floats]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[LinearVerifier, Floats]:
-    count = draw(st.integers(1, 6))
+def cases(draw: st.DrawFn, most: int = 6) -> tuple[LinearVerifier, Floats]:
+    count = draw(st.integers(1, most))
     slopes, weights = draw(positive(count)), draw(positive(count))
     margin = draw(st.floats(0.05, 5.0))
     hard = draw(st.sampled_from([0.0, 0.05, 0.3]))
@@ -82,7 +92,45 @@ def test_best_is_certified_and_never_beyond_the_optimum(
     assert weights @ trace.best == max(step.size for step in certified)
     size = float(weights @ trace.best)
     assert size <= verifier.optimum(weights) * (1 + 1e-9)
-    assert verifier.optimum(weights) <= upper_bound(weights, trace) * (1 + 1e-9)
+    assert verifier.optimum(weights) <= trace.upper_bound * (1 + 1e-9)
+
+
+@settings(max_examples=6)
+@given(case=cases(most=2))
+def test_exact_closes_the_gap_where_all_can_be_decided(case: tuple[LinearVerifier, Floats]) -> None:
+    verifier, weights = case
+    verifier.hard = 0.0
+    trace = search(verifier, weights, by_exact)
+    assert trace.stop in (StopReason.OPTIMAL, StopReason.MAXIMAL)
+    assert trace.upper_bound <= (1.0 + GAP) * float(weights @ trace.best)
+    assert verifier.left(trace.best) > 0.0
+    assert float(weights @ trace.best) <= verifier.optimum(weights) * (1 + 1e-9)
+    assert verifier.optimum(weights) <= trace.upper_bound * (1 + 1e-9)
+
+
+@given(case=cases())
+def test_ascent_asks_nothing_of_the_complete_verifier_but_the_certificate(
+    case: tuple[LinearVerifier, Floats],
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, by_ascent)
+    assert all(query.ask is not Ask.COMPLETE for query in trace.queries)
+
+
+@given(case=cases(most=4), name=st.sampled_from(sorted(STRATEGIES)))
+def test_brackets_hold_the_boundary_of_every_layer(
+    case: tuple[LinearVerifier, Floats], name: str
+) -> None:
+    verifier, weights = case
+    trace = search(verifier, weights, STRATEGIES[name])
+    for layer, attacked in enumerate(trace.attacked()):
+        if not np.isnan(attacked):
+            beyond = trace.best.copy()
+            beyond[layer] = attacked
+            assert attacked > trace.best[layer]
+            assert verifier.left(beyond) <= 1e-9
+        elif trace.block_of(layer)[0] is Block.WITNESS:
+            pytest.fail("the witness that blocks a layer is a bracket")
 
 
 @given(case=cases(), policy=st.sampled_from(sorted(POLICIES)))

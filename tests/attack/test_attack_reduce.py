@@ -1,0 +1,34 @@
+"""Reduced witnesses: they violate, and move no more than the path allows."""
+
+from __future__ import annotations
+
+import numpy as np
+from law import law
+from strategies import SMALL, Question, questions
+
+from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.reduce import reduced
+from mlspec.core.network import Array
+
+
+@law(questions(SMALL, None), quick=60, deep=1000)
+def test_a_reduced_witness_violates_in_a_smaller_box_of_the_path(question: Question) -> None:
+    problem, eps = question.problem, np.maximum(question.eps, 0.3)
+    points = PgdAttack(problem, restarts=8, steps=12, seed=0).find(eps)
+    if not points.violates:
+        return
+    witness, extents = points.images[0], points.extents[0]
+
+    def path(shares: Array) -> Array:
+        return shares[:, None] * extents
+
+    smaller = reduced(problem, witness, path)
+    assert problem.margin(smaller[None])[0] <= 0.0
+    after = problem.layering.extents(smaller - problem.image)
+    assert (after <= extents + 1e-12).all()
+    assert ((smaller >= 0.0) & (smaller <= 1.0)).all()
+    share = float(np.max(after / np.maximum(extents, 1e-300)))
+    if 0.01 < share < 0.99:
+        # One part in 256 less, the image is no violation any more.
+        box = problem.neighborhood(path(np.array([share - 1.01 / 256]))[0]).box
+        assert problem.margin(box.clip(witness)[None])[0] > 0.0
