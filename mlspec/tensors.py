@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.core.network import (
+    Add,
+    AffineOp,
     Array,
     Conv,
     Flatten,
@@ -21,6 +23,7 @@ from mlspec.core.network import (
     Op,
     Pair,
     Relu,
+    Scale,
     Shape,
 )
 
@@ -30,10 +33,18 @@ class TensorOp:
     """One op; ``weight`` and ``bias`` are set for affine ops only."""
 
     op: Op
+    inputs: tuple[int, ...]
+    """The numbers of the values it reads."""
     shape_in: Shape
     shape_out: Shape
     weight: Tensor
     bias: Tensor
+
+    @property
+    def source(self) -> int:
+        """The number of the one value it reads."""
+        (value,) = self.inputs
+        return value
 
 
 class TensorNetwork:
@@ -47,10 +58,10 @@ class TensorNetwork:
         self.ops: list[TensorOp] = []
         for position, op in enumerate(network.ops):
             weight = bias = none
-            if isinstance(op, Conv | Linear):
+            if isinstance(op, AffineOp):
                 weight, bias = self.tensor(op.weight), self.tensor(op.bias)
             shapes = network.shape_before(position), network.shapes[position]
-            self.ops.append(TensorOp(op, *shapes, weight, bias))
+            self.ops.append(TensorOp(op, network.inputs[position], *shapes, weight, bias))
 
     def tensor(self, array: Array) -> Tensor:
         """Return a copy of ``array`` as a tensor of this network's dtype and device."""
@@ -62,12 +73,18 @@ class TensorNetwork:
         With ``softness`` > 0 each max-pool becomes a softmax-weighted mean of its window at that
         temperature, so that gradients reach more than one candidate.
         """
+        values = [value]
         for item in self.ops:
+            value = values[item.inputs[0]]
             match item.op:
-                case Conv(stride=stride, padding=padding):
-                    value = F.conv2d(value, item.weight, item.bias, stride, padding)
+                case Conv(stride=stride, padding=padding, groups=groups):
+                    value = F.conv2d(value, item.weight, item.bias, stride, padding, groups=groups)
                 case Linear():
                     value = F.linear(value, item.weight, item.bias)
+                case Scale():
+                    value = value * item.weight + item.bias
+                case Add():
+                    value = sum((values[number] for number in item.inputs[1:]), value)
                 case Relu():
                     value = F.relu(value)
                 case Flatten():
@@ -80,6 +97,7 @@ class TensorNetwork:
                     else:
                         value = F.max_pool2d(value, kernel, stride)
                     value = F.relu(value) if relu else value
+            values.append(value)
         return value
 
 

@@ -138,7 +138,7 @@ class Bounder:
         with torch.no_grad():
             if linear:
                 lines = crown.default_lines(self._net, known)
-                row, bias = crown.backward(self._net, rows[None], len(self._net.ops) - 1, lines)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
                 least = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
             else:
                 low, up = known.lower[-1][0], known.upper[-1][0]

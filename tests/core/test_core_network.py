@@ -13,7 +13,17 @@ from oracles import plain_scores
 from strategies import SMALL, TINY, networks
 
 from mlspec.core import forward
-from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import (
+    Add,
+    AffineOp,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Relu,
+    Scale,
+)
 from mlspec.errors import NetworkError
 from mlspec.tensors import TensorNetwork
 
@@ -30,12 +40,17 @@ def test_the_forward_pass_is_the_plain_definition(network: Network) -> None:
 @law(networks(SMALL), quick=60, deep=1000)
 def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
     images = np.random.default_rng(0).random((4, *network.input_shape))
-    value = torch.as_tensor(images)
-    for op in network.ops:
+    values = [torch.as_tensor(images)]
+    for op, inputs in zip(network.ops, network.inputs, strict=True):
+        value, *others = (values[number] for number in inputs)
         match op:
             case Conv():
                 weight, bias = torch.as_tensor(op.weight), torch.as_tensor(op.bias)
-                value = F.conv2d(value, weight, bias, op.stride, op.padding)
+                value = F.conv2d(value, weight, bias, op.stride, op.padding, groups=op.groups)
+            case Scale():
+                value = value * torch.as_tensor(op.weight) + torch.as_tensor(op.bias)
+            case Add():
+                value = torch.stack([value, *others]).sum(0)
             case Linear():
                 value = F.linear(value, torch.as_tensor(op.weight), torch.as_tensor(op.bias))
             case Relu():
@@ -45,6 +60,7 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
                 value = F.relu(value) if op.relu else value
             case Flatten():
                 value = value.flatten(1)
+        values.append(value)
     np.testing.assert_allclose(forward.scores(network, images), value, atol=1e-9, rtol=1e-9)
     exact = TensorNetwork(network, torch.float64).forward(torch.as_tensor(images))
     np.testing.assert_allclose(exact, value, atol=1e-9, rtol=1e-9)
@@ -52,24 +68,25 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
 
 @law(networks(SMALL), quick=40, deep=1000)
 def test_shapes_are_those_of_the_values(network: Network) -> None:
-    value = np.zeros((2, *network.input_shape))
-    for position, op in enumerate(network.ops):
-        assert network.shape_before(position) == value.shape[1:]
-        value = forward.apply(op, value)
-        assert network.shapes[position] == value.shape[1:]
+    values = forward.values(network, np.zeros((2, *network.input_shape)))
+    for number, value in enumerate(values):
+        assert network.shape_of(number) == value.shape[1:]
+    for position, inputs in enumerate(network.inputs):
+        assert network.shape_before(position) == network.shape_of(inputs[0])
+        assert network.shapes[position] == network.shape_of(position + 1)
 
 
 @law(networks(SMALL), quick=40, deep=500)
 def test_a_digest_tells_networks_apart(network: Network) -> None:
-    assert network.digest == Network(network.ops, network.input_shape).digest
+    assert network.digest == replace(network).digest
     for position, op in enumerate(network.ops):
-        if isinstance(op, Conv | Linear):
+        if isinstance(op, AffineOp):
             bias = op.bias.copy()
             bias[-1] = np.nextafter(bias[-1], 100.0)
             ops = (*network.ops[:position], replace(op, bias=bias), *network.ops[position + 1 :])
-            assert Network(ops, network.input_shape).digest != network.digest
-    longer = Network((*network.ops, Relu()), network.input_shape)
-    assert longer.digest != network.digest
+            assert replace(network, ops=ops).digest != network.digest
+    longer = (*network.ops, Relu()), network.input_shape, (*network.inputs, (len(network.ops),))
+    assert Network(*longer).digest != network.digest
 
 
 def test_digests_see_strides_and_the_order_of_axes() -> None:

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from strategies import SMALL, networks
 
 from mlspec.core import forward
+from mlspec.core.fuse import fused
 from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Op, Relu
 from mlspec.errors import NetworkError
 from mlspec.problem.onnx_import import read_network
@@ -383,10 +384,10 @@ def test_a_file_of_something_else_is_refused(content: bytes, tmp_path: Path) -> 
 @law(networks(SMALL), quick=40, deep=1000)
 def test_fusing_relus_into_pools_changes_nothing(network: Network) -> None:
     images = np.random.default_rng(0).normal(size=(20, *network.input_shape))
-    fused = network.fused()
+    joined = fused(network)
     np.testing.assert_array_equal(
-        forward.scores(fused, images), forward.scores(network, images), strict=True
+        forward.scores(joined, images), forward.scores(network, images), strict=True
     )
-    kinds = [type(op) for op in fused.ops]
+    kinds = [type(op) for op in joined.ops]
     for first, second in pairwise(kinds):
         assert {first, second} != {MaxPool, Relu}
