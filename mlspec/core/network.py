@@ -41,6 +41,11 @@ class Conv:
         expected = self.weight.shape[1] * self.groups
         if channels != expected:
             raise NetworkError(f"Conv expects {expected} channels, its input has {channels}")
+        if self.weight.shape[0] % self.groups:
+            raise NetworkError(
+                f"Conv has {self.weight.shape[0]} filters for {self.groups} groups: "
+                "they do not share them out evenly"
+            )
         kernel = (self.weight.shape[2], self.weight.shape[3])
         out = tuple(
             (size + 2 * p - k) // s + 1
@@ -48,6 +53,8 @@ class Conv:
                 (height, width), self.padding, kernel, self.stride, strict=True
             )
         )
+        if min(out) < 1:
+            raise NetworkError(f"Conv leaves nothing: a kernel {kernel} on an input {shape}")
         return (self.weight.shape[0], *out)
 
 
@@ -80,7 +87,8 @@ class Scale:
     def shape_after(self, shape: Shape) -> Shape:
         """Return ``shape``."""
         for array in (self.weight, self.bias):
-            if np.broadcast_shapes(shape, array.shape) != shape:
+            sizes = zip(reversed(array.shape), reversed(shape), strict=False)
+            if array.ndim > len(shape) or any(own not in {1, size} for own, size in sizes):
                 raise NetworkError(f"Scale has parameters {array.shape}, its input is {shape}")
         return shape
 
@@ -172,10 +180,6 @@ class Network:
                 shape = op.shape_after(*(shapes[value] for value in inputs))
             except NetworkError as error:
                 raise NetworkError(f"op {position}: {error}") from None
-            if min(shape) < 1:
-                raise NetworkError(
-                    f"op {position} ({type(op).__name__}) leaves nothing: its output is {shape}"
-                )
             shapes.append(shape)
         if len(shapes[-1]) != 1:
             raise NetworkError(

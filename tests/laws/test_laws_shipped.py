@@ -13,7 +13,7 @@ from oracles import points
 from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.core import forward
-from mlspec.core.network import Array, Network
+from mlspec.core.network import Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Outcome
