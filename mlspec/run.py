@@ -49,6 +49,7 @@ from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 from mlspec.spec import ExperimentSpec, find_profile
+from mlspec.tensors import device_of
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
@@ -70,6 +71,10 @@ class Experiment:
 def prepare(spec: ExperimentSpec) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
     not."""
+    try:
+        device_of(spec.verifier.device)
+    except InputError as error:
+        raise spec.source.error("verifier.device", str(error)) from error
     resolved = resolve(spec)
     profile = find_profile(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
@@ -98,8 +103,9 @@ def facts(experiment: Experiment) -> dict[str, str]:
     queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
     return {
         "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
-        "verifier": f"bounds up to {verifier.bounds}, then MILP ({verifier.milp.formulation}, "
-        f"{verifier.milp.objective}), {verifier.milp.seconds:g} s a query at most",
+        "verifier": f"bounds up to {verifier.bounds} on {device_of(verifier.device).type}, "
+        f"then MILP ({verifier.milp.formulation}, {verifier.milp.objective}), "
+        f"{verifier.milp.seconds:g} s a query at most",
         "solver": f"{profile.name} {version('highspy')}; {profile.licence}",
         "budget": f"{spec.budget.seconds:g} s{queries}",
     }
@@ -173,6 +179,9 @@ def verify_problem(problem: Problem, spec: ExperimentSpec, eps: Array | float) -
 def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
     """Decide again, from the result alone, whether its neighborhood is robust."""
     spec = ExperimentSpec.from_json(result.attrs["spec"])
+    # The machine that made the result may have had another device.
+    verifier = spec.verifier.model_copy(update={"device": "auto"})
+    spec = spec.model_copy(update={"verifier": verifier})
     if solver is not None:
         choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
         spec = spec.model_copy(update={"solver": choice})
@@ -201,14 +210,15 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     choice, attack = spec.verifier, spec.verifier.attack
     backend = backend_of(find_profile(spec.solver, spec.source))
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
+    device = device_of(choice.device)
     return Cascade(
         problem,
         Stages(
-            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed),
+            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed, device),
             scout=PgdAttack(
-                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed
+                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed, device
             ),
-            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS),
+            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
             complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),

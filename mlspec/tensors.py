@@ -26,6 +26,19 @@ from mlspec.core.network import (
     Scale,
     Shape,
 )
+from mlspec.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def device_of(choice: str) -> torch.device:
+    """Return the device that ``auto`` (CUDA where there is one, else the CPU), ``cpu`` or ``cuda``
+    names; raises InputError for ``cuda`` where there is none."""
+    found = torch.cuda.is_available()
+    if choice == "cuda" and not found:
+        built = "finds no CUDA device" if torch.version.cuda else "is built without CUDA"
+        raise InputError(f"cuda: PyTorch {torch.__version__} {built} here; use auto or cpu")
+    return torch.device("cuda") if found and choice != "cpu" else CPU
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +63,10 @@ class TensorOp:
 class TensorNetwork:
     """The ops of ``network`` on one device in one dtype."""
 
-    def __init__(self, network: Network, dtype: torch.dtype, device: str = "cpu") -> None:
+    def __init__(self, network: Network, dtype: torch.dtype, device: torch.device = CPU) -> None:
         self.network = network
         self.dtype = dtype
-        self.device = torch.device(device)
+        self.device = device
         none = torch.empty(0, dtype=dtype, device=self.device)
         self.ops: list[TensorOp] = []
         for position, op in enumerate(network.ops):
