@@ -8,14 +8,11 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
 from mlspec import __version__
@@ -49,7 +46,7 @@ from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 from mlspec.spec import ExperimentSpec, find_profile
-from mlspec.tensors import device_of
+from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
@@ -227,18 +224,6 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 
 
 ALPHA_ITERATIONS = 40
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
-    by bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:

@@ -1,10 +1,12 @@
-"""A network's ops with torch parameters, shared by bounds and attack.
+"""A network's ops with torch parameters, shared by bounds and attack, and where they run.
 
 Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``n`` window elements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +41,18 @@ def device_of(choice: str) -> torch.device:
         built = "finds no CUDA device" if torch.version.cuda else "is built without CUDA"
         raise InputError(f"cuda: PyTorch {torch.__version__} {built} here; use auto or cpu")
     return torch.device("cuda") if found and choice != "cpu" else CPU
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
+    by bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)

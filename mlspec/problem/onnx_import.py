@@ -12,7 +12,8 @@ import onnx
 from mlspec.core import forward
 from mlspec.core.network import AffineOp, Array, Network, Shape
 from mlspec.errors import NetworkError
-from mlspec.problem.onnx_ops import READERS, Graph, Node, constant_value, first_line, numbers
+from mlspec.problem.onnx_node import Graph, Node, constant_value, first_line, numbers
+from mlspec.problem.onnx_ops import READERS
 
 STANDARD = {"", "ai.onnx"}
 MONOTONE = {"Softmax", "Sigmoid"}
