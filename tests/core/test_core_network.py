@@ -106,6 +106,36 @@ def test_digests_see_strides_and_the_order_of_axes() -> None:
     assert len(digests) == 7
 
 
+def test_the_digest_of_a_chain_is_what_it_always_was() -> None:
+    """Results store digests: ops and fields that came later must not change them."""
+    weight = np.arange(8.0).reshape(2, 1, 2, 2)
+    chain = (
+        *(Conv(weight, np.ones(2), (2, 1), (0, 1)), Relu(), MaxPool((1, 2), (1, 2), relu=True)),
+        *(Flatten(), Linear(np.full((2, 8), 0.5), np.zeros(2))),
+    )
+    network = Network(chain, (1, 5, 3))
+    known = "fe3694ffcd3ef7bf1649c4d486b047b0a900dbf7450f74548f8c6ee1b0539865"
+    assert network.digest == known
+    assert network.inputs == ((0,), (1,), (2,), (3,), (4,))
+    assert replace(network, inputs=()).digest == network.digest
+
+
+def test_digests_see_branches_groups_and_constants() -> None:
+    scale = Scale(np.ones((1, 1, 1)), np.ones((1, 1, 1)))
+    conv = Conv(np.ones((2, 1, 1, 1)), np.zeros(2))
+    networks = [
+        Network((scale, Relu(), Add(), Flatten()), (2, 2, 2), ((0,), (1,), inputs, (3,)))
+        for inputs in ((0, 2), (1, 2), (2, 2), (2, 1), (2, 0, 0))
+    ]
+    networks += [
+        Network((scale, Relu(), Flatten()), (2, 2, 2)),
+        Network((replace(scale, bias=np.zeros((1, 1, 1))), Relu(), Flatten()), (2, 2, 2)),
+        Network((replace(conv, groups=2), Flatten()), (2, 2, 2)),
+        Network((replace(conv, weight=np.ones((2, 2, 1, 1))), Flatten()), (2, 2, 2)),
+    ]
+    assert len({network.digest for network in networks}) == len(networks)
+
+
 LINEAR = Linear(np.ones((2, 9)), np.zeros(2))
 
 
@@ -120,11 +150,55 @@ LINEAR = Linear(np.ones((2, 9)), np.zeros(2))
         ((MaxPool((4, 1), (1, 1)), Flatten()), "larger"),
         ((Flatten(), MaxPool((1, 1), (1, 1))), "feature map"),
         ((Flatten(), Conv(np.ones((1, 1, 1, 1)), np.zeros(1))), "feature map"),
+        ((Conv(np.ones((3, 1, 1, 1)), np.zeros(3), groups=2), Flatten()), "2 channels"),
+        ((Scale(np.ones((2, 1, 1)), np.zeros(1)), Flatten()), r"parameters \(2, 1, 1\)"),
+        ((Scale(np.ones((1, 1, 1, 1)), np.zeros(1)), Flatten()), "parameters"),
+        ((Flatten(), Add()), "one shape"),
     ],
 )
 def test_ops_that_do_not_fit_are_refused(ops: tuple[object, ...], word: str) -> None:
     with pytest.raises(NetworkError, match=word):
         Network(ops, (1, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        (((0,), (2,), (3,)), "op 1 reads .2,."),
+        (((0,), (-1,), (2,)), "op 1 reads"),
+        (((0,), (0,), (2,)), "op 0 .Relu.: nothing reads its output"),
+        (((0,), (0, 1), (2,)), "op 1 .Relu. reads 2 values"),
+        (((0,), (), (2,)), "op 1 .Relu. reads 0 values"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(inputs: tuple[tuple[int, ...]], word: str) -> None:
+    with pytest.raises(NetworkError, match=word):
+        Network((Relu(), Relu(), Flatten()), (1, 3, 3), inputs)
+
+
+def test_branches_of_other_shapes_do_not_add() -> None:
+    conv = Conv(np.ones((1, 1, 2, 2)), np.zeros(1))
+    with pytest.raises(NetworkError, match=r"op 1: Add takes values of one shape"):
+        Network((conv, Add(), Flatten()), (1, 3, 3), ((0,), (0, 1), (2,)))
+
+
+@law(networks(SMALL), quick=30, deep=500)
+def test_gradients_are_those_of_the_forward_pass(network: Network) -> None:
+    """What the attack descends along: central differences of the reference."""
+    rng = np.random.default_rng(0)
+    image, way = rng.random((2, 1, *network.input_shape))
+    row = rng.normal(size=network.labels)
+    net = TensorNetwork(network, torch.float64)
+    point = torch.as_tensor(image).requires_grad_()
+    (gradient,) = torch.autograd.grad((net.forward(point) @ net.tensor(row)).sum(), point)
+    step = 1e-7
+    ends = forward.scores(network, np.concatenate([image + step * way, image - step * way])) @ row
+    middle = forward.scores(network, image)[0] @ row
+    slope = float((gradient.numpy() * way).sum())
+    one_sided = (ends[0] - middle) / step, (middle - ends[1]) / step
+    slack = 1e-4 * (1.0 + np.abs(one_sided).max())
+    # At a kink the gradient is that of one of its sides, or lies between them.
+    assert min(one_sided) - slack <= slope <= max(one_sided) + slack
 
 
 def test_images_of_another_shape_are_refused() -> None:

@@ -67,3 +67,15 @@ def test_nothing_kept_and_nothing_fresh_is_all_zero() -> None:
     assert after.matrix.shape == (4, 3)
     assert abs(after.matrix).sum() == 0.0
     assert after.constant.tolist() == [0.0] * 4
+
+
+def test_values_of_fewer_variables_add_to_those_of_more() -> None:
+    value = Affine(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
+    wider = Affine(sparse.csr_array(np.ones((3, 4))), np.ones(3))
+    assert value.over(2) is value
+    total = value.over(4).plus(wider)
+    expected = np.ones((3, 4))
+    expected[:, :2] += np.arange(6.0).reshape(3, 2)
+    np.testing.assert_array_equal(total.matrix.toarray(), expected)
+    assert total.constant.tolist() == [11.0, 21.0, 31.0]
+    assert value.matrix.shape == (3, 2)
