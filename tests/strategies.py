@@ -304,17 +304,25 @@ class _Growing:
         return None
 
     def network(self, last: int) -> Network:
-        """Return the network that ends in value ``last``; what does not lead there is left out."""
+        """Return the network that ends in value ``last``, its ops in any order that can be.
+
+        What does not lead to ``last`` is left out.
+        """
         kept = {last}
         for position in range(last - 1, -1, -1):
             if position + 1 in kept:
                 kept.update(self._inputs[position])
-        numbers = {old: new for new, old in enumerate(sorted(kept | {0}))}
-        positions = [number - 1 for number in sorted(kept) if number]
+        waiting = {value - 1 for value in kept if value}
+        numbers, order = {0: 0}, list[int]()
+        while waiting:
+            ready = [p for p in sorted(waiting) if all(v in numbers for v in self._inputs[p])]
+            order.append(ready[int(self._rng.integers(len(ready)))])
+            waiting.remove(order[-1])
+            numbers[order[-1] + 1] = len(order)
         return Network(
-            tuple(self._ops[position] for position in positions),
+            tuple(self._ops[position] for position in order),
             self.values[0].shape[1:],
-            tuple(tuple(numbers[v] for v in self._inputs[position]) for position in positions),
+            tuple(tuple(numbers[v] for v in self._inputs[position]) for position in order),
         )
 
 

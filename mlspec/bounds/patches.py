@@ -144,7 +144,7 @@ class LocalRows:
                     bias = bias + (patch * shift).sum((3, 4, 5))
                     patch = patch * weight
                 case Conv(stride=stride, groups=groups):
-                    if self._leaves(item.shape_out, window):
+                    if window.padding != (0, 0):
                         inside = patch.new_ones(1, *item.shape_out)
                         patch = patch * self._gather(inside, window)
                     bias = bias + (patch.sum((4, 5)) @ item.bias)
@@ -183,29 +183,14 @@ class LocalRows:
         )
         return low, up, up_bias
 
-    def _leaves(self, shape: tuple[int, ...], window: Window) -> bool:
-        """Say whether some unit's window reaches beyond a value of ``shape``."""
-        return window.padding != (0, 0) or max(self._beyond(shape, window)) > 0
-
-    def _beyond(self, shape: tuple[int, ...], window: Window) -> Pair:
-        """Return how many rows and columns behind the end the last windows reach."""
-        out = self.net.network.shape_of(self.last)
-        rows, columns = (
-            (out[axis] - 1) * window.stride[axis - 1]
-            + window.size[axis - 1]
-            - window.padding[axis - 1]
-            - shape[axis]
-            for axis in (1, 2)
-        )
-        return rows, columns
-
     def _gather(self, value: Tensor, window: Window) -> Tensor:
         """Return windows ``(B, 1, P, C, kh, kw)`` of ``value`` ``(B, C, H, W)``, zero outside of
         it."""
         rows, columns = self.net.network.shape_of(self.last)[1:]
         (py, px), (ky, kx), (sy, sx) = window.padding, window.size, window.stride
-        beyond = self._beyond(tuple(value.shape[1:]), window)
-        padded = F.pad(value, (px, max(beyond[1], 0), py, max(beyond[0], 0)))
+        below = (rows - 1) * sy + ky - py - value.shape[2]
+        right = (columns - 1) * sx + kx - px - value.shape[3]
+        padded = F.pad(value, (px, max(right, 0), py, max(below, 0)))
         view = padded.unfold(2, ky, sy).unfold(3, kx, sx)[:, :, :rows, :columns]
         windows = view.permute(0, 2, 3, 1, 4, 5)
         if self.positions is None:

@@ -43,18 +43,19 @@ def _same_shape(rng: Rng) -> Twins:
 
 
 def _projected(rng: Rng) -> Twins:
-    """Strided branches: a 3×3 kernel beside a scaled 1×1 kernel without padding."""
-    first, last = _first(rng), _last(rng, 4 * 4 * 3)
+    """Strided branches: a 3×3 kernel beside a scaled 1×1 or 2×2 kernel without padding."""
+    first, last = _first(rng), _last(rng, 4 * 3 * 4)
     wide = Conv(rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4), (2, 2), (1, 1))
-    narrow = Conv(rng.normal(size=(4, 3, 1, 1)), rng.normal(size=4), (2, 2))
+    rows, columns = rng.integers(1, 3, 2)
+    narrow = Conv(rng.normal(size=(4, 3, rows, columns)), rng.normal(size=4), (2, 2))
     scale = Scale(rng.normal(size=(4, 1, 1)), rng.normal(size=(4, 1, 1)))
     whole = wide.weight.copy()
-    whole[:, :, 1, 1] += scale.weight[:, :, 0] * narrow.weight[:, :, 0, 0]
+    whole[:, :, 1 : 1 + rows, 1 : 1 + columns] += scale.weight[:, None] * narrow.weight
     bias = wide.bias + scale.weight.ravel() * narrow.bias + scale.bias.ravel()
     graph = (first, Relu(), narrow, scale, wide, Add(), Relu(), Flatten(), last)
     inputs = ((0,), (1,), (2,), (3,), (2,), (4, 5), (6,), (7,), (8,))
     chain = (first, Relu(), Conv(whole, bias, (2, 2), (1, 1)), Relu(), Flatten(), last)
-    return Network(graph, (2, 7, 6), inputs), Network(chain, (2, 7, 6)), {1: 1, 6: 3}
+    return Network(graph, (2, 6, 8), inputs), Network(chain, (2, 6, 8)), {1: 1, 6: 3}
 
 
 def _vector(rng: Rng) -> Twins:
