@@ -80,13 +80,17 @@ RECIPES = (
     "scale [ same relu ] pool conv | relu linear",
     "[ conv scale ] relu [ conv ] relu pool | linear",
     "conv relu [ same relu [ same relu same ] relu same ] relu | linear",
+    "conv relu [ same relu same / same relu ] relu | linear",
+    "conv [ relu same relu / same relu ] pool | linear",
+    "conv [ same relu / same relu same ] relu conv relu | linear",
     "| linear [ relu linear ] relu linear",
+    "| linear [ relu linear / relu ] relu linear",
     "conv [ relu ] pool relu | [ linear scale ] relu linear",
 )
 """Ops of an image, then, after the flattening, of a vector. Ops that do not fit are left out.
 
-``[`` opens a branch and ``]`` adds what the branch began with, through a conv or a linear op if the
-shapes differ.
+``[`` opens a branch and ``]`` adds what it began with, or what another branch from there, after
+``/``, ended in; a conv or a linear op goes between if the shapes differ.
 """
 
 
@@ -248,6 +252,8 @@ def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None
         match kind:
             case "[":
                 branches.append(value)
+            case "/":
+                branches[-1], value = value, branches[-1]
             case "]":
                 skip = made.like(branches.pop(), value)
                 value = value if skip is None else made.add(Add(), skip, value)
