@@ -38,6 +38,7 @@ from mlspec.core.network import (
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
+from mlspec.tolerances import MAX_BIG_M
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -244,7 +245,24 @@ def random_property(rng: Rng, scores: Array, targets: int) -> Property:
 
 
 def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None) -> Network:
-    """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``."""
+    """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``.
+
+    No value of it can exceed what a model's big-M may be: branches add up.
+    """
+    while True:
+        network = _any_network(rng, size, image, recipe)
+        sizes = tuple(
+            replace(op, weight=abs(op.weight), bias=abs(op.bias))
+            if isinstance(op, AffineOp)
+            else op
+            for op in network.ops
+        )
+        largest = forward.values(replace(network, ops=sizes), np.ones((1, *image.shape)))
+        if max(value.max() for value in largest) <= MAX_BIG_M:
+            return network
+
+
+def _any_network(rng: Rng, size: Size, image: Array, recipe: str | None) -> Network:
     recipe = one_of(rng, RECIPES) if recipe is None else recipe
     made = _Growing(rng, size, image, one_of(rng, STYLES), rng.random() < 0.75)
     value, branches = 0, list[int]()
