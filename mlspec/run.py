@@ -8,14 +8,11 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
 from mlspec import __version__
@@ -51,6 +48,7 @@ from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
 from mlspec.spec import ExperimentSpec, find_profile
+from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
@@ -72,6 +70,10 @@ class Experiment:
 def prepare(spec: ExperimentSpec) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
     not."""
+    try:
+        device_of(spec.verifier.device)
+    except InputError as error:
+        raise spec.source.error("verifier.device", str(error)) from error
     resolved = resolve(spec)
     profile = find_profile(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
@@ -100,8 +102,9 @@ def facts(experiment: Experiment) -> dict[str, str]:
     queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
     return {
         "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
-        "verifier": f"bounds up to {verifier.bounds}, then MILP ({verifier.milp.formulation}, "
-        f"{verifier.milp.objective}), {verifier.milp.seconds:g} s a query at most",
+        "verifier": f"bounds up to {verifier.bounds} on {device_of(verifier.device).type}, "
+        f"then MILP ({verifier.milp.formulation}, {verifier.milp.objective}), "
+        f"{verifier.milp.seconds:g} s a query at most",
         "solver": f"{profile.name} {version('highspy')}; {profile.licence}",
         "budget": f"{spec.budget.seconds:g} s{queries}",
     }
@@ -177,6 +180,9 @@ def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
 def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
     """Decide again, from the result alone, whether its neighborhood is robust."""
     spec = ExperimentSpec.from_json(result.attrs["spec"])
+    # The machine that made the result may have had another device.
+    verifier = spec.verifier.model_copy(update={"device": "auto"})
+    spec = spec.model_copy(update={"verifier": verifier})
     if solver is not None:
         choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
         spec = spec.model_copy(update={"solver": choice})
@@ -205,14 +211,15 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     choice, attack = spec.verifier, spec.verifier.attack
     backend = backend_of(find_profile(spec.solver, spec.source))
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
+    device = device_of(choice.device)
     return Cascade(
         problem,
         Stages(
-            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed),
+            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed, device),
             scout=PgdAttack(
-                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed
+                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed, device
             ),
-            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS),
+            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
             complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
@@ -221,18 +228,6 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 
 
 ALPHA_ITERATIONS = 40
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
-    by bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:

@@ -1,10 +1,12 @@
-"""A network's ops with torch parameters, shared by bounds and attack.
+"""A network's ops with torch parameters, shared by bounds and attack, and where they run.
 
 Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``n`` window elements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.core.network import (
+    Add,
+    AffineOp,
     Array,
     Conv,
     Flatten,
@@ -21,8 +25,34 @@ from mlspec.core.network import (
     Op,
     Pair,
     Relu,
+    Scale,
     Shape,
 )
+from mlspec.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def device_of(choice: str) -> torch.device:
+    """Return the device that ``auto`` (CUDA where there is one, else the CPU), ``cpu`` or ``cuda``
+    names; raises InputError for ``cuda`` where there is none."""
+    found = torch.cuda.is_available()
+    if choice == "cuda" and not found:
+        built = "finds no CUDA device" if torch.version.cuda else "is built without CUDA"
+        raise InputError(f"cuda: PyTorch {torch.__version__} {built} here; use auto or cpu")
+    return torch.device("cuda") if found and choice != "cpu" else CPU
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
+    by bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,27 +60,35 @@ class TensorOp:
     """One op; ``weight`` and ``bias`` are set for affine ops only."""
 
     op: Op
+    inputs: tuple[int, ...]
+    """The numbers of the values it reads."""
     shape_in: Shape
     shape_out: Shape
     weight: Tensor
     bias: Tensor
 
+    @property
+    def source(self) -> int:
+        """The number of the one value it reads."""
+        (value,) = self.inputs
+        return value
+
 
 class TensorNetwork:
     """The ops of ``network`` on one device in one dtype."""
 
-    def __init__(self, network: Network, dtype: torch.dtype, device: str = "cpu") -> None:
+    def __init__(self, network: Network, dtype: torch.dtype, device: torch.device = CPU) -> None:
         self.network = network
         self.dtype = dtype
-        self.device = torch.device(device)
+        self.device = device
         none = torch.empty(0, dtype=dtype, device=self.device)
         self.ops: list[TensorOp] = []
         for position, op in enumerate(network.ops):
             weight = bias = none
-            if isinstance(op, Conv | Linear):
+            if isinstance(op, AffineOp):
                 weight, bias = self.tensor(op.weight), self.tensor(op.bias)
             shapes = network.shape_before(position), network.shapes[position]
-            self.ops.append(TensorOp(op, *shapes, weight, bias))
+            self.ops.append(TensorOp(op, network.inputs[position], *shapes, weight, bias))
 
     def tensor(self, array: Array) -> Tensor:
         """Return a copy of ``array`` as a tensor of this network's dtype and device."""
@@ -62,12 +100,18 @@ class TensorNetwork:
         With ``softness`` > 0 each max-pool becomes a softmax-weighted mean of its window at that
         temperature, so that gradients reach more than one candidate.
         """
+        values = [value]
         for item in self.ops:
+            value = values[item.inputs[0]]
             match item.op:
-                case Conv(stride=stride, padding=padding):
-                    value = F.conv2d(value, item.weight, item.bias, stride, padding)
+                case Conv(stride=stride, padding=padding, groups=groups):
+                    value = F.conv2d(value, item.weight, item.bias, stride, padding, groups=groups)
                 case Linear():
                     value = F.linear(value, item.weight, item.bias)
+                case Scale():
+                    value = value * item.weight + item.bias
+                case Add():
+                    value = sum((values[number] for number in item.inputs[1:]), value)
                 case Relu():
                     value = F.relu(value)
                 case Flatten():
@@ -80,6 +124,7 @@ class TensorNetwork:
                     else:
                         value = F.max_pool2d(value, kernel, stride)
                     value = F.relu(value) if relu else value
+            values.append(value)
         return value
 
 

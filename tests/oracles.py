@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import (
+    Add,
+    Array,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Relu,
+    Scale,
+)
 from mlspec.core.property import Claim, Property
 
 LP_TOLERANCE = 1e-10
@@ -143,25 +153,33 @@ def cells(network: Network, box: Box) -> Iterator[tuple[Cell, Array]]:
     value[:, -1] = lower
     value[moving] = np.eye(len(moving), len(moving) + 1)
     whole = Cell(lower[moving], upper[moving], (lower[moving] + upper[moving]) / 2)
-    found = _walk(network.ops, value.reshape(*network.input_shape, -1), whole)
+    found = _walk(network, [value.reshape(*network.input_shape, -1)], whole)
     for number, item in enumerate(found):
         if number >= MANY_CELLS:
             raise TooManyCellsError(f"more than {MANY_CELLS} cells")
         yield item
 
 
-def _walk(ops: Sequence[object], value: Array, cell: Cell) -> Iterator[tuple[Cell, Array]]:
-    if not ops:
-        yield cell, value
+def _walk(network: Network, values: list[Array], cell: Cell) -> Iterator[tuple[Cell, Array]]:
+    if len(values) > len(network.ops):
+        yield cell, values[-1]
         return
-    op, *rest = ops
-    for part, after in _apply(op, value, cell):
-        yield from _walk(rest, after, part)
+    position = len(values) - 1
+    before = [values[number] for number in network.inputs[position]]
+    for part, after in _apply(network.ops[position], before, cell):
+        yield from _walk(network, [*values, after], part)
 
 
-def _apply(op: object, value: Array, cell: Cell) -> Iterator[tuple[Cell, Array]]:
+def _apply(op: object, values: list[Array], cell: Cell) -> Iterator[tuple[Cell, Array]]:
+    value = values[0]
     width = value.shape[-1]
     match op:
+        case Add():
+            yield cell, np.sum(values, axis=0)
+        case Scale():
+            after = value * np.broadcast_to(op.weight, value.shape[:-1])[..., None]
+            after[..., -1] += op.bias
+            yield cell, after
         case Conv():
             yield cell, _conv(op, value)
         case Linear():
@@ -211,12 +229,15 @@ def _winners(candidates: list[list[Array]], cell: Cell) -> Iterator[tuple[Cell, 
 def _conv(op: Conv, value: Array) -> Array:
     (py, px), (sy, sx) = op.padding, op.stride
     outputs, _, kh, kw = op.weight.shape
+    per_group = len(value) // op.groups
     padded = np.pad(value, ((0, 0), (py, py), (px, px), (0, 0)))
     rows = (padded.shape[1] - kh) // sy + 1
     columns = (padded.shape[2] - kw) // sx + 1
     after = np.zeros((outputs, rows, columns, value.shape[-1]))
     for o, i, j in product(range(outputs), range(rows), range(columns)):
-        window = padded[:, i * sy : i * sy + kh, j * sx : j * sx + kw]
+        first = o * op.groups // outputs * per_group
+        rows_, columns_ = slice(i * sy, i * sy + kh), slice(j * sx, j * sx + kw)
+        window = padded[first : first + per_group, rows_, columns_]
         after[o, i, j] = (op.weight[o][..., None] * window).sum((0, 1, 2))
         after[o, i, j, -1] += op.bias[o]
     return after
@@ -224,9 +245,15 @@ def _conv(op: Conv, value: Array) -> Array:
 
 def plain_scores(network: Network, image: Array) -> Array:
     """Return the scores ``(M,)`` of ``image`` ``(C, H, W)``, one unit at a time."""
-    value = np.asarray(image, dtype=np.float64)
-    for op in network.ops:
+    values = [np.asarray(image, dtype=np.float64)]
+    for op, inputs in zip(network.ops, network.inputs, strict=True):
+        value, *others = (values[number] for number in inputs)
         match op:
+            case Add():
+                for other in others:
+                    value = value + other
+            case Scale():
+                value = np.broadcast_to(op.weight, value.shape) * value + op.bias
             case Conv():
                 value = _conv(op, value[..., None])[..., 0]
             case Linear():
@@ -254,7 +281,8 @@ def plain_scores(network: Network, image: Array) -> Array:
                         for plane in value
                     ]
                 )
-    return value
+        values.append(value)
+    return values[-1]
 
 
 def plain_margin(property_: Property, scores: Sequence[float] | Array) -> float:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from mlspec.core import forward
 from mlspec.core.layering import FIXED, Layering
 from mlspec.core.network import (
+    Add,
+    AffineOp,
     Array,
     Conv,
     Flatten,
@@ -30,11 +32,13 @@ from mlspec.core.network import (
     Op,
     Pair,
     Relu,
+    Scale,
     Shape,
 )
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
+from mlspec.tolerances import MAX_BIG_M
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -68,8 +72,27 @@ RECIPES = (
     "relu pool conv relu | relu linear",
     "relu conv relu conv relu pool | relu",
     "conv relu relu pool | linear",
+    "scale conv scale relu | linear",
+    "conv relu average | linear relu linear",
+    "scale average relu conv pool | scale linear",
+    "conv relu [ same relu same ] relu | linear",
+    "conv [ relu same ] average | linear",
+    "conv relu [ conv relu same ] scale relu | linear",
+    "scale [ same relu ] pool conv | relu linear",
+    "[ conv scale ] relu [ conv ] relu pool | linear",
+    "conv relu [ same relu [ same relu same ] relu same ] relu | linear",
+    "conv relu [ same relu same / same relu ] relu | linear",
+    "conv [ relu same relu / same relu ] pool | linear",
+    "conv [ same relu / same relu same ] relu conv relu | linear",
+    "| linear [ relu linear ] relu linear",
+    "| linear [ relu linear / relu ] relu linear",
+    "conv [ relu ] pool relu | [ linear scale ] relu linear",
 )
-"""Ops of an image, then, after the flattening, of a vector. Ops that do not fit are left out."""
+"""Ops of an image, then, after the flattening, of a vector. Ops that do not fit are left out.
+
+``[`` opens a branch and ``]`` adds what it began with, or what another branch from there, after
+``/``, ended in; a conv or a linear op goes between if the shapes differ.
+"""
 
 
 @dataclass(frozen=True)
@@ -222,25 +245,109 @@ def random_property(rng: Rng, scores: Array, targets: int) -> Property:
 
 
 def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None) -> Network:
-    """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``."""
+    """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``.
+
+    No value of it can exceed what a model's big-M may be: branches add up.
+    """
+    while True:
+        network = _any_network(rng, size, image, recipe)
+        sizes = tuple(
+            replace(op, weight=abs(op.weight), bias=abs(op.bias))
+            if isinstance(op, AffineOp)
+            else op
+            for op in network.ops
+        )
+        largest = forward.values(replace(network, ops=sizes), np.ones((1, *image.shape)))
+        if max(value.max() for value in largest) <= MAX_BIG_M:
+            return network
+
+
+def _any_network(rng: Rng, size: Size, image: Array, recipe: str | None) -> Network:
     recipe = one_of(rng, RECIPES) if recipe is None else recipe
-    style, balanced = one_of(rng, STYLES), rng.random() < 0.75
-    value, pieces = image[None], 0
-    ops: list[Op] = []
+    made = _Growing(rng, size, image, one_of(rng, STYLES), rng.random() < 0.75)
+    value, branches = 0, list[int]()
     for kind in recipe.replace("|", "flatten").split():
+        match kind:
+            case "[":
+                branches.append(value)
+            case "/":
+                branches[-1], value = value, branches[-1]
+            case "]":
+                skip = made.like(branches.pop(), value)
+                value = value if skip is None else made.add(Add(), skip, value)
+            case _:
+                value = made.grown(kind, value)
+    if not 2 <= made.values[value].size <= size.labels:
+        value = made.grown("linear", value, forced=True)
+    return made.network(value)
+
+
+class _Growing:
+    """A network under construction, with its values at ``image``."""
+
+    def __init__(self, rng: Rng, size: Size, image: Array, style: str, balanced: bool) -> None:
+        self._rng, self._size, self._style, self._balanced = rng, size, style, balanced
+        self.values = [image[None]]
+        self._ops: list[Op] = []
+        self._inputs: list[tuple[int, ...]] = []
+        self._pieces = 0
+
+    def add(self, op: Op, *inputs: int) -> int:
+        """Append ``op`` and return the number of its output."""
+        before = [self.values[number] for number in inputs]
+        op = _balance(op, before[0], self._rng) if self._balanced else op
+        self._ops.append(op)
+        self._inputs.append(inputs)
+        self.values.append(forward.apply(op, *before))
+        self._pieces += self.values[-1].size if isinstance(op, Relu | MaxPool) else 0
+        return len(self._ops)
+
+    def grown(self, kind: str, value: int, *, forced: bool = False) -> int:
+        """Append an op of ``kind`` if one fits and return the number of the last value."""
+        shape = self.values[value].shape[1:]
         for _ in range(20):
-            op = MAKERS[kind](rng, value.shape[1:], size, style)
-            if _fits(op, value.shape[1:], size, pieces):
-                break
-        else:
-            continue
-        ops.append(_balance(op, value, rng) if balanced else op)
-        value = forward.apply(ops[-1], value)
-        pieces += value.size if isinstance(op, Relu | MaxPool) else 0
-    if not 2 <= value.size <= size.labels:
-        op = _linear(rng, value.shape[1:], size, style)
-        ops.append(_balance(op, value, rng) if balanced else op)
-    return Network(tuple(ops), image.shape)
+            op = MAKERS[kind](self._rng, shape, self._size, self._style)
+            if forced or _fits(op, shape, self._size, self._pieces):
+                return self.add(op, value)
+        return value
+
+    def like(self, skip: int, value: int) -> int | None:
+        """Return the number of ``skip``, or of what a projection makes of it, in ``value``'s
+        shape."""
+        shape, wanted = (self.values[number].shape[1:] for number in (skip, value))
+        if skip == value:
+            return None
+        for _ in range(50):
+            if shape == wanted:
+                return skip
+            op = MAKERS["conv" if len(shape) == 3 else "linear"](
+                self._rng, shape, self._size, self._style
+            )
+            if _fits(op, shape, self._size, self._pieces) and op.shape_after(shape) == wanted:
+                return self.add(op, skip)
+        return None
+
+    def network(self, last: int) -> Network:
+        """Return the network that ends in value ``last``, its ops in any order that can be.
+
+        What does not lead to ``last`` is left out.
+        """
+        kept = {last}
+        for position in range(last - 1, -1, -1):
+            if position + 1 in kept:
+                kept.update(self._inputs[position])
+        waiting = {value - 1 for value in kept if value}
+        numbers, order = {0: 0}, list[int]()
+        while waiting:
+            ready = [p for p in sorted(waiting) if all(v in numbers for v in self._inputs[p])]
+            order.append(ready[int(self._rng.integers(len(ready)))])
+            waiting.remove(order[-1])
+            numbers[order[-1] + 1] = len(order)
+        return Network(
+            tuple(self._ops[position] for position in order),
+            self.values[0].shape[1:],
+            tuple(tuple(numbers[v] for v in self._inputs[position]) for position in order),
+        )
 
 
 def parameters(rng: Rng, style: str, *shape: int) -> Array:
@@ -258,12 +365,13 @@ def parameters(rng: Rng, style: str, *shape: int) -> Array:
 
 def _balance(op: Op, value: Array, rng: Rng) -> Op:
     """Shift the biases of an affine op so that its output at ``value`` is near 0."""
-    if not isinstance(op, Conv | Linear):
+    if not isinstance(op, AffineOp):
         return op
     after = forward.apply(op, value)[0]
     mean = after.reshape(len(after), -1).mean(axis=1)
     noise = rng.normal(size=len(mean)) * one_of(rng, (0.3,) * 6 + (0.0,))
-    return replace(op, bias=op.bias - mean + noise)
+    shift = (noise - mean).reshape(-1, *[1] * (after.ndim - 1 if isinstance(op, Scale) else 0))
+    return replace(op, bias=op.bias + shift)
 
 
 def _pair(rng: Rng, least: int, most: int) -> Pair:
@@ -276,8 +384,30 @@ def _stride(rng: Rng) -> Pair:
 
 def _conv(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
     outputs = int(rng.integers(1, size.channels + 1))
-    weight = parameters(rng, style, outputs, shape[0], *_pair(rng, 1, 3))
-    return Conv(weight, _bias(rng, outputs, style), _stride(rng), _pair(rng, 0, 2))
+    groups = shape[0] if outputs % shape[0] == 0 and rng.random() < 0.2 else 1
+    weight = parameters(rng, style, outputs, shape[0] // groups, *_pair(rng, 1, 3))
+    bias = _bias(rng, outputs, style)
+    return Conv(weight, bias, _stride(rng), _pair(rng, 0, 2), groups)
+
+
+def _same(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    """Return a conv that keeps the shape."""
+    (py, px) = _pair(rng, 0, 1)
+    weight = parameters(rng, style, shape[0], shape[0], 2 * py + 1, 2 * px + 1)
+    return Conv(weight, _bias(rng, shape[0], style), (1, 1), (py, px))
+
+
+def _average(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    (kh, kw) = _pair(rng, 1, 3)
+    weight = np.full((shape[0], 1, kh, kw), 1.0 / (kh * kw))
+    padding = int(rng.integers(0, kh)) // 2, int(rng.integers(0, kw)) // 2
+    return Conv(weight, np.zeros(shape[0]), _stride(rng), padding, groups=shape[0])
+
+
+def _scale(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    per_channel = (shape[0], *[1] * (len(shape) - 1))
+    weight = one_of(rng, (per_channel, per_channel, (1,) * len(shape), shape))
+    return Scale(parameters(rng, style, *weight), parameters(rng, style, *per_channel))
 
 
 def _linear(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
@@ -297,6 +427,9 @@ MAKERS: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
     "conv": _conv,
     "pool": _pool,
     "linear": _linear,
+    "same": _same,
+    "average": _average,
+    "scale": _scale,
     "relu": lambda rng, shape, size, style: Relu(),
     "flatten": lambda rng, shape, size, style: Flatten(),
 }

@@ -23,7 +23,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import Claim
 from mlspec.core.verdict import WeakestPoints
-from mlspec.tensors import TensorNetwork
+from mlspec.tensors import CPU, TensorNetwork
 
 MOMENTUM = 0.75
 FIRST_STEP, LAST_STEP = 0.5, 0.01
@@ -42,7 +42,12 @@ class PgdAttack:
     """Finds weakest points of layered neighborhoods of one problem."""
 
     def __init__(
-        self, problem: Problem, restarts: int, steps: int, seed: int, device: str = "cpu"
+        self,
+        problem: Problem,
+        restarts: int,
+        steps: int,
+        seed: int,
+        device: torch.device = CPU,
     ) -> None:
         self._problem = problem
         self._fast = TensorNetwork(problem.relaxed, torch.float32, device)

@@ -26,7 +26,7 @@ from mlspec.bounds.relax import (
 )
 from mlspec.core.network import Array, MaxPool, Relu
 from mlspec.core.property import Claim
-from mlspec.tensors import TensorNetwork, windows
+from mlspec.tensors import TensorNetwork, TensorOp, windows
 
 RATE, DECAY = 0.2, 0.97
 SUBSETS_AT_ONCE = 16
@@ -82,7 +82,7 @@ def _close_some(
         share = torch.softmax(mix, dim=1)
         row = (share[..., None] * rows[members]).sum(1)
         constant = (share * offsets[members]).sum(1)
-        linear = crown.backward(net, row[None], len(net.ops) - 1, free.lines())
+        linear = crown.backward(net, row[None], len(net.ops), free.lines())
         bound = crown.minimum(*linear, known.lower[0], known.upper[0])[0] + constant
         # Where a bound overflowed nothing is known.
         best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
@@ -110,11 +110,11 @@ class _Free:
             return start[:, None].repeat(1, subsets, *[1] * (start.dim() - 1)).requires_grad_()
 
         for position, item in enumerate(net.ops):
-            lower, upper = known.lower[position], known.upper[position]
             if isinstance(item.op, Relu):
-                self._slopes[position] = leaf(relu_slopes(lower, upper))
+                ends = known.lower[item.source], known.upper[item.source]
+                self._slopes[position] = leaf(relu_slopes(*ends))
             elif isinstance(item.op, MaxPool):
-                low, up = (windows(end, item.op.kernel, item.op.stride) for end in (lower, upper))
+                low, up = self._windows(item, item.op)
                 self._weights[position] = leaf(pool_weights(low, up, item.op.relu))
                 self._levels[position] = leaf(pool_levels(up))
 
@@ -125,15 +125,13 @@ class _Free:
     def lines(self) -> dict[int, Lines]:
         result: dict[int, Lines] = {}
         for position, item in enumerate(self._net.ops):
-            lower, upper = self._known.lower[position], self._known.upper[position]
             if isinstance(item.op, Relu):
+                lower, upper = self._known.lower[item.source], self._known.upper[item.source]
                 result[position] = relu_lines(
                     lower[:, None], upper[:, None], self._slopes[position]
                 )
             elif isinstance(item.op, MaxPool):
-                low, up = (
-                    windows(end, item.op.kernel, item.op.stride)[:, None] for end in (lower, upper)
-                )
+                low, up = (end[:, None] for end in self._windows(item, item.op))
                 result[position] = pool_planes(
                     low, up, item.op.relu, self._weights[position], self._levels[position]
                 )
@@ -148,11 +146,14 @@ class _Free:
             for weights in self._weights.values():
                 weights.clamp_(0.0, 1.0)
             for position, levels in self._levels.items():
-                op = self._net.ops[position].op
-                assert isinstance(op, MaxPool)
-                low, up = (
-                    windows(end[position], op.kernel, op.stride)[:, None]
-                    for end in (self._known.lower, self._known.upper)
-                )
-                floor = low.amax(-1).clamp_min(0.0) if op.relu else low.amax(-1)
+                item = self._net.ops[position]
+                assert isinstance(item.op, MaxPool)
+                low, up = (end[:, None] for end in self._windows(item, item.op))
+                floor = low.amax(-1).clamp_min(0.0) if item.op.relu else low.amax(-1)
                 levels.copy_(torch.maximum(torch.minimum(levels, up.amax(-1)), floor))
+
+    def _windows(self, item: TensorOp, op: MaxPool) -> tuple[Tensor, Tensor]:
+        """Return the bounds of what a pool reads, by window."""
+        ends = self._known.lower[item.source], self._known.upper[item.source]
+        low, up = (windows(end, op.kernel, op.stride) for end in ends)
+        return low, up

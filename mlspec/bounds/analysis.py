@@ -13,7 +13,7 @@ from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
 from mlspec.core.property import Claim, Property
-from mlspec.tensors import TensorNetwork
+from mlspec.tensors import CPU, TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
 
 Subset = tuple[int, ...]
@@ -82,7 +82,11 @@ class Bounder:
     """Computes bounds of one property's margins over boxes."""
 
     def __init__(
-        self, network: Network, property_: Property, iterations: int, device: str = "cpu"
+        self,
+        network: Network,
+        property_: Property,
+        iterations: int,
+        device: torch.device = CPU,
     ) -> None:
         self._net = TensorNetwork(network, torch.float64, device)
         self._claims = property_.claims
@@ -138,7 +142,7 @@ class Bounder:
         with torch.no_grad():
             if linear:
                 lines = crown.default_lines(self._net, known)
-                row, bias = crown.backward(self._net, rows[None], len(self._net.ops) - 1, lines)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
                 least = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
             else:
                 low, up = known.lower[-1][0], known.upper[-1][0]

@@ -2,7 +2,8 @@
 
 A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops
 substitute exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a
-< 0``. At the image the row is minimised over the box: ``min a . x = a . centre - |a| . radius``.
+< 0``. Where branches part, the rows that come back along them add up. At the image the row is
+minimised over the box: ``min a . x = a . centre - |a| . radius``.
 
 Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
 """
@@ -26,7 +27,7 @@ from mlspec.bounds.relax import (
     relu_lines,
     relu_slopes,
 )
-from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Relu
+from mlspec.core.network import Add, Conv, Flatten, Linear, MaxPool, Relu, Scale
 from mlspec.tensors import TensorNetwork, TensorOp, windows
 
 Lines = ReluLines | PoolPlanes
@@ -36,7 +37,7 @@ ROWS_AT_ONCE = 256
 
 @dataclass
 class Intervals:
-    """Bounds of the input of every op (and of the scores, last), each ``(B, ...)``."""
+    """Bounds of every value, the image first, each ``(B, ...)``."""
 
     lower: list[Tensor]
     upper: list[Tensor]
@@ -51,13 +52,14 @@ def intermediate(net: TensorNetwork, lower: Tensor, upper: Tensor, *, linear: bo
     known = Intervals([lower], [upper])
     lines: dict[int, Lines] = {}
     for position, item in enumerate(net.ops):
-        if linear and position > 1 and isinstance(item.op, Relu | MaxPool):
-            tight_lower, tight_upper = _of_output(net, position - 1, known, lines)
-            known.lower[-1] = torch.maximum(known.lower[-1], tight_lower)
-            known.upper[-1] = torch.minimum(known.upper[-1], tight_upper)
         if linear and isinstance(item.op, Relu | MaxPool):
-            lines[position] = relax(item, known.lower[-1], known.upper[-1])
-        after = interval.step(item, known.lower[-1], known.upper[-1])
+            value = item.source
+            if value > 1:
+                tight_lower, tight_upper = _of_value(net, value, known, lines)
+                known.lower[value] = torch.maximum(known.lower[value], tight_lower)
+                known.upper[value] = torch.minimum(known.upper[value], tight_upper)
+            lines[position] = relax(item, known.lower[value], known.upper[value])
+        after = interval.step(item, known.lower, known.upper)
         known.lower.append(after[0])
         known.upper.append(after[1])
     return known
@@ -78,7 +80,7 @@ def default_lines(
     """Return the default relaxation of every relaxed op of ``net``, or of those before op
     ``stop``."""
     return {
-        position: relax(item, known.lower[position], known.upper[position])
+        position: relax(item, known.lower[item.source], known.upper[item.source])
         for position, item in enumerate(net.ops[:stop])
         if isinstance(item.op, Relu | MaxPool)
     }
@@ -90,15 +92,18 @@ def backward(
     last: int,
     lines: Mapping[int, Lines],
 ) -> tuple[Tensor, Tensor]:
-    """Bound ``rows . (output of op last)`` from below by ``row . x + bias`` on the boxes.
+    """Bound ``rows . (value last)`` from below by ``row . x + bias`` on the boxes.
 
-    ``rows`` is ``(B or 1, S, ...)`` over the output of op ``last``. Returns rows over the image
+    ``rows`` is ``(B or 1, S, ...)`` over the value of number ``last``. Returns rows over the image
     ``(B, S, C, H, W)`` and biases ``(B, S)``. Relaxations in ``lines`` may carry an axis ``S``
     after ``B`` (one relaxation per row), else they serve all rows.
     """
     bias = rows.new_zeros(rows.shape[:2])
-    for position in range(last, -1, -1):
-        item = net.ops[position]
+    over = {last: rows}
+    for position in range(last - 1, -1, -1):
+        if position + 1 not in over:
+            continue
+        item, rows = net.ops[position], over.pop(position + 1)
         match item.op:
             case Linear():
                 bias = bias + rows @ item.bias
@@ -108,6 +113,11 @@ def backward(
             case Conv():
                 bias = bias + rows.sum((-1, -2)) @ item.bias
                 rows = _conv_transpose(item, item.op, rows)
+            case Scale():
+                bias = bias + (rows * item.bias).flatten(2).sum(-1)
+                rows = rows * item.weight
+            case Add():
+                pass
             case Relu():
                 line = lines[position]
                 assert isinstance(line, ReluLines)
@@ -126,7 +136,9 @@ def backward(
                 bias = bias + (negative * up_bias).flatten(2).sum(-1)
                 inside = rows.clamp_min(0.0)[..., None] * low + negative[..., None] * up
                 rows = _fold(item, item.op, inside)
-    return rows, bias
+        for value in item.inputs:
+            over[value] = over[value] + rows if value in over else rows
+    return over[0], bias
 
 
 def minimum(rows: Tensor, bias: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
@@ -135,23 +147,23 @@ def minimum(rows: Tensor, bias: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
     return (rows * centre - rows.abs() * radius).flatten(2).sum(-1) + bias
 
 
-def _of_output(
-    net: TensorNetwork, last: int, known: Intervals, lines: Mapping[int, Lines]
+def _of_value(
+    net: TensorNetwork, value: int, known: Intervals, lines: Mapping[int, Lines]
 ) -> tuple[Tensor, Tensor]:
-    """Return CROWN bounds of the output of op ``last``."""
+    """Return CROWN bounds of the value of this number."""
     lower, upper = known.lower[0], known.upper[0]
-    if patches.applies(net, last):
+    if patches.applies(net, value):
         relus = {position: line for position, line in lines.items() if isinstance(line, ReluLines)}
-        return patches.bounds(net, last, relus, lower, upper)
-    shape = net.ops[last].shape_out
+        return patches.bounds(net, value, relus, lower, upper)
+    shape = net.network.shape_of(value)
     units = int(torch.tensor(shape).prod())
     lows, ups = [], []
     for start in range(0, units, ROWS_AT_ONCE):
         chosen = torch.arange(start, min(start + ROWS_AT_ONCE, units), device=net.device)
         rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
         rows = rows.expand(len(lower), *rows.shape[1:])
-        lows.append(minimum(*backward(net, rows, last, lines), lower, upper))
-        ups.append(-minimum(*backward(net, -rows, last, lines), lower, upper))
+        lows.append(minimum(*backward(net, rows, value, lines), lower, upper))
+        ups.append(-minimum(*backward(net, -rows, value, lines), lower, upper))
     return (
         torch.cat(lows, 1).reshape(-1, *shape),
         torch.cat(ups, 1).reshape(-1, *shape),
@@ -171,7 +183,7 @@ def _conv_transpose(item: TensorOp, op: Conv, rows: Tensor) -> Tensor:
             item.shape_in[1:], item.shape_out[1:], op.stride, op.padding, kernel, strict=True
         )
     )
-    back = F.conv_transpose2d(flat, item.weight, None, op.stride, op.padding, missing)
+    back = F.conv_transpose2d(flat, item.weight, None, op.stride, op.padding, missing, op.groups)
     return back.reshape(*rows.shape[:2], *item.shape_in)
 
 

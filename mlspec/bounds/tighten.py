@@ -1,6 +1,7 @@
-"""alpha-CROWN on intermediate values: each unit of a conv gets its own slopes (Xu et al. 2021).
+"""alpha-CROWN on intermediate values: each unit of a feature map gets its own slopes (Xu et al.
+2021).
 
-The rows of one conv do not share parameters, so a single ascent on the sum of their bounds
+The rows of one map do not share parameters, so a single ascent on the sum of their bounds
 optimises all of them. Only positions whose sign or winner is still open are worth the work.
 """
 
@@ -33,14 +34,12 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
     """
     lower, upper = known.lower[:1], known.upper[:1]
     for position, item in enumerate(net.ops):
-        if (
-            position > 1
-            and isinstance(item.op, Relu | MaxPool)
-            and patches.applies(net, position - 1)
-        ):
-            current = Intervals(lower, upper)
-            lower[-1], upper[-1] = _optimised(net, position, current, deadline)
-        after = interval.step(item, lower[-1], upper[-1])
+        if isinstance(item.op, Relu | MaxPool):
+            value = item.source
+            if value > 1 and patches.applies(net, value):
+                current = Intervals(lower, upper)
+                lower[value], upper[value] = _optimised(net, position, current, deadline)
+        after = interval.step(item, lower, upper)
         lower.append(torch.maximum(after[0], known.lower[position + 1]))
         upper.append(torch.minimum(after[1], known.upper[position + 1]))
     return Intervals(lower, upper)
@@ -49,23 +48,26 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
 def _optimised(
     net: TensorNetwork, position: int, known: Intervals, deadline: float
 ) -> tuple[Tensor, Tensor]:
-    low, up = known.lower[position], known.upper[position]
+    value = net.ops[position].source
+    low, up = known.lower[value], known.upper[value]
     positions = _open_positions(net.ops[position], low, up)
+    if not len(positions):
+        return low, up
     lines = {
         number: line
         for number, line in crown.default_lines(net, known, stop=position).items()
         if isinstance(line, ReluLines)
     }
-    if not len(positions) or not lines:
-        return low, up
 
     def rows(chosen: Tensor) -> patches.LocalRows:
         box = known.lower[0], known.upper[0]
-        return patches.LocalRows(net, position - 1, lines, *box, chosen)
+        return patches.LocalRows(net, value, lines, *box, chosen)
 
     each = sum(start.numel() for start in rows(positions[:1]).default_slopes().values())
+    if not each:
+        return low, up
     pieces = torch.split(positions, max(1, SLOPES_AT_ONCE // each))
-    channels = low.shape[1]
+    channels, shape = low.shape[1], low.shape
     low, up = low.flatten(2).clone(), up.flatten(2).clone()
     for piece in pieces:
         if time.monotonic() > deadline:
@@ -73,7 +75,6 @@ def _optimised(
         best = _ascend(rows(piece))
         low[..., piece] = torch.maximum(low[..., piece], best[:, :channels])
         up[..., piece] = torch.minimum(up[..., piece], -best[:, channels:])
-    shape = known.lower[position].shape
     return low.reshape(shape), up.reshape(shape)
 
 

@@ -9,10 +9,10 @@ from mlspec.core.network import Array
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """``lower[i] <= value <= upper[i]`` for the input of op ``i`` of a network, for one box.
+    """``lower[i] <= value i <= upper[i]`` for every value of a network, for one box.
 
-    Entry 0 is the box itself, the last entry the scores: one entry more than there are ops. Each
-    array has the shape of the value it bounds; all are finite float64.
+    Entry 0 is the box itself, entry ``i + 1`` bounds the output of op ``i``, the last the scores.
+    Each array has the shape of the value it bounds; all are finite float64.
     """
 
     lower: tuple[Array, ...]

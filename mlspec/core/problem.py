@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core import forward
+from mlspec.core.fuse import fused
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array, Network
@@ -32,9 +33,8 @@ class Problem:
 
     @cached_property
     def relaxed(self) -> Network:
-        """The network with ReLUs fused into max-pools: what bounds, attacks and encodings work
-        on."""
-        return self.network.fused()
+        """The network with as few ops as possible: what bounds, attacks and encodings work on."""
+        return fused(self.network)
 
     def neighborhood(self, eps: Array) -> Neighborhood:
         """Return the layered neighborhood of radius ``eps`` ``(R,)``."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mlspec.core.network import Array, Conv, Linear, Shape
+from mlspec.core.network import AffineOp, Array, Linear, Scale, Shape
 
 Ints = NDArray[np.int64]
 
@@ -40,7 +40,21 @@ class Affine:
             float(self.constant[unit]),
         )
 
-    def through(self, op: Conv | Linear, shape: Shape) -> Affine:
+    def over(self, width: int) -> Affine:
+        """Return the same values over ``width`` variables, of which the further ones do not
+        count."""
+        if width == self.width:
+            return self
+        parts = self.matrix.data, self.matrix.indices, self.matrix.indptr
+        wider = sparse.csr_array(parts, shape=(self.matrix.shape[0], width))
+        return Affine(wider, self.constant)
+
+    def plus(self, other: Affine) -> Affine:
+        """Return the sum with ``other``, unit by unit, over the same variables."""
+        matrix = sparse.csr_array(self.matrix + other.matrix)
+        return Affine(matrix, self.constant + other.constant)
+
+    def through(self, op: AffineOp, shape: Shape) -> Affine:
         """Return the map of the op's output, given that ``self`` is its input of ``shape``."""
         weight, bias = operator(op, shape)
         return Affine(weight @ self.matrix, weight @ self.constant + bias)
@@ -61,10 +75,13 @@ class Affine:
 
 
 @cache
-def operator(op: Conv | Linear, shape: Shape) -> tuple[sparse.csr_array, Array]:
+def operator(op: AffineOp, shape: Shape) -> tuple[sparse.csr_array, Array]:
     """Return the op as ``(matrix, bias)`` over its flattened input of ``shape``."""
     if isinstance(op, Linear):
         return sparse.csr_array(op.weight), op.bias
+    if isinstance(op, Scale):
+        weight, bias = (np.broadcast_to(each, shape).ravel() for each in (op.weight, op.bias))
+        return sparse.csr_array(sparse.diags_array(weight)), bias
     out = op.shape_after(shape)
     channels, height, width = shape
     rows_out, columns_out = out[1:]
@@ -73,7 +90,7 @@ def operator(op: Conv | Linear, shape: Shape) -> tuple[sparse.csr_array, Array]:
         np.arange(out[0]),
         np.arange(rows_out),
         np.arange(columns_out),
-        np.arange(channels),
+        np.arange(channels // op.groups),
         np.arange(kh),
         np.arange(kw),
         indexing="ij",
@@ -82,7 +99,8 @@ def operator(op: Conv | Linear, shape: Shape) -> tuple[sparse.csr_array, Array]:
     source_x = j * op.stride[1] - op.padding[1] + x
     inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
     to = (o * rows_out + i) * columns_out + j
-    source = (c * height + source_y) * width + source_x
+    channel = o // (out[0] // op.groups) * (channels // op.groups) + c
+    source = (channel * height + source_y) * width + source_x
     matrix = sparse.csr_array(
         (op.weight[o, c, y, x][inside], (to[inside], source[inside])),
         shape=(int(np.prod(out)), int(np.prod(shape))),

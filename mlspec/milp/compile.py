@@ -16,7 +16,17 @@ from scipy import sparse
 
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Relu, Shape
+from mlspec.core.network import (
+    Add,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Relu,
+    Scale,
+    Shape,
+)
 from mlspec.core.property import Claim
 from mlspec.errors import SolverError
 from mlspec.milp import maxpool, relu
@@ -30,7 +40,7 @@ Needed = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Compiler:
-    """Compiles claims about ``network`` (with ReLUs fused into max-pools)."""
+    """Compiles claims about ``network``, as ``fused`` returns it."""
 
     network: Network
     decision: bool = True
@@ -55,15 +65,23 @@ class Compiler:
             raise SolverError("a bound is missing or not finite: there is no big-M to encode with")
         needed, candidates = self._needed(bounds)
         build = Builder()
-        value, pixels = _inputs(build, box, needed[0])
+        image, pixels = _inputs(build, box, needed[0])
+        values = [image]
         inputs = tuple(build.columns)
-        for position, op in enumerate(self.network.ops):
+        for position, (op, sources) in enumerate(
+            zip(self.network.ops, self.network.inputs, strict=True)
+        ):
+            # Other branches may have added variables since a value was made.
+            value, *others = (values[source].over(len(build.columns)) for source in sources)
             shape = self.network.shape_before(position)
             tag = f"{type(op).__name__.lower()}{position}"
-            low, up = bounds.lower[position].ravel(), bounds.upper[position].ravel()
+            low, up = (ends[sources[0]].ravel() for ends in (bounds.lower, bounds.upper))
             match op:
-                case Conv() | Linear():
+                case Conv() | Linear() | Scale():
                     value = value.through(op, shape)
+                case Add():
+                    for other in others:
+                        value = value.plus(other)
                 case Relu():
                     units = np.flatnonzero(needed[position + 1])
                     value = relu.encode(build, tag, value, low, up, units)
@@ -74,7 +92,8 @@ class Compiler:
                     )
                 case Flatten():
                     pass
-        level, margins = self._margins(build, value, claim, rows)
+            values.append(value)
+        level, margins = self._margins(build, values[-1], claim, rows)
         build.model.objective = pyo.Objective(expr=level)
         return MilpModel(
             pyomo=build.model,
@@ -89,30 +108,33 @@ class Compiler:
     def _needed(
         self, bounds: Bounds
     ) -> tuple[list[Needed], dict[int, list[tuple[int, list[int]]]]]:
-        """Return which units of each op's input can influence the scores, and the live
-        candidates."""
-        needed: list[Needed] = [np.ones(self.network.labels, dtype=bool)]
+        """Return which units of each value can influence the scores, and the live candidates of
+        each pool."""
+        sizes = [int(np.prod(self.network.shape_of(v))) for v in range(len(bounds.lower))]
+        needed: list[Needed] = [np.zeros(size, dtype=bool) for size in sizes]
+        needed[-1][:] = True
         candidates = {}
         for position in range(len(self.network.ops) - 1, -1, -1):
             op, shape = self.network.ops[position], self.network.shape_before(position)
-            after = needed[0]
+            sources, after = self.network.inputs[position], needed[position + 1]
             match op:
-                case Conv() | Linear():
+                case Conv() | Linear() | Scale():
                     weight, _ = operator(op, shape)
                     before = np.asarray(abs(weight).T @ after.astype(np.float64) > 0)
                 case Relu():
-                    before = after & (bounds.upper[position].ravel() > 0.0)
+                    before = after & (bounds.upper[sources[0]].ravel() > 0.0)
                 case MaxPool():
                     members = _members(op.kernel, op.stride, shape)
-                    low, up = bounds.lower[position].ravel(), bounds.upper[position].ravel()
+                    low, up = (ends[sources[0]].ravel() for ends in (bounds.lower, bounds.upper))
                     live = maxpool.live_candidates(members, low, up, op.relu)
                     live = [(window, units) for window, units in live if after[window]]
                     candidates[position] = live
                     before = np.zeros(int(np.prod(shape)), dtype=bool)
                     before[[u for _, units in live for u in units if u != maxpool.ZERO]] = True
-                case Flatten():
+                case Flatten() | Add():
                     before = after
-            needed.insert(0, before)
+            for source in sources:
+                needed[source] |= before
         return needed, candidates
 
     def _margins(

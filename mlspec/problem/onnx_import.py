@@ -1,19 +1,26 @@
-"""ONNX file to Network: conv, linear, ReLU, max-pool, flatten, in a chain."""
+"""ONNX file to Network: a graph from one image to its scores, of the ops in ``onnx_ops``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from mlspec.core import forward
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Op, Relu, Shape
+from mlspec.core.network import AffineOp, Array, Network, Shape
 from mlspec.errors import NetworkError
+from mlspec.problem.onnx_node import Graph, Node, constant_value, first_line, numbers
+from mlspec.problem.onnx_ops import READERS
+
+STANDARD = {"", "ai.onnx"}
+MONOTONE = {"Softmax", "Sigmoid"}
+OLDEST_OPSET = 7
+MAX_VALUE = 1e9
+"""Float64 errors grow with the largest value: at this one they come near the certified margin of
+1e-6."""
 
 
 def read_network(path: Path) -> Network:
@@ -26,57 +33,66 @@ def read_network(path: Path) -> Network:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
     except Exception as error:
-        raise NetworkError(f"{path}: not a valid ONNX model ({_first_line(error)})") from error
+        raise NetworkError(f"{path}: not a valid ONNX model ({first_line(error)})") from error
     try:
-        return _Reader(model.graph).network()
+        _expect_opset(model)
+        return _trusted(_read(model.graph))
     except NetworkError as error:
         raise NetworkError(f"{path}: {error}") from None
 
 
-class _Reader:
-    """Follows the single value that runs through the graph."""
-
-    def __init__(self, graph: Any) -> None:
-        self._graph = graph
-        self._constants: dict[str, Array] = {
-            item.name: _numbers(item) for item in graph.initializer
-        }
-        self._ops: list[Op] = []
-
-    def network(self) -> Network:
-        inputs = [item for item in self._graph.input if item.name not in self._constants]
-        if len(inputs) != 1 or len(self._graph.output) != 1:
-            raise NetworkError("a classifier has one input and one output")
-        current = inputs[0].name
-        nodes = list(self._graph.node)
-        for position, node in enumerate(nodes):
-            if node.domain not in STANDARD:
-                raise NetworkError(
-                    f"{_name(node)} is of domain '{node.domain}'; only standard ops are supported"
-                )
-            if node.op_type == "Constant":
-                self._constants[node.output[0]] = _constant_value(node)
-                continue
-            if current not in node.input:
-                raise NetworkError(
-                    f"{_name(node)} leaves the chain: only sequential networks are supported"
-                )
-            if node.op_type in MONOTONE and position == len(nodes) - 1:
-                _expect_scores_axis(node)
-                current = node.output[0]
-                continue
-            reader = READERS.get(node.op_type)
-            if reader is None:
-                raise NetworkError(
-                    f"{_name(node)} is not supported; supported: {', '.join(sorted(READERS))}"
-                )
-            self._ops += reader(node, _attributes(node), self._constants)
-            current = node.output[0]
-        if current != self._graph.output[0].name:
+def _expect_opset(model: Any) -> None:
+    for each in model.opset_import:
+        if each.domain in STANDARD and each.version < OLDEST_OPSET:
             raise NetworkError(
-                f"the graph's output '{self._graph.output[0].name}' is off the chain"
+                f"it is of opset {each.version}, in which constants broadcast in other ways; "
+                f"{OLDEST_OPSET} is the oldest supported: convert it with onnx.version_converter"
             )
-        return _trusted(Network(tuple(self._ops), _input_shape(inputs[0])))
+
+
+def _read(proto: Any) -> Network:
+    """Follow the values that are computed from the image, node by node; ONNX sorts the nodes."""
+    constants: dict[str, Array] = {item.name: numbers(item) for item in proto.initializer}
+    inputs = [item for item in proto.input if item.name not in constants]
+    if len(inputs) != 1 or len(proto.output) != 1:
+        raise NetworkError("a classifier has one input and one output")
+    output = proto.output[0].name
+    graph = Graph(_input_shape(inputs[0]))
+    values = {inputs[0].name: 0}
+    for each in proto.node:
+        node = Node(each, constants, values)
+        try:
+            if each.op_type == "Constant":
+                constants[each.output[0]] = constant_value(node)
+            elif each.op_type == "Identity" and node.is_constant(0):
+                constants[each.output[0]] = node.constant(0)
+            else:
+                values[each.output[0]] = _value(node, graph, is_last=each.output[0] == output)
+        except NetworkError as error:
+            raise NetworkError(f"{node}: {error}") from None
+    if output not in values:
+        raise NetworkError(f"the graph's output '{output}' does not depend on its input")
+    if values[output] != len(graph.ops):
+        raise NetworkError(f"nodes come after the graph's output '{output}': nothing reads them")
+    return graph.network()
+
+
+def _value(node: Node, graph: Graph, *, is_last: bool) -> int:
+    """Return the number of the value that ``node`` computes."""
+    kind = node.proto.op_type
+    if node.proto.domain not in STANDARD:
+        raise NetworkError(
+            f"it is of domain '{node.proto.domain}'; only standard ops are supported"
+        )
+    if is_last and kind in MONOTONE:
+        if node.attributes.get("axis", -1) not in {1, -1}:
+            raise NetworkError(
+                f"axis={node.attributes['axis']} mixes images, only the axis of scores may be"
+            )
+        return node.value()
+    if kind not in READERS:
+        raise NetworkError(f"{kind} is not supported; supported: {', '.join(sorted(READERS))}")
+    return READERS[kind](node, graph)
 
 
 def _trusted(network: Network) -> Network:
@@ -84,13 +100,13 @@ def _trusted(network: Network) -> Network:
     all."""
     sizes = [
         replace(op, weight=np.abs(op.weight), bias=np.abs(op.bias))
-        if isinstance(op, Conv | Linear)
+        if isinstance(op, AffineOp)
         else op
         for op in network.ops
     ]
     with np.errstate(all="ignore"):
         images = np.ones((1, *network.input_shape))
-        largest = float(forward.scores(Network(tuple(sizes), network.input_shape), images).max())
+        largest = float(forward.scores(replace(network, ops=tuple(sizes)), images).max())
     if not largest <= MAX_VALUE:
         raise NetworkError(
             f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding "
@@ -106,126 +122,3 @@ def _input_shape(value: Any) -> Shape:
             f"input '{value.name}' has shape {dims}; a fixed image shape (batch, C, H, W) is needed"
         )
     return tuple(dims[1:])
-
-
-STANDARD = {"", "ai.onnx"}
-MONOTONE = {"Softmax", "Sigmoid"}
-MAX_VALUE = 1e9
-"""Float64 errors grow with the largest value: at this one they come near the certified margin of
-1e-6."""
-
-Reader = Callable[[Any, dict[str, Any], dict[str, Array]], list[Op]]
-
-
-def _conv(node: Any, attributes: dict[str, Any], constants: dict[str, Array]) -> list[Op]:
-    weight = _constant(node, 1, constants)
-    if weight.ndim != 4:
-        raise NetworkError(f"{_name(node)}: only two-dimensional convolutions are supported")
-    _expect(node, attributes, "group", 1)
-    _expect(node, attributes, "dilations", [1, 1])
-    _expect(node, attributes, "auto_pad", "NOTSET")
-    pads = attributes.get("pads", [0, 0, 0, 0])
-    if pads[:2] != pads[2:]:
-        raise NetworkError(f"{_name(node)}: pads {pads} differ between the two sides")
-    bias = _constant(node, 2, constants) if len(node.input) > 2 else np.zeros(len(weight))
-    strides = _pair(node, "strides", attributes.get("strides", [1, 1]))
-    return [Conv(weight, bias, strides, _pair(node, "pads", pads[:2]))]
-
-
-def _gemm(node: Any, attributes: dict[str, Any], constants: dict[str, Array]) -> list[Op]:
-    _expect(node, attributes, "transA", 0)
-    weight = _constant(node, 1, constants) * attributes.get("alpha", 1.0)
-    weight = weight if attributes.get("transB", 0) else weight.T
-    bias = np.zeros(len(weight))
-    if len(node.input) > 2:
-        bias = bias + attributes.get("beta", 1.0) * _constant(node, 2, constants).ravel()
-    return [Linear(np.ascontiguousarray(weight), bias)]
-
-
-def _max_pool(node: Any, attributes: dict[str, Any], _: dict[str, Array]) -> list[Op]:
-    _expect(node, attributes, "pads", [0, 0, 0, 0])
-    _expect(node, attributes, "dilations", [1, 1])
-    _expect(node, attributes, "ceil_mode", 0)
-    _expect(node, attributes, "auto_pad", "NOTSET")
-    kernel = _pair(node, "kernel_shape", attributes["kernel_shape"])
-    return [MaxPool(kernel, _pair(node, "strides", attributes.get("strides", [1, 1])))]
-
-
-def _flatten(node: Any, attributes: dict[str, Any], _: dict[str, Array]) -> list[Op]:
-    _expect(node, attributes, "axis", 1)
-    return [Flatten()]
-
-
-def _relu(node: Any, attributes: dict[str, Any], _: dict[str, Array]) -> list[Op]:
-    return [Relu()]
-
-
-READERS: dict[str, Reader] = {
-    "Conv": _conv,
-    "Flatten": _flatten,
-    "Gemm": _gemm,
-    "MaxPool": _max_pool,
-    "Relu": _relu,
-}
-
-
-def _attributes(node: Any) -> dict[str, Any]:
-    values = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-    return {
-        name: value.decode() if isinstance(value, bytes) else value
-        for name, value in values.items()
-    }
-
-
-def _constant(node: Any, position: int, constants: dict[str, Array]) -> Array:
-    name = node.input[position]
-    if name not in constants:
-        raise NetworkError(f"{_name(node)}: input '{name}' is not a constant")
-    return constants[name]
-
-
-def _expect(node: Any, attributes: dict[str, Any], name: str, value: object) -> None:
-    found = attributes.get(name, value)
-    found = list(found) if isinstance(value, list) else found
-    if found != value:
-        raise NetworkError(f"{_name(node)}: {name}={found} is not supported, only {value}")
-
-
-def _pair(node: Any, name: str, values: Any) -> tuple[int, int]:
-    if len(values) != 2:
-        raise NetworkError(f"{_name(node)}: {name}={list(values)} is not of height and width")
-    return int(values[0]), int(values[1])
-
-
-def _constant_value(node: Any) -> Array:
-    attributes = _attributes(node)
-    if "value" not in attributes:
-        raise NetworkError(
-            f"{_name(node)}: only tensors are supported, not {', '.join(attributes)}"
-        )
-    return _numbers(attributes["value"])
-
-
-def _numbers(tensor: Any) -> Array:
-    try:
-        return np.asarray(numpy_helper.to_array(tensor), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise NetworkError(
-            f"constant '{tensor.name}' cannot be read ({_first_line(error)})"
-        ) from error
-
-
-def _expect_scores_axis(node: Any) -> None:
-    axis = _attributes(node).get("axis", -1)
-    if axis not in {1, -1}:
-        raise NetworkError(
-            f"{_name(node)}: axis={axis} mixes images, only the axis of scores may be"
-        )
-
-
-def _name(node: Any) -> str:
-    return f"{node.op_type} node '{node.name or node.output[0]}'"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

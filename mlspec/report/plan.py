@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core import forward
-from mlspec.core.network import Conv, Linear, Network
+from mlspec.core.network import AffineOp, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
 from mlspec.report.parts import counted, noun
@@ -51,7 +51,7 @@ def _facts(problem: Problem) -> dict[str, str]:
 
 def _network(network: Network) -> str:
     parameters = sum(
-        op.weight.size + op.bias.size for op in network.ops if isinstance(op, Conv | Linear)
+        op.weight.size + op.bias.size for op in network.ops if isinstance(op, AffineOp)
     )
     chain = " → ".join(type(op).__name__.lower() for op in network.ops)
     return f"{chain}; {parameters:,} parameters, {network.labels} labels"

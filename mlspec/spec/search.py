@@ -14,6 +14,7 @@ from mlspec.spec.unions import by_kind, tag
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact"]
 BoundsName = Literal["interval", "crown", "alpha"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 FormulationName = Literal["big_m"]
 
 Positive = Annotated[float, Field(gt=0)]
@@ -92,6 +93,8 @@ class Verifier(SpecModel):
     """Second stage: the tightest bounds to try, the cheaper ones before."""
     milp: Milp = Milp()
     """Last stage: decides what the others left open."""
+    device: DeviceName = "auto"
+    """Where bounds and attack are computed; auto is CUDA where there is one, else the CPU."""
 
 
 class SolverChoice(SpecModel):

@@ -60,6 +60,7 @@ verifier:
     formulation: big_m
     objective: decision        # or margin: looks for the worst image
     seconds: 20                # time slice of one complete query
+  device: auto                 # of bounds and attack: cuda where there is one; or cpu or cuda
 
 solver: highs                  # or {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
 

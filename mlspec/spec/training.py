@@ -116,8 +116,9 @@ class Evaluation(SpecModel):
 class TrainingSpec(SpecModel):
     """A classifier to train: its architecture, data, defence and schedule."""
 
-    architecture: Literal["small", "large"] = "small"
-    """`small`: two convolutions, about 4,000 parameters; `large`: three, about 47,000."""
+    architecture: Literal["small", "large", "resnet-tiny"] = "small"
+    """`small`: two convolutions, about 4,000 parameters; `large`: three, about 47,000;
+    `resnet-tiny`: two residual blocks, about 11,000."""
     dataset: TrainingDataset = TrainingDataset()
     """The scenes to learn from."""
     defence: Defence = NoDefence()

@@ -1,7 +1,6 @@
 """The classifiers' architectures, of operations that a verifier can read.
 
-Both are a chain of convolutions and ReLUs, one max-pool and one linear op:
-f: (B, 1, H, W) -> (B, M).
+All are convolutions and ReLUs, one pool and one linear op: f: (B, 1, H, W) -> (B, M).
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Op = TypeVar("Op", bound=nn.Module)
 
@@ -63,16 +62,56 @@ def large(height: int, width: int, labels: int) -> nn.Sequential:
     )
 
 
+class Residual(nn.Module):
+    """``body(x) + skip(x)`` (He et al. 2016); an empty ``skip`` is the identity."""
+
+    def __init__(self, body: nn.Sequential, skip: nn.Sequential) -> None:
+        super().__init__()
+        self.body = body
+        self.skip = skip
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Map (B, C, H, W) to what body and skip both map it to."""
+        return torch.add(self.body(value), self.skip(value))
+
+
+def resnet_tiny(height: int, width: int, labels: int) -> nn.Sequential:
+    """A residual network: 10,922 parameters for 64×64 pixels and ten labels.
+
+    conv 1→8 (stride 2), ReLU, a residual block 8→16 (stride 2, its skip a 1×1 convolution), ReLU, a
+    residual block 16→16, ReLU, average pool 4, linear. A block is conv, ReLU, conv; kernels are
+    3×3, padding 1.
+
+    Args:
+        height: H of the images, at least 13 pixels.
+        width: W of the images, at least 13 pixels.
+        labels: M, the number of scores.
+    """
+    side = _halved(_halved(height)) // 4, _halved(_halved(width)) // 4
+    return nn.Sequential(
+        _conv(1, 8, kernel=3, stride=2),
+        nn.ReLU(),
+        Residual(_block(8, 16, stride=2), nn.Sequential(_conv(8, 16, kernel=1, stride=2))),
+        nn.ReLU(),
+        Residual(_block(16, 16, stride=1), nn.Sequential()),
+        nn.ReLU(),
+        nn.AvgPool2d(4),
+        nn.Flatten(),
+        _linear(16 * math.prod(side), labels),
+    )
+
+
 ARCHITECTURES: dict[str, Callable[[int, int, int], nn.Sequential]] = {
     "small": small,
     "large": large,
+    "resnet-tiny": resnet_tiny,
 }
 """Every architecture a training spec can name; each takes H, W and M."""
 
 
 def initialise(network: nn.Sequential, generator: torch.Generator) -> None:
     """Draw all parameters from ``generator``: He's normal weights (He et al. 2015), zero biases."""
-    for op in network:
+    for op in network.modules():
         if isinstance(op, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(op.weight, nonlinearity="relu", generator=generator)
             if op.bias is not None:
@@ -86,6 +125,14 @@ def _halved(size: int) -> int:
 
 def _conv(channels: int, filters: int, *, kernel: int, stride: int) -> nn.Conv2d:
     return _blank(nn.Conv2d(channels, filters, kernel, stride, kernel // 2, device="meta"))
+
+
+def _block(channels: int, filters: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        _conv(channels, filters, kernel=3, stride=stride),
+        nn.ReLU(),
+        _conv(filters, filters, kernel=3, stride=1),
+    )
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

@@ -1,9 +1,10 @@
-"""Writes a trained chain of ops as an ONNX file, op by op, with the `onnx` package alone."""
+"""Writes a trained network as an ONNX file, op by op, with the `onnx` package alone."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from mlspec.errors import InputError, NetworkError
+from mlspec.train.architectures import Residual
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -28,9 +30,9 @@ def _conv(op: nn.Conv2d) -> Encoded:
     return "Conv", attributes, {"weight": op.weight, "bias": op.bias}
 
 
-def _max_pool(op: nn.MaxPool2d) -> Encoded:
+def _pool(kind: str, op: nn.MaxPool2d | nn.AvgPool2d) -> Encoded:
     attributes = {"kernel_shape": _pair(op.kernel_size), "strides": _pair(op.stride)}
-    return "MaxPool", attributes, {}
+    return kind, attributes, {}
 
 
 def _linear(op: nn.Linear) -> Encoded:
@@ -40,11 +42,45 @@ def _linear(op: nn.Linear) -> Encoded:
 ENCODERS: dict[type[nn.Module], Callable[[Any], Encoded]] = {
     nn.Conv2d: _conv,
     nn.ReLU: lambda op: ("Relu", {}, {}),
-    nn.MaxPool2d: _max_pool,
+    nn.MaxPool2d: lambda op: _pool("MaxPool", op),
+    nn.AvgPool2d: lambda op: _pool("AveragePool", op),
     nn.Flatten: lambda op: ("Flatten", {"axis": 1}, {}),
     nn.Linear: _linear,
 }
 """How each op becomes an ONNX node."""
+
+
+@dataclass(eq=False)
+class _Writer:
+    """The nodes written so far, and their parameters."""
+
+    nodes: list[Any] = field(default_factory=list)
+    parameters: list[Any] = field(default_factory=list)
+
+    def write(self, op: nn.Module, value: str, place: str) -> str:
+        """Write ``op`` applied to ``value`` and return the name of its output."""
+        if isinstance(op, nn.Sequential):
+            for number, inner in enumerate(op):
+                value = self.write(inner, value, f"{place}{number}")
+            return value
+        if isinstance(op, Residual):
+            body = self.write(op.body, value, f"{place}_body")
+            skip = self.write(op.skip, value, f"{place}_skip")
+            return self._node("Add", {}, [body, skip], f"add{place}")
+        if type(op) not in ENCODERS:
+            known = ", ".join(kind.__name__ for kind in (*ENCODERS, Residual))
+            raise NetworkError(f"op {place} is a {type(op).__name__}; can write only: {known}")
+        kind, attributes, tensors = ENCODERS[type(op)](op)
+        name = f"{kind.lower()}{place}"
+        inputs = [value]
+        for part, tensor in tensors.items():
+            inputs.append(f"{name}.{part}")
+            self.parameters.append(numpy_helper.from_array(tensor.detach().numpy(), inputs[-1]))
+        return self._node(kind, attributes, inputs, name)
+
+    def _node(self, kind: str, attributes: dict[str, Any], inputs: list[str], name: str) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
 
 
 def to_onnx(
@@ -53,34 +89,23 @@ def to_onnx(
     """Encode a network: input ``image`` (batch, C, H, W), output ``scores`` (batch, M), float32.
 
     Args:
-        network: a chain of the ops in ``ENCODERS``.
+        network: of the ops in ``ENCODERS`` and residual blocks of them.
         shape: C, H, W of an image.
         labels: M, the number of scores.
         metadata: stored in the file as text by key.
 
     Raises:
-        NetworkError: the chain holds another op.
+        NetworkError: the network holds another op.
     """
-    nodes, parameters = [], []
-    value = "image"
-    for number, op in enumerate(network):
-        if type(op) not in ENCODERS:
-            known = ", ".join(kind.__name__ for kind in ENCODERS)
-            raise NetworkError(f"op {number} is a {type(op).__name__}; can write only: {known}")
-        kind, attributes, tensors = ENCODERS[type(op)](op)
-        name = f"{kind.lower()}{number}"
-        inputs = [value]
-        for part, tensor in tensors.items():
-            inputs.append(f"{name}.{part}")
-            parameters.append(numpy_helper.from_array(tensor.detach().numpy(), inputs[-1]))
-        value = "scores" if number == len(network) - 1 else name
-        nodes.append(helper.make_node(kind, inputs, [value], name=name, **attributes))
+    writer = _Writer()
+    writer.write(network, "image", "")
+    writer.nodes[-1].output[0] = "scores"
     graph = helper.make_graph(
-        nodes,
+        writer.nodes,
         "classifier",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *shape])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", labels])],
-        parameters,
+        writer.parameters,
     )
     model = helper.make_model(
         graph,

@@ -24,6 +24,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
 from mlspec.spec import ExperimentSpec
+from mlspec.tensors import single_threaded
 
 SPECS = ("small", "none_img3", "l0_img3", "pgd_img3")
 SHARES = (0.9, 0.95, 0.99)
@@ -108,7 +109,7 @@ def main() -> None:
     for share in SHARES:
         table.add_column(f"decision at {share:g}", no_wrap=True)
     began = time.perf_counter()
-    with run.single_threaded():
+    with single_threaded():
         for name in SPECS:
             spec = load_spec(f"specs/{name}.yaml")
             problem = run.prepare(spec).problem

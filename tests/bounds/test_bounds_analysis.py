@@ -13,9 +13,10 @@ from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
 from mlspec.core import forward
+from mlspec.core.fuse import fused
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, Network, Relu
+from mlspec.core.network import Conv, Flatten, Linear, Network, Relu
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
@@ -32,7 +33,7 @@ def linear(weight: list[list[float]], bias: list[float]) -> Network:
 def analyses(
     network: Network, rule: DecisionRule, target: int, box: Box, iterations: int = 20
 ) -> tuple[Analysis, Analysis, Analysis]:
-    bounder = Bounder(network.fused(), Property(rule, (target,), network.labels), iterations)
+    bounder = Bounder(fused(network), Property(rule, (target,), network.labels), iterations)
     middle = bounder.crown(box)
     return bounder.interval(box), middle, bounder.alpha(middle)
 
@@ -169,16 +170,14 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
     lines = crown.default_lines(net, crown.intermediate(net, lower, upper, linear=True))
     rng = np.random.default_rng(0)
     images = points(box, rng, 30)
-    value: Array = images
-    for position, op in enumerate(problem.relaxed.ops):
-        value = forward.apply(op, value)
-        if not isinstance(op, Conv) or not patches.applies(net, position):
+    for number, value in enumerate(forward.values(problem.relaxed, images)):
+        if number == 0 or not patches.applies(net, number):
             continue
-        before = {number: line for number, line in lines.items() if number < position}
-        local = patches.LocalRows(net, position, before, lower, upper)
+        before = {position: line for position, line in lines.items() if position < number}
+        local = patches.LocalRows(net, number, before, lower, upper)
         slopes = {
-            number: torch.as_tensor(rng.random(tuple(start.shape)))
-            for number, start in local.default_slopes().items()
+            position: torch.as_tensor(rng.random(tuple(start.shape)))
+            for position, start in local.default_slopes().items()
         }
         least = local.minimum(slopes)[0].numpy()
         flat = value.reshape(len(value), value.shape[1], -1)

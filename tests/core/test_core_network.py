@@ -13,7 +13,17 @@ from oracles import plain_scores
 from strategies import SMALL, TINY, networks
 
 from mlspec.core import forward
-from mlspec.core.network import Conv, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import (
+    Add,
+    AffineOp,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Relu,
+    Scale,
+)
 from mlspec.errors import NetworkError
 from mlspec.tensors import TensorNetwork
 
@@ -30,12 +40,17 @@ def test_the_forward_pass_is_the_plain_definition(network: Network) -> None:
 @law(networks(SMALL), quick=60, deep=1000)
 def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
     images = np.random.default_rng(0).random((4, *network.input_shape))
-    value = torch.as_tensor(images)
-    for op in network.ops:
+    values = [torch.as_tensor(images)]
+    for op, inputs in zip(network.ops, network.inputs, strict=True):
+        value, *others = (values[number] for number in inputs)
         match op:
             case Conv():
                 weight, bias = torch.as_tensor(op.weight), torch.as_tensor(op.bias)
-                value = F.conv2d(value, weight, bias, op.stride, op.padding)
+                value = F.conv2d(value, weight, bias, op.stride, op.padding, groups=op.groups)
+            case Scale():
+                value = value * torch.as_tensor(op.weight) + torch.as_tensor(op.bias)
+            case Add():
+                value = torch.stack([value, *others]).sum(0)
             case Linear():
                 value = F.linear(value, torch.as_tensor(op.weight), torch.as_tensor(op.bias))
             case Relu():
@@ -45,6 +60,7 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
                 value = F.relu(value) if op.relu else value
             case Flatten():
                 value = value.flatten(1)
+        values.append(value)
     np.testing.assert_allclose(forward.scores(network, images), value, atol=1e-9, rtol=1e-9)
     exact = TensorNetwork(network, torch.float64).forward(torch.as_tensor(images))
     np.testing.assert_allclose(exact, value, atol=1e-9, rtol=1e-9)
@@ -52,24 +68,25 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
 
 @law(networks(SMALL), quick=40, deep=1000)
 def test_shapes_are_those_of_the_values(network: Network) -> None:
-    value = np.zeros((2, *network.input_shape))
-    for position, op in enumerate(network.ops):
-        assert network.shape_before(position) == value.shape[1:]
-        value = forward.apply(op, value)
-        assert network.shapes[position] == value.shape[1:]
+    values = forward.values(network, np.zeros((2, *network.input_shape)))
+    for number, value in enumerate(values):
+        assert network.shape_of(number) == value.shape[1:]
+    for position, inputs in enumerate(network.inputs):
+        assert network.shape_before(position) == network.shape_of(inputs[0])
+        assert network.shapes[position] == network.shape_of(position + 1)
 
 
 @law(networks(SMALL), quick=40, deep=500)
 def test_a_digest_tells_networks_apart(network: Network) -> None:
-    assert network.digest == Network(network.ops, network.input_shape).digest
+    assert network.digest == replace(network).digest
     for position, op in enumerate(network.ops):
-        if isinstance(op, Conv | Linear):
+        if isinstance(op, AffineOp):
             bias = op.bias.copy()
             bias[-1] = np.nextafter(bias[-1], 100.0)
             ops = (*network.ops[:position], replace(op, bias=bias), *network.ops[position + 1 :])
-            assert Network(ops, network.input_shape).digest != network.digest
-    longer = Network((*network.ops, Relu()), network.input_shape)
-    assert longer.digest != network.digest
+            assert replace(network, ops=ops).digest != network.digest
+    longer = (*network.ops, Relu()), network.input_shape, (*network.inputs, (len(network.ops),))
+    assert Network(*longer).digest != network.digest
 
 
 def test_digests_see_strides_and_the_order_of_axes() -> None:
@@ -89,6 +106,36 @@ def test_digests_see_strides_and_the_order_of_axes() -> None:
     assert len(digests) == 7
 
 
+def test_the_digest_of_a_chain_is_what_it_always_was() -> None:
+    """Results store digests: ops and fields that came later must not change them."""
+    weight = np.arange(8.0).reshape(2, 1, 2, 2)
+    chain = (
+        *(Conv(weight, np.ones(2), (2, 1), (0, 1)), Relu(), MaxPool((1, 2), (1, 2), relu=True)),
+        *(Flatten(), Linear(np.full((2, 8), 0.5), np.zeros(2))),
+    )
+    network = Network(chain, (1, 5, 3))
+    known = "fe3694ffcd3ef7bf1649c4d486b047b0a900dbf7450f74548f8c6ee1b0539865"
+    assert network.digest == known
+    assert network.inputs == ((0,), (1,), (2,), (3,), (4,))
+    assert replace(network, inputs=()).digest == network.digest
+
+
+def test_digests_see_branches_groups_and_constants() -> None:
+    scale = Scale(np.ones((1, 1, 1)), np.ones((1, 1, 1)))
+    conv = Conv(np.ones((2, 1, 1, 1)), np.zeros(2))
+    networks = [
+        Network((scale, Relu(), Add(), Flatten()), (2, 2, 2), ((0,), (1,), inputs, (3,)))
+        for inputs in ((0, 2), (1, 2), (2, 2), (2, 1), (2, 0, 0))
+    ]
+    networks += [
+        Network((scale, Relu(), Flatten()), (2, 2, 2)),
+        Network((replace(scale, bias=np.zeros((1, 1, 1))), Relu(), Flatten()), (2, 2, 2)),
+        Network((replace(conv, groups=2), Flatten()), (2, 2, 2)),
+        Network((replace(conv, weight=np.ones((2, 2, 1, 1))), Flatten()), (2, 2, 2)),
+    ]
+    assert len({network.digest for network in networks}) == len(networks)
+
+
 LINEAR = Linear(np.ones((2, 9)), np.zeros(2))
 
 
@@ -103,11 +150,55 @@ LINEAR = Linear(np.ones((2, 9)), np.zeros(2))
         ((MaxPool((4, 1), (1, 1)), Flatten()), "larger"),
         ((Flatten(), MaxPool((1, 1), (1, 1))), "feature map"),
         ((Flatten(), Conv(np.ones((1, 1, 1, 1)), np.zeros(1))), "feature map"),
+        ((Conv(np.ones((3, 1, 1, 1)), np.zeros(3), groups=2), Flatten()), "2 channels"),
+        ((Scale(np.ones((2, 1, 1)), np.zeros(1)), Flatten()), r"parameters \(2, 1, 1\)"),
+        ((Scale(np.ones((1, 1, 1, 1)), np.zeros(1)), Flatten()), "parameters"),
+        ((Flatten(), Add()), "one shape"),
     ],
 )
 def test_ops_that_do_not_fit_are_refused(ops: tuple[object, ...], word: str) -> None:
     with pytest.raises(NetworkError, match=word):
         Network(ops, (1, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "word"),
+    [
+        (((0,), (2,), (3,)), "op 1 reads .2,."),
+        (((0,), (-1,), (2,)), "op 1 reads"),
+        (((0,), (0,), (2,)), "op 0 .Relu.: nothing reads its output"),
+        (((0,), (0, 1), (2,)), "op 1 .Relu. reads 2 values"),
+        (((0,), (), (2,)), "op 1 .Relu. reads 0 values"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(inputs: tuple[tuple[int, ...]], word: str) -> None:
+    with pytest.raises(NetworkError, match=word):
+        Network((Relu(), Relu(), Flatten()), (1, 3, 3), inputs)
+
+
+def test_branches_of_other_shapes_do_not_add() -> None:
+    conv = Conv(np.ones((1, 1, 2, 2)), np.zeros(1))
+    with pytest.raises(NetworkError, match=r"op 1: Add takes values of one shape"):
+        Network((conv, Add(), Flatten()), (1, 3, 3), ((0,), (0, 1), (2,)))
+
+
+@law(networks(SMALL), quick=30, deep=500)
+def test_gradients_are_those_of_the_forward_pass(network: Network) -> None:
+    """What the attack descends along: central differences of the reference."""
+    rng = np.random.default_rng(0)
+    image, way = rng.random((2, 1, *network.input_shape))
+    row = rng.normal(size=network.labels)
+    net = TensorNetwork(network, torch.float64)
+    point = torch.as_tensor(image).requires_grad_()
+    (gradient,) = torch.autograd.grad((net.forward(point) @ net.tensor(row)).sum(), point)
+    step = 1e-7
+    ends = forward.scores(network, np.concatenate([image + step * way, image - step * way])) @ row
+    middle = forward.scores(network, image)[0] @ row
+    slope = float((gradient.numpy() * way).sum())
+    one_sided = (ends[0] - middle) / step, (middle - ends[1]) / step
+    slack = 1e-4 * (1.0 + np.abs(one_sided).max())
+    # At a kink the gradient is that of one of its sides, or lies between them.
+    assert min(one_sided) - slack <= slope <= max(one_sided) + slack
 
 
 def test_images_of_another_shape_are_refused() -> None:

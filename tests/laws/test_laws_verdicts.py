@@ -12,7 +12,7 @@ from machines import BOUNDS, SECONDS, cascade
 from oracles import ORACLE_ERROR, Exact, TooManyCellsError, level, points
 from strategies import Question, questions, random_radius
 
-from mlspec.core.network import Array, Conv, Linear, Network
+from mlspec.core.network import AffineOp, Array, Linear, Network, Op
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ContradictionError
@@ -92,16 +92,16 @@ DISTANCES = (-1e-3, -1.1e-5, -1e-5, -1e-6, -1e-7, 0.0, 2e-7, 1e-6, 5e-6, 1e-5, 1
 def shifted(problem: Problem, by: float) -> Problem:
     """Return the problem with the one target's margin moved by ``by`` everywhere."""
     (target,) = problem.property.targets
-    *ops, last = problem.network.ops
+    network = problem.network
+    *ops, last = network.ops
+    inputs = network.inputs
     if not isinstance(last, Linear):
-        last, ops = (
-            Linear(np.eye(problem.network.labels), np.zeros(problem.network.labels)),
-            [*ops, last],
-        )
+        ops, inputs = [*ops, last], (*inputs, (len(network.ops),))
+        last = Linear(np.eye(network.labels), np.zeros(network.labels))
     bias = last.bias.copy()
     bias[target] += by
-    network = Network((*ops, replace(last, bias=bias)), problem.network.input_shape)
-    return replace(problem, network=network)
+    moved = Network((*ops, replace(last, bias=bias)), network.input_shape, inputs)
+    return replace(problem, network=moved)
 
 
 @law(questions(targets=1), quick=60, deep=2000)
@@ -180,17 +180,22 @@ def test_one_verifier_asked_many_times_never_contradicts_itself(question: Questi
 
 
 def rescaled(network: Network, factor: float) -> Network:
-    """Return the same function, its inner values multiplied by ``factor``."""
-    affine = [number for number, op in enumerate(network.ops) if isinstance(op, Conv | Linear)]
-    ops = list(network.ops)
-    for number in affine[:-1]:
-        op = ops[number]
-        by = factor if number == affine[0] else 1.0
-        ops[number] = replace(op, weight=op.weight * by, bias=op.bias * factor)
-    if len(affine) > 1:
-        last = ops[affine[-1]]
-        ops[affine[-1]] = replace(last, weight=last.weight / factor)
-    return Network(tuple(ops), network.input_shape)
+    """Return the same function, its inner values multiplied by ``factor`` where they can be."""
+    last = max(n for n, op in enumerate(network.ops) if isinstance(op, AffineOp))
+    ops: list[Op] = []
+    scales = [1.0]
+    for position, (op, inputs) in enumerate(zip(network.ops, network.inputs, strict=True)):
+        before = {scales[value] for value in inputs}
+        if len(before) > 1:
+            return network
+        (scale,) = before
+        if isinstance(op, AffineOp):
+            after = 1.0 if position == last else factor
+            op = replace(op, weight=op.weight * (after / scale), bias=op.bias * after)
+            scale = after
+        ops.append(op)
+        scales.append(scale)
+    return replace(network, ops=tuple(ops)) if scales[-1] == 1.0 else network
 
 
 @law(questions(targets=1), quick=40, deep=2000)

@@ -8,7 +8,7 @@ from scipy import sparse
 from strategies import SMALL, networks
 
 from mlspec.core import forward
-from mlspec.core.network import Conv, Linear, Network
+from mlspec.core.network import AffineOp, Network
 from mlspec.milp.affine import Affine, operator
 
 
@@ -16,7 +16,7 @@ from mlspec.milp.affine import Affine, operator
 def test_operators_are_the_forward_pass(network: Network) -> None:
     rng = np.random.default_rng(0)
     for position, op in enumerate(network.ops):
-        if not isinstance(op, Conv | Linear):
+        if not isinstance(op, AffineOp):
             continue
         shape = network.shape_before(position)
         value = rng.normal(size=(3, *shape))
@@ -36,7 +36,7 @@ def test_composed_maps_are_composed_functions(network: Network) -> None:
     variables = rng.normal(size=width)
     image = (start @ variables + value.constant).reshape(1, *network.input_shape)
     for position, op in enumerate(network.ops):
-        if not isinstance(op, Conv | Linear):
+        if not isinstance(op, AffineOp) or network.inputs[position] != (position,):
             break
         value = value.through(op, network.shape_before(position))
         image = forward.apply(op, image)
@@ -67,3 +67,15 @@ def test_nothing_kept_and_nothing_fresh_is_all_zero() -> None:
     assert after.matrix.shape == (4, 3)
     assert abs(after.matrix).sum() == 0.0
     assert after.constant.tolist() == [0.0] * 4
+
+
+def test_values_of_fewer_variables_add_to_those_of_more() -> None:
+    value = Affine(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
+    wider = Affine(sparse.csr_array(np.ones((3, 4))), np.ones(3))
+    assert value.over(2) is value
+    total = value.over(4).plus(wider)
+    expected = np.ones((3, 4))
+    expected[:, :2] += np.arange(6.0).reshape(3, 2)
+    np.testing.assert_array_equal(total.matrix.toarray(), expected)
+    assert total.constant.tolist() == [11.0, 21.0, 31.0]
+    assert value.matrix.shape == (3, 2)

@@ -12,6 +12,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from mlspec import load_spec, verify
+from mlspec.core.verdict import Outcome
 from mlspec.data import DIGIT_LABELS, open_dataset
 from mlspec.errors import InputError, SpecError
 from mlspec.spec.load import load_model
@@ -87,6 +89,23 @@ def test_defences_change_what_is_learnt() -> None:
     ]
     assert not torch.equal(learnt[0], learnt[1])
     assert not torch.equal(learnt[0], learnt[2])
+
+
+@pytest.mark.slow
+def test_a_residual_network_learns_and_is_verified(tmp_path: Path) -> None:
+    schedule = {"steps": 800, "learning_rate": 0.005, "batch": 64, "averaging": 0.99}
+    trained = train(spec(architecture="resnet-tiny", schedule=schedule))
+    clean, *_ = trained.accuracy.rows
+    assert clean.all_in_top > 8 * CHANCE
+    path = save(trained, tmp_path / "residual.onnx")
+    images, present = scenes(open_dataset("double-digits", "test"), 40)
+    with torch.no_grad():
+        best = trained.network(images).topk(2).indices
+    right = present.gather(1, best).all(1)
+    changes = {"classifier.onnx": str(path), "image.index": int(right.nonzero()[0])}
+    experiment = load_spec("specs/small.yaml", changes | {"object.label": None})
+    assert verify(experiment, 1e-5).outcome is Outcome.ROBUST
+    assert verify(experiment, 1.0).outcome is Outcome.VIOLATED
 
 
 def test_progress_is_told() -> None:

@@ -1,0 +1,96 @@
+"""Writes any network as an ONNX file, and runs such files in onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from mlspec.core.network import (
+    Add,
+    Array,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Network,
+    Op,
+    Relu,
+    Scale,
+)
+
+Node = tuple[str, dict[str, Any], list[Array]]
+"""Op type, attributes and constant inputs."""
+
+
+def nodes_of(op: Op) -> list[Node]:
+    """Return the nodes that compute ``op``, one after the other."""
+    match op:
+        case Conv():
+            (py, px) = op.padding
+            attributes = {
+                "strides": list(op.stride),
+                "pads": [py, px, py, px],
+                "kernel_shape": list(op.weight.shape[2:]),
+                "group": op.groups,
+            }
+            return [("Conv", attributes, [op.weight, op.bias])]
+        case Linear():
+            return [("Gemm", {"transB": 1}, [op.weight, op.bias])]
+        case Scale():
+            return [("Mul", {}, [op.weight]), ("Add", {}, [op.bias])]
+        case Add():
+            return [("Add", {}, [])]
+        case MaxPool():
+            attributes = {"kernel_shape": list(op.kernel), "strides": list(op.stride)}
+            pool: list[Node] = [("MaxPool", attributes, [])]
+            return [*pool, ("Relu", {}, [])] if op.relu else pool
+        case Flatten():
+            return [("Flatten", {"axis": 1}, [])]
+        case Relu():
+            return [("Relu", {}, [])]
+
+
+def model_of_network(network: Network, *, constants: bool = False) -> onnx.ModelProto:
+    """Return a network as a model; ``constants`` writes parameters as nodes, not initializers."""
+    made: list[Any] = []
+    tensors: list[Any] = []
+    names = ["image"]
+    for position, (op, inputs) in enumerate(zip(network.ops, network.inputs, strict=True)):
+        current = [names[value] for value in inputs]
+        for number, (kind, attributes, arrays) in enumerate(nodes_of(op)):
+            name = f"{kind}{position}.{number}"
+            parameters = [
+                numpy_helper.from_array(array.astype(np.float32), f"{name}.{part}")
+                for part, array in enumerate(arrays)
+            ]
+            if constants:
+                made += [helper.make_node("Constant", [], [p.name], value=p) for p in parameters]
+            tensors += parameters
+            read = [*current, *(p.name for p in parameters)]
+            made.append(helper.make_node(kind, read, [name], name=name, **attributes))
+            current = [name]
+        names += current
+    made[-1].output[0] = "scores"
+    shape = ("batch", *network.input_shape)
+    graph = helper.make_graph(
+        made,
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", network.labels])],
+        [] if constants else tensors,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def by_onnxruntime(path: Path, images: Array) -> Array:
+    """Return the scores ``(B, M)`` of ``images`` ``(B, C, H, W)``, computed in float32."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return np.asarray(session.run(None, {name: images.astype(np.float32)})[0], dtype=np.float64)
