@@ -48,10 +48,28 @@ class Termination(StrEnum):
     """A limit came, with an incumbent."""
     INFEASIBLE = "infeasible"
     """Proved to have no solution."""
+    UNBOUNDED = "unbounded"
+    """Proved to have no least objective."""
     LIMIT = "time limit"
     """A limit came, without an incumbent."""
+    NUMERICAL = "numerical trouble"
+    """The solver does not trust its own numbers."""
     FAILED = "failed"
     """The solver gave up for another reason; ``SolveReport.message`` says which."""
+
+    @property
+    def advice(self) -> str:
+        """What to do about an end that decides nothing, in a sentence; empty where none is due."""
+        return _ADVICE.get(self, "")
+
+
+_ADVICE: Mapping[Termination, str] = {
+    Termination.FEASIBLE: "give it more time (verifier.milp.seconds)",
+    Termination.LIMIT: "give it more time (verifier.milp.seconds), or take a stronger solver",
+    Termination.UNBOUNDED: "no model of a network is unbounded: please report it",
+    Termination.NUMERICAL: "take tighter bounds (verifier.bounds: alpha), or another solver",
+    Termination.FAILED: "take another solver (solver: [highs, scip] asks two at once)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +84,8 @@ class SolveReport:
     seconds: float
     message: str = ""
     """The solver's own word for the end."""
+    denied_by: str = ""
+    """The solver, if any, that claims to have proved that there is no such incumbent."""
 
 
 class Session(Protocol):
