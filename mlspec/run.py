@@ -21,7 +21,7 @@ import xarray as xr
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities
-from mlspec.backends.registry import backend_of
+from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -30,6 +30,7 @@ from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError
 from mlspec.milp.compile import Compiler
+from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
@@ -48,7 +49,8 @@ from mlspec.search.maximality import upper_bound
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.spec import ExperimentSpec, find_profile
+from mlspec.spec import ExperimentSpec
+from mlspec.spec.search import named
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
@@ -71,14 +73,14 @@ def prepare(spec: ExperimentSpec) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
     not."""
     resolved = resolve(spec)
-    profile = find_profile(spec.solver, spec.source)
+    solver = chosen(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
     provenance = Provenance(
         name=name,
         spec_json=spec.to_json(),
         classifier_onnx=resolved.classifier_onnx,
         classifier_file=spec.classifier.onnx,
-        solver=profile.name,
+        solver=solver.name,
         seed=spec.seed,
         versions={
             "mlspec": __version__,
@@ -88,21 +90,6 @@ def prepare(spec: ExperimentSpec) -> Experiment:
         object_label=resolved.object_label,
     )
     return Experiment(spec, name, resolved.problem, provenance)
-
-
-def facts(experiment: Experiment) -> dict[str, str]:
-    """Return how ``experiment`` will be searched and decided, for the plan."""
-    spec = experiment.spec
-    profile = find_profile(spec.solver, spec.source)
-    verifier, search = spec.verifier, spec.search
-    queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
-    return {
-        "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
-        "verifier": f"bounds up to {verifier.bounds}, then MILP ({verifier.milp.formulation}, "
-        f"{verifier.milp.objective}), {verifier.milp.seconds:g} s a query at most",
-        "solver": f"{profile.name} {version('highspy')}; {profile.licence}",
-        "budget": f"{spec.budget.seconds:g} s{queries}",
-    }
 
 
 def solve(
@@ -128,6 +115,7 @@ def solve_experiment(
 ) -> xr.Dataset:
     """Do what ``solve`` does, for a prepared experiment."""
     spec, problem = experiment.spec, experiment.problem
+    require_licence(problem, spec)
     saver = _Saver(experiment, path, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
@@ -159,6 +147,14 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
 
 def verify_problem(problem: Problem, spec: ExperimentSpec, eps: Array | float) -> Verdict:
     """Do what ``verify`` does, for a problem at hand; ``spec`` says how."""
+    radius = radius_of(problem, eps)
+    require_licence(problem, spec, radius)
+    with single_threaded():
+        return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+
+
+def radius_of(problem: Problem, eps: Array | float) -> Array:
+    """Return one epsilon per layer ``(K,)``, from that or a single number."""
     radius = np.asarray(eps, dtype=np.float64)
     count = problem.layering.count
     if radius.ndim and radius.shape != (count,):
@@ -166,16 +162,14 @@ def verify_problem(problem: Problem, spec: ExperimentSpec, eps: Array | float) -
     radius = np.broadcast_to(radius, (count,)).copy()
     if not np.all((radius >= 0.0) & (radius <= 1.0)):
         raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
-    with single_threaded():
-        return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+    return radius
 
 
 def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
     """Decide again, from the result alone, whether its neighborhood is robust."""
     spec = ExperimentSpec.from_json(result.attrs["spec"])
     if solver is not None:
-        choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
-        spec = spec.model_copy(update={"solver": choice})
+        spec = spec.model_copy(update={"solver": named(solver)})
     return verify_problem(problem_of(result), spec, result["epsilon"].values)
 
 
@@ -199,7 +193,7 @@ def problem_of(result: xr.Dataset) -> Problem:
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
     choice, attack = spec.verifier, spec.verifier.attack
-    backend = backend_of(find_profile(spec.solver, spec.source))
+    backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
     return Cascade(
         problem,

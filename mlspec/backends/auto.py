@@ -20,6 +20,11 @@ class AutoBackend:
     def __init__(self, members: Sequence[ProgramBackend]) -> None:
         self.members = tuple(_ready(members))
 
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for every member."""
+        return all(member.limited for member in self.members)
+
     def open(self, model: MilpModel) -> ProgramSession:
         """Load ``model`` into the solver that is chosen for it."""
         program, layout = arrays_of(model)

@@ -24,6 +24,11 @@ class ProgramBackend:
         """The version that is installed; raises MissingSolverError."""
         return self._maker.version()
 
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for its licence."""
+        return self.profile.free_licence is not None
+
     def probe(self) -> None:
         """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
         self._load(LinearProgram.of_size(1, 1))

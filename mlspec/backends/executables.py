@@ -1,7 +1,7 @@
 """Solvers that are programs of their own: the model goes to a file, the answer comes from one.
 
-They are stopped by killing their process, which loses the incumbent; their own time limits are
-therefore set a little shorter, in whole seconds as they want them.
+They are stopped by killing their process, which loses the incumbent; first their own time limits
+should end them, which are whole seconds.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from mlspec.errors import MissingSolverError, OptionError, SolverError
 from mlspec.milp.model import Termination
 
 POLL_SECONDS = 0.02
+PATIENCE_SECONDS = 0.5
+"""A command that overruns its time limit by this much is killed."""
 STOPPED = Outcome(Termination.LIMIT, None, None, "stopped at the time limit")
 
 
@@ -77,7 +79,7 @@ class _Executable(HeldProgram):
 
     def _call(self, arguments: list[str], folder: Path, seconds: float) -> str | None:
         """Return what the command prints; None if it had to be killed."""
-        deadline = time.monotonic() + max(seconds, 1.0)
+        deadline = time.monotonic() + seconds + PATIENCE_SECONDS
         with (folder / "log.txt").open("w") as log:
             process = subprocess.Popen(
                 [self._path, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -106,7 +108,9 @@ class GlpsolEngine(_Executable):
     known = ("mipgap",)
 
     def _arguments(self, folder: Path, seconds: int) -> list[str]:
-        options = [text for key, value in self._options.items() for text in (f"--{key}", str(value))]
+        options = [
+            text for key, value in self._options.items() for text in (f"--{key}", str(value))
+        ]
         files = ["--freemps", str(folder / "model.mps"), "--write", str(folder / "solution.txt")]
         return [*files, "--tmlim", str(seconds), *options]
 
@@ -190,7 +194,7 @@ def _version(title: str, command: str, *arguments: str) -> str:
         timeout=10,
         check=False,
     ).stdout
-    found = re.search(r"(?:Version:|Solver,? v?|Solver )\s*([\d.]+\d)", said)
+    found = re.search(r"(?:Version:|Solver,?) v?([\d.]+)", said)
     return found.group(1) if found else "unknown"
 
 

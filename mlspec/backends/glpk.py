@@ -239,8 +239,14 @@ def _checked(key: str, value: bool | int | float | str) -> None:
         raise OptionError(key, f"GLPK has no option {key!r} here; known: {', '.join(OPTIONS)}")
     _, kind, least, largest = OPTIONS[key]
     whole = isinstance(value, int)
-    if isinstance(value, str) or not (whole or kind is float) or not least <= float(value) <= largest:
-        message = f"GLPK refuses {value!r} for its option {key!r}: it goes from {least:g} to {largest:g}"
+    if (
+        isinstance(value, str)
+        or not (whole or kind is float)
+        or not least <= float(value) <= largest
+    ):
+        message = (
+            f"GLPK refuses {value!r} for its option {key!r}: it goes from {least:g} to {largest:g}"
+        )
         raise OptionError(key, message)
 
 

@@ -125,9 +125,7 @@ def _gurobi() -> Any:
     try:
         import gurobipy
     except ImportError:
-        raise MissingSolverError(
-            "Gurobi is not installed: pip install 'mlspec[gurobi]'"
-        ) from None
+        raise MissingSolverError("Gurobi is not installed: pip install 'mlspec[gurobi]'") from None
     return gurobipy
 
 

@@ -26,6 +26,11 @@ class PortfolioBackend:
         self.name = " + ".join(member.name for member in members)
         self.trusted_infeasible = any(member.trusted_infeasible for member in members)
 
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for every member."""
+        return all(member.limited for member in self.members)
+
     def open(self, model: MilpModel) -> PortfolioSession:
         """Load ``model`` into every solver that may have it."""
         program, layout = arrays_of(model)

@@ -97,5 +97,3 @@ def arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
         if id(entry.constraint) in margins
     }
     return program, Layout(tuple(columns.get(id(v)) for v in model.inputs), rows)
-
-

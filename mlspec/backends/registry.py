@@ -35,6 +35,11 @@ MAKERS: Mapping[str, Maker] = {
 class ChosenBackend(Backend, Protocol):
     """One solver or several, as a spec chooses them."""
 
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for it."""
+        ...
+
     def require(self, variables: int, constraints: int) -> None:
         """Raise LicenceError where a model of this size is too large."""
         ...

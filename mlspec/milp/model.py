@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+import pyomo.environ as pyo
+
 from mlspec.core.network import Array
 
 
@@ -31,6 +33,17 @@ class MilpModel:
     centre: Array
     """``(C, H, W)``: values of the pixels that have no variable."""
     binaries: int
+
+    @property
+    def variables(self) -> int:
+        """Number of variables."""
+        return int(self.pyomo.nvariables())
+
+    @property
+    def constraints(self) -> int:
+        """Number of rows as solvers get them: a range counts as two."""
+        rows = self.pyomo.component_data_objects(pyo.Constraint, active=True)
+        return sum(2 if row.has_lb() and row.has_ub() and not row.equality else 1 for row in rows)
 
     def image(self, values: Iterable[float]) -> Array:
         """Return the image ``(C, H, W)`` with ``values`` at the input variables."""

@@ -15,14 +15,18 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
 
 
-def plan(name: str, problem: Problem, facts: Mapping[str, str]) -> RenderableType:
-    """Return the plan of one spec; ``facts`` are further lines (search, solver, budget)."""
+def plan(
+    name: str, problem: Problem, facts: Mapping[str, str], obstacle: str = ""
+) -> RenderableType:
+    """Return the plan of one spec; ``facts`` are further lines (search, solver, budget), and an
+    ``obstacle`` says why it cannot be solved."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for key, value in {**_facts(problem), **facts}.items():
         table.add_row(key, Text(value))
-    return Group(Text(f"{name}: ready to solve", style="bold"), table)
+    state = f"cannot be solved: {obstacle}" if obstacle else "ready to solve"
+    return Group(Text(f"{name}: {state}", style="bold"), table)
 
 
 def _facts(problem: Problem) -> dict[str, str]:

@@ -25,12 +25,10 @@ Capability = Literal[
     "solution_pool",
 ]
 """Gives a dual bound at a time limit; can end at its first feasible point; keeps a model between
-calls and changes it in place; its word "infeasible" counts as a proof. That it could take a starting
-point, or give several solutions, is said for users: nothing here asks for it."""
+calls and changes it in place; its word "infeasible" counts as a proof. That a solver could take a
+starting point, or give several solutions, is said for users: nothing here asks for it."""
 
-LimitName = Literal[
-    "seconds", "threads", "gap", "feasibility_tolerance", "integrality_tolerance"
-]
+LimitName = Literal["seconds", "threads", "gap", "feasibility_tolerance", "integrality_tolerance"]
 
 
 class Limits(SpecModel):
@@ -116,8 +114,8 @@ def find_profile(
 ) -> SolverProfile:
     """The profile that a spec chooses, with what the spec changes in it.
 
-    A name is looked up in the folders ``solvers`` beside the spec and in the working directory, then
-    among the profiles that ship.
+    A name is looked up in the folders ``solvers`` beside the spec and in the working directory,
+    then among the profiles that ship.
 
     Args:
         choice: one solver of ``spec.solver``.

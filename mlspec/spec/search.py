@@ -102,8 +102,8 @@ class SolverChoice(SpecModel):
     text_key: ClassVar[str] = "profile"
 
     profile: Annotated[str, Field(min_length=1)] = "highs"
-    """Name of a profile, path of a profile file relative to the folder of the spec, or ``auto``: the
-    strongest solver that is installed and whose licence fits the model."""
+    """Name of a profile, path of a profile file relative to the folder of the spec, or ``auto``:
+    the strongest solver that is installed and whose licence fits the model."""
     threads: Count | None = None
     """Threads of the solver, instead of the profile's."""
     seconds: Positive | None = None
@@ -142,6 +142,12 @@ Solver = Annotated[
     ),
 ]
 """One solver, or several that run side by side."""
+
+
+def named(text: str) -> SolverChoice | tuple[SolverChoice, ...]:
+    """The solvers that ``NAME`` or ``NAME,NAME`` on a command line stands for."""
+    choices = tuple(SolverChoice(profile=name.strip()) for name in text.split(","))
+    return choices if len(choices) > 1 else choices[0]
 
 
 class Budget(SpecModel):

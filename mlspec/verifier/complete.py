@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
-from mlspec.errors import SolverError
+from mlspec.errors import ContradictionError, SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
@@ -57,9 +58,9 @@ class CompleteStage:
             rows = sorted({row for subset in item.subsets for row in subset})
             try:
                 model = self.compiler.compile(box, bounds, item.claim, rows)
+                session = self.backend.open(model)
             except SolverError as error:
                 return _unknown(str(error))
-            session = self.backend.open(model)
         for done, subset in enumerate(item.subsets):
             if time.monotonic() >= deadline:
                 return _unknown(
@@ -90,7 +91,8 @@ class CompleteStage:
         if violated is not None:
             return violated
         if self.compiler.decision:
-            if report.termination is Termination.INFEASIBLE and self.backend.trusted_infeasible:
+            proved = report.termination is Termination.INFEASIBLE or report.denied_by
+            if proved and self.backend.trusted_infeasible:
                 return MILP_MARGIN
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
@@ -105,26 +107,44 @@ class CompleteStage:
         return _unknown(_why(report, self.backend.name))
 
     def _violated(self, box: Box, report: SolveReport) -> Verdict | None:
-        """Return the verdict if the incumbent's image, moved into the box, really violates."""
+        """Return the verdict if the incumbent's image, moved into the box, really violates.
+
+        Raises ContradictionError where a solver claims to have proved that there is none.
+        """
         if report.image is None:
             return None
         witness = box.clip(report.image)
         margin = float(self.problem.margin(witness[None])[0])
         if not margin <= 0.0:
             return None
+        if report.denied_by:
+            raise _contradiction(report.denied_by, box, witness, margin)
         return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
+
+
+def _contradiction(solver: str, box: Box, witness: Array, margin: float) -> ContradictionError:
+    error = ContradictionError(
+        f"{solver} claims to have proved that no image violates, but another solver found one with "
+        f"margin {margin:g}: one of them is wrong, so there is no verdict"
+    )
+    error.evidence = {"witness": witness, "lower": box.lower, "upper": box.upper}
+    return error
 
 
 def _why(report: SolveReport, solver: str) -> str:
     match report.termination:
         case Termination.LIMIT | Termination.FEASIBLE:
-            return "time limit of the complete stage"
+            return f"time limit of the complete stage: {report.termination.advice}"
         case Termination.OPTIMAL:
             return f"the margin is within the tolerance {MILP_MARGIN:g} of a tie"
         case Termination.INFEASIBLE:
-            return f"{solver} reports infeasible, which alone proves nothing from this solver"
-        case Termination.FAILED:
-            return f"{solver} failed: {report.message}"
+            return (
+                f"{solver} reports infeasible, which alone proves nothing from this solver: "
+                "confirm it by another (solver: highs)"
+            )
+        case _:
+            end = report.termination
+            return f"{solver} ended with {end.value} ({report.message}): {end.advice}"
 
 
 def _unknown(reason: str) -> Verdict:
