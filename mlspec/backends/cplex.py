@@ -42,6 +42,7 @@ TERMINATIONS: Mapping[str, Termination] = {
     "MIP_optimal_infeasible": Termination.NUMERICAL,
 }
 """By the names in ``Cplex.solution.status``; everything else is ``FAILED``."""
+ABORTED = ("abort_user", "MIP_abort_feasible", "MIP_abort_infeasible")
 TOO_LARGE, NO_LICENCE = 1016, 32024
 SENSES = {-1: "G", 0: "E", 1: "L"}
 
@@ -99,6 +100,9 @@ class CplexEngine:
             self._cplex.solve()
         solution = self._cplex.solution
         name = solution.status[solution.get_status()]
+        if name in ABORTED and not self._aborter.is_aborted():
+            # While it works, CPLEX takes Ctrl-C for itself.
+            raise KeyboardInterrupt
         termination = TERMINATIONS.get(name, Termination.FAILED)
         # A simplex that is cut off has a point too, which need not be feasible.
         has_point = solution.is_primal_feasible()

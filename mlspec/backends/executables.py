@@ -117,7 +117,7 @@ class GlpsolEngine(_Executable):
     def _read(self, folder: Path, log: str) -> Outcome:
         if re.search(r"HAS NO (PRIMAL|INTEGER) FEASIBLE SOLUTION", log):
             return Outcome(Termination.INFEASIBLE, None, None, "no feasible solution")
-        if re.search(r"HAS (NO DUAL FEASIBLE|UNBOUNDED PRIMAL) SOLUTION", log):
+        if re.search(r"HAS (NO DUAL FEASIBLE|UNBOUNDED|UNBOUNDED PRIMAL) SOLUTION", log):
             return Outcome(Termination.UNBOUNDED, None, None, "unbounded")
         path = folder / "solution.txt"
         lines = path.read_text().splitlines() if path.exists() else []
@@ -161,12 +161,12 @@ class CbcEngine(_Executable):
         values = self._values({int(c[1][1:]): float(c[2]) for c in cells if c[1][0] == "c"})
         message = lines[0].strip()
         word = message.split(" - ")[0].strip()
+        if word.startswith(("Infeasible", "Integer infeasible")):
+            return Outcome(Termination.INFEASIBLE, None, None, message)
         if any("**" in line for line in lines):
             return Outcome(Termination.NUMERICAL, None, None, f"{message}, but rows are violated")
         if word == "Optimal":
             return Outcome(Termination.OPTIMAL, values, None, message)
-        if word.startswith(("Infeasible", "Integer infeasible")):
-            return Outcome(Termination.INFEASIBLE, None, None, message)
         if word.startswith("Unbounded"):
             return Outcome(Termination.UNBOUNDED, None, None, message)
         if word.startswith("Stopped on"):

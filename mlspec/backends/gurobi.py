@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +44,7 @@ class GurobiEngine:
             self._environment.setParam("OutputFlag", 0)
             self._environment.start()
             self._model = gurobi.Model(env=self._environment)
+        self._cancelled = threading.Event()
         for key, value in options.items():
             self._set(key, value)
         if first:
@@ -78,10 +80,14 @@ class GurobiEngine:
 
     def run(self, seconds: float) -> Outcome:
         """Minimise from scratch within ``seconds``."""
+        self._cancelled.clear()
         with _errors():
             self._model.Params.TimeLimit = seconds
             self._model.reset()
             self._model.optimize()
+        if self._model.Status == _gurobi().GRB.INTERRUPTED and not self._cancelled.is_set():
+            # While it works, Gurobi takes Ctrl-C for itself.
+            raise KeyboardInterrupt
         name = self._names.get(self._model.Status, str(self._model.Status))
         termination = TERMINATIONS.get(name, Termination.FAILED)
         values = np.array(self._variables.X) if self._model.SolCount else None
@@ -89,6 +95,7 @@ class GurobiEngine:
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""
+        self._cancelled.set()
         self._model.terminate()
 
     def _bound(self, termination: Termination) -> float | None:

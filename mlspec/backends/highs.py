@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,10 @@ class HighsEngine:
         self._discrete = bool(program.integer.any())
         if self._highs.passModel(as_highs(program)) == highspy.HighsStatus.kError:
             raise SolverError("HiGHS refused the model; this is a defect, please report it")
-        self._highs.HandleUserInterrupt = True
+        self._cancelled = threading.Event()
+        self._highs.cbSimplexInterrupt += self._on_poll
+        self._highs.cbIpmInterrupt += self._on_poll
+        self._highs.cbMipInterrupt += self._on_poll
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -63,17 +67,21 @@ class HighsEngine:
 
     def run(self, seconds: float) -> Outcome:
         """Minimise from scratch within ``seconds``."""
+        self._cancelled.clear()
         self._highs.clearSolver()
         # Only over linear programs does HiGHS's clock run on from one solve to the next.
         spent = 0.0 if self._discrete else self._highs.getRunTime()
         self._set("time_limit", spent + seconds)
-        self._highs.startSolve()
-        self._highs.wait()
+        self._highs.run()
         return self._outcome()
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""
-        self._highs.cancelSolve()
+        self._cancelled.set()
+
+    def _on_poll(self, event: Any) -> None:
+        if self._cancelled.is_set():
+            event.interrupt()
 
     def _outcome(self) -> Outcome:
         status = self._highs.getModelStatus()

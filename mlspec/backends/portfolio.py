@@ -110,6 +110,8 @@ class PortfolioSession:
                     continue
                 if isinstance(end, BaseException):
                     errors.append(end)
+                    if isinstance(end, KeyboardInterrupt):
+                        raise end
                     continue
                 reports[member] = end
                 if _decides(member, end):

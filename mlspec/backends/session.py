@@ -97,24 +97,25 @@ class ProgramSession:
         limit = max(min(seconds, self._longest), LEAST_SECONDS)
         last = time.monotonic() + limit + GRACE_SECONDS
         ends: list[Outcome | BaseException] = []
+        # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.
+        ended = threading.Event()
 
         def run() -> None:
             try:
                 ends.append(self._engine.run(limit))
             except BaseException as error:  # it is raised again in the thread that waits
                 ends.append(error)
+            ended.set()
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
+        threading.Thread(target=run, daemon=True).start()
         try:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
+            while not ended.wait(POLL_SECONDS):
                 if self._cancelled.is_set() or time.monotonic() > last:
                     self._engine.cancel()
         except KeyboardInterrupt:
-            while thread.is_alive():
+            self._engine.cancel()
+            while not ended.wait(POLL_SECONDS):
                 self._engine.cancel()
-                thread.join(POLL_SECONDS)
             raise
         (end,) = ends
         if isinstance(end, BaseException):

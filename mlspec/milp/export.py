@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
+
+from pyomo.common.log import LoggingIntercept
+from pyomo.opt import ProblemFormat
 
 from mlspec.errors import InputError
 from mlspec.milp.model import MilpModel
 
-FORMATS = ("lp", "mps")
+FORMATS: Mapping[str, ProblemFormat] = {"lp": ProblemFormat.cpxlp, "mps": ProblemFormat.mps}
 
 
 def write(model: MilpModel, path: Path, form: str) -> None:
@@ -17,6 +22,11 @@ def write(model: MilpModel, path: Path, form: str) -> None:
         raise InputError(f"no format '{form}': known are {', '.join(FORMATS)}")
     options = {"symbolic_solver_labels": True}
     try:
-        model.pyomo.write(str(path), format=form, io_options=options)
+        # A decision has no objective, which is worth a warning to Pyomo.
+        with LoggingIntercept(StringIO(), "pyomo"):
+            model.pyomo.write(str(path), format=FORMATS[form], io_options=options)
+        if form == "mps":
+            # Minimising is the default, and not every reader knows the section that says so.
+            path.write_text(path.read_text().replace("OBJSENSE\n MIN\n", "", 1))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None

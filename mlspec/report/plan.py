@@ -25,7 +25,9 @@ def plan(
     table.add_column()
     for key, value in {**_facts(problem), **facts}.items():
         table.add_row(key, Text(value))
-    state = f"cannot be solved: {obstacle}" if obstacle else "ready to solve"
+    if obstacle:
+        table.add_row("obstacle", Text(obstacle))
+    state = "cannot be solved" if obstacle else "ready to solve"
     return Group(Text(f"{name}: {state}", style="bold"), table)
 
 
