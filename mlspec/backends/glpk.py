@@ -49,7 +49,6 @@ OPTIONS: Mapping[str, _Range] = {
     "bt_tech": _Range("iocp", int, 1, 4),
     "pp_tech": _Range("iocp", int, 0, 2),
     **{name: _flag("iocp") for name in ("mir_cuts", "gmi_cuts", "cov_cuts", "clq_cuts")},
-    "meth": _Range("smcp", int, 1, 3),
     "tol_bnd": _Range("smcp", float, 1e-12, 1e-3),
     "tol_dj": _Range("smcp", float, 1e-12, 1e-3),
     "tol_piv": _Range("smcp", float, 1e-12, 1e-3),
@@ -136,13 +135,29 @@ class GlpkEngine(HeldProgram):
         return int(glpk.GLP_LO if below else glpk.GLP_UP if above else glpk.GLP_FR)
 
     def _relaxed(self, problem: Any, deadline: float) -> Outcome:
-        """Solve without integrality, by slices of the simplex method."""
+        """Solve without integrality.
+
+        GLPK's primal simplex was seen to end a little outside of its tolerance and to call a
+        feasible program infeasible. The dual one comes first, therefore, and both must agree.
+        """
+        glpk = self._glpk
+        glpk.glp_adv_basis(problem, 0)
+        outcome = self._simplex(problem, deadline, glpk.GLP_DUALP)
+        if outcome.termination is not Termination.INFEASIBLE:
+            return outcome
+        glpk.glp_std_basis(problem)
+        again = self._simplex(problem, deadline, glpk.GLP_PRIMAL)
+        if again.termination is Termination.OPTIMAL:
+            return Outcome(Termination.NUMERICAL, None, None, "the two simplex methods disagree")
+        return again
+
+    def _simplex(self, problem: Any, deadline: float, method: int) -> Outcome:
+        """Solve without integrality by one method, in slices."""
         glpk = self._glpk
         control = glpk.glp_smcp()
         glpk.glp_init_smcp(control)
         self._apply("smcp", control)
-        control.msg_lev = glpk.GLP_MSG_OFF
-        glpk.glp_adv_basis(problem, 0)
+        control.msg_lev, control.meth = glpk.GLP_MSG_OFF, method
         while True:
             left = deadline - time.monotonic()
             if left <= 0.0 or self._cancelled.is_set():

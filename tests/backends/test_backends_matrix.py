@@ -106,7 +106,7 @@ def assert_agreed(verdicts: dict[str, Verdict], question: Question) -> set[Outco
         if verdict.outcome is Outcome.ROBUST:
             assert verdict.margin is not None
             assert verdict.margin > ROBUST_MARGIN
-            assert name != "cbc"
+            assert name in EMBEDDED
         if verdict.outcome is Outcome.UNKNOWN:
             assert verdict.reason
     if outcomes == {Outcome.ROBUST}:
