@@ -7,11 +7,13 @@ verifier's own, make the models there a little larger than those that are solved
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from mlspec.attack.pgd import PgdAttack
 from mlspec.backends.auto import AutoBackend
@@ -53,8 +55,9 @@ class Outlook:
 
 def outlook(problem: Problem, eps: Array | None = None) -> Outlook:
     """Return the models at ``eps`` ``(K,)``, or at the attack radius."""
-    radius = attack_radius(problem) if eps is None else eps
-    return Outlook(radius, tuple(_models(problem, radius, whole=False)))
+    with single_threaded():
+        radius = attack_radius(problem) if eps is None else eps
+        return Outlook(radius, tuple(_models(problem, radius, whole=False)))
 
 
 def attack_radius(problem: Problem) -> Array:
@@ -77,10 +80,12 @@ def write_models(problem: Problem, path: Path, form: str, eps: Array | None) -> 
     The model of a file has a feasible point iff some image of radius ``eps`` ``(K,)`` (by default,
     the attack radius) loses the label.
     """
-    radius = attack_radius(problem) if eps is None else eps
+    with single_threaded():
+        radius = attack_radius(problem) if eps is None else eps
+        models = _models(problem, radius, whole=True)
     targets = [problem.label_names[claim.target] for claim in problem.property.claims]
     written = {}
-    for target, model in zip(targets, _models(problem, radius, whole=True), strict=True):
+    for target, model in zip(targets, models, strict=True):
         each = path if len(targets) == 1 else path.with_stem(f"{path.stem}.{target}")
         write(model, each, form)
         written[each] = Outlook(radius, (model,))
@@ -127,13 +132,25 @@ def _solver_facts(problem: Problem, spec: ExperimentSpec) -> tuple[dict[str, str
         "solver": _named(solver, size),
         "models": f"up to {size[0]:,} variables and {size[1]:,} constraints, at eps "
         f"{ahead.eps[0]:.3g} in all layers, where an attack succeeds",
-        "free licences": _licences(spec, size),
+        "licences": _licences(spec, size),
     }
     try:
         solver.require(*size)
     except LicenceError as error:
         return facts, str(error)
     return facts, ""
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
+    by bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def require_licence(problem: Problem, spec: ExperimentSpec, eps: Array | None = None) -> None:
@@ -165,5 +182,6 @@ def _licences(spec: ExperimentSpec, size: tuple[int, int]) -> str:
         limit = profile.free_licence
         if limit is not None:
             fits = "fits" if limit.fits(*size) else "too large for"
-            said.append(f"{fits} {profile.name}'s ({limit.variables:,} / {limit.constraints:,})")
+            ends = f"{limit.variables:,} / {limit.constraints:,}"
+            said.append(f"{fits} the free one of {profile.name} ({ends})")
     return "; ".join(said)

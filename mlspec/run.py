@@ -8,14 +8,11 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
 from mlspec import __version__
@@ -30,7 +27,7 @@ from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError
 from mlspec.milp.compile import Compiler
-from mlspec.outlook import require_licence
+from mlspec.outlook import require_licence, single_threaded
 from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
@@ -211,18 +208,6 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 
 
 ALPHA_ITERATIONS = 40
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Run torch on one thread: its ops here are too small to share, and results stay the same bit
-    by bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:

@@ -18,7 +18,7 @@ HOMES: dict[str, set[str]] = {
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
     "onnx": {"problem", "train"},
-    "torch": {"tensors", "bounds", "attack", "train", "run"},
+    "torch": {"tensors", "bounds", "attack", "train", "outlook"},
     "pyomo": {"milp", "backends"},
     "highspy": {"backends"},
     "gurobipy": {"backends"},
@@ -30,7 +30,7 @@ HOMES: dict[str, set[str]] = {
     "rich": {"report", "cli"},
     "dask": {"campaign"},
 }
-"""The rooms a third party may be imported in; ``run`` sets torch's threads."""
+"""The rooms a third party may be imported in; ``outlook`` sets torch's threads."""
 
 
 def room_of(module: str) -> str:

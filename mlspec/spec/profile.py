@@ -11,7 +11,7 @@ from pydantic import Field
 from mlspec.spec.assets import asset_dir
 from mlspec.spec.base import SpecModel
 from mlspec.spec.load import load_model
-from mlspec.spec.search import LIMITS, Count, OptionValue, Positive, SolverChoice
+from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
 from mlspec.spec.source import Source, did_you_mean
 
 BackendName = Literal["highs", "gurobi", "cplex", "scip", "glpk", "glpsol", "cbc"]
@@ -130,7 +130,7 @@ def find_profile(
     else:
         known = _known(source)
         if choice.profile not in known:
-            names = f"known: {', '.join(known)}, or the path of a profile ending in .yaml"
+            names = f"known: {AUTO}, {', '.join(known)}, or the path of a profile ending in .yaml"
             message = f"no solver profile '{choice.profile}'; {names}"
             raise source.error(place, message + did_you_mean(choice.profile, known))
         profile = _read(choice.profile, known[choice.profile])

@@ -51,7 +51,8 @@ verifier:
     objective: decision        # or margin: looks for the worst image
     seconds: 20                # time slice of one complete query
 
-solver: highs                  # or {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
+solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs, scip], or with
+                               # limits {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
 
 budget:
   seconds: 300                 # of the whole search
