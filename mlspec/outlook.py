@@ -31,7 +31,9 @@ from mlspec.milp.model import MilpModel
 from mlspec.spec import ExperimentSpec, profiles
 
 RESTARTS, STEPS = 8, 20
-BISECTIONS = 9
+PRECISION = 1.02
+"""Between a radius that is not violated and the attack radius there is at most this factor."""
+LEAST_RADIUS = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,7 @@ def attack_radius(problem: Problem) -> Array:
     attack = PgdAttack(problem, RESTARTS, STEPS, seed=0)
     ones = np.ones(problem.layering.count)
     low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
+    while high > max(PRECISION * low, LEAST_RADIUS):
         middle = (low + high) / 2
         if attack.find(middle * ones).violates:
             high = middle

@@ -127,7 +127,8 @@ SPEC_MISTAKES = {
     "no such solver": (
         "solver: hihgs",
         "4:1: solver.profile: no solver profile 'hihgs'; known: auto, cbc, cplex, glpk, "
-        "glpsol, gurobi, highs, scip, or the path of a profile ending in .yaml; did you mean 'highs'?",
+        "glpsol, gurobi, highs, scip, or the path of a profile ending in .yaml; did you mean "
+        "'highs'?",
     ),
     "missing solver profile": (
         "solver: {profile: mine.yaml}",
