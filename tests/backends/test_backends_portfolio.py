@@ -129,6 +129,26 @@ def test_a_contradiction_is_raised_with_its_evidence() -> None:
     assert {"lower", "upper"} <= set(caught.value.evidence)
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (
+            Termination.NUMERICAL,
+            "scip ended with numerical trouble (its word): take tighter bounds",
+        ),
+        (Termination.FAILED, "scip ended with failed (its word): take another solver"),
+        (Termination.LIMIT, "time limit of the complete stage: give it more time"),
+    ],
+)
+def test_every_end_that_decides_nothing_is_said_with_its_remedy(
+    end: Termination, said: str
+) -> None:
+    liar = twisted("scip", lambda _: Outcome(end, None, None, "its word"))
+    verdict = decide(question(0, Decided.ROBUST), liar)
+    assert verdict.outcome is Decided.UNKNOWN
+    assert verdict.reason.startswith(said)
+
+
 def test_an_image_that_does_not_violate_refutes_no_proof() -> None:
     asked = question(0, Decided.ROBUST)
     size = compiled(asked, "interval", decision=True)

@@ -9,18 +9,37 @@ import threading
 import time
 from typing import Any
 
+import cplex as cplex_package
+import gurobipy
+import highspy
 import numpy as np
 import pyomo.environ as pyo
 import pytest
-from backend_cases import COMMANDS, EMBEDDED, here, line, market_split, present, wide
-from machines import SECONDS, solver
+from backend_cases import (
+    COMMANDS,
+    EMBEDDED,
+    compiled,
+    here,
+    line,
+    market_split,
+    present,
+    wide,
+)
+from machines import SECONDS, analyse, solver
+from strategies import TINY, Question, random_problem, random_radius
 
+import mlspec
+from mlspec.backends import cplex, gurobi, highs
 from mlspec.backends.registry import MAKERS, chosen
+from mlspec.core.verdict import Outcome
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SpecError
+from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
+from mlspec.run import prepare
 from mlspec.spec import profile_names
 from mlspec.spec.profile import BackendName
 from mlspec.spec.search import SolverChoice
+from mlspec.verifier.complete import CompleteStage
 
 every = pytest.mark.parametrize("name", present((*EMBEDDED, *COMMANDS)))
 embedded = pytest.mark.parametrize("name", EMBEDDED)
@@ -255,3 +274,35 @@ def test_the_image_keeps_pixels_that_no_row_mentions(name: str, count: int) -> N
     values = report.image.ravel()
     assert ((values[:6] >= 0.25) & (values[:6] <= 0.75)).all()
     assert (values[6:] == 0.0).all()
+
+
+@every
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_model_admits_the_images_of_its_box(name: str, share: float) -> None:
+    """Also where nothing moves and no variable is an input."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        problem = random_problem(rng, TINY, moving=6, targets=1)
+        asked = Question(problem, share * random_radius(rng, problem.layering.count))
+        box = problem.neighborhood(asked.eps).box
+        session = solver(name).open(compiled(asked, "interval", decision=True))
+        for part in (0.0, 0.3, 1.0):
+            assert session.admits(box.lower + part * (box.upper - box.lower), SECONDS)
+
+
+def test_the_words_for_an_end_are_those_of_the_solvers() -> None:
+    """A misspelt one would turn an answer into a failure."""
+    assert set(gurobi.TERMINATIONS) <= set(dir(gurobipy.GRB.Status))
+    status = cplex_package.Cplex().solution.status
+    assert {name for name in cplex.TERMINATIONS if not hasattr(status, name)} == set()
+    assert set(cplex.ABORTED) <= set(cplex.TERMINATIONS)
+    assert set(highs.TERMINATIONS) <= set(highspy.HighsModelStatus.__members__.values())
+
+
+def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
+    problem = prepare(mlspec.load_spec("specs/none_img3.yaml")).problem
+    box = problem.neighborhood(np.full(problem.layering.count, 0.005)).box
+    stage = CompleteStage(problem, Compiler(problem.relaxed), solver("cplex"), SECONDS)
+    verdict = stage.decide(box, analyse(problem, box, "crown"), time.monotonic() + SECONDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "too many for the licence of CPLEX" in verdict.reason
