@@ -53,7 +53,7 @@ from mlspec.verifier.complete import CompleteStage
 
 SAVE_EVERY = 2.0
 """Seconds between saves while a search improves."""
-PACKAGES = ("numpy", "pyomo", "highspy", "torch", "xarray")
+PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,7 @@ def prepare(spec: ExperimentSpec) -> Experiment:
             "mlspec": __version__,
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
+            **solver.versions,
         },
         object_label=resolved.object_label,
     )

@@ -21,6 +21,11 @@ class AutoBackend:
         self.members = tuple(_ready(members))
 
     @property
+    def versions(self) -> dict[str, str]:
+        """The version of every member."""
+        return {member.name: member.version for member in self.members}
+
+    @property
     def limited(self) -> bool:
         """Whether some model could be too large for every member."""
         return all(member.limited for member in self.members)

@@ -25,6 +25,11 @@ class ProgramBackend:
         return self._maker.version()
 
     @property
+    def versions(self) -> dict[str, str]:
+        """The version by the name of the solver."""
+        return {self.name: self.version}
+
+    @property
     def limited(self) -> bool:
         """Whether some model could be too large for its licence."""
         return self.profile.free_licence is not None

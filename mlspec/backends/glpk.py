@@ -4,13 +4,15 @@ swiglpk cannot pass a Python function to GLPK's branch and cut, and holds the in
 while GLPK works. The two solvers are therefore called through ctypes, in the library that swiglpk
 brings, with a callback that keeps the bound, stops at the first feasible point and obeys a cancel.
 
-GLPK ends the whole process when a parameter is out of range: each is checked before. It keeps its
-memory by thread: hence a run makes its problem, and frees all of it.
+GLPK ends the whole process when a parameter is out of range: each is checked before. It also does
+where two threads use it, or one frees what another made: runs take turns, and each makes its
+problem and frees all of it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -24,6 +26,9 @@ from mlspec.core.network import Array
 from mlspec.errors import MissingSolverError, OptionError
 from mlspec.milp.model import Termination
 
+_TURN = threading.Lock()
+"""Held by the one run of the process that may use GLPK."""
+POLL_SECONDS = 0.05
 SLICE_SECONDS = 0.2
 """A simplex without integers has no callback: it runs for so long at a time."""
 Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
@@ -87,16 +92,20 @@ class GlpkEngine(HeldProgram):
     def run(self, seconds: float) -> Outcome:
         """Minimise from scratch within ``seconds``."""
         self._cancelled.clear()
-        self._glpk.glp_term_out(self._glpk.GLP_OFF)
+        deadline = time.monotonic() + seconds
+        while not _TURN.acquire(timeout=POLL_SECONDS):
+            if self._cancelled.is_set() or time.monotonic() > deadline:
+                return Outcome(Termination.LIMIT, None, None, "time limit; GLPK was busy elsewhere")
         try:
+            self._glpk.glp_term_out(self._glpk.GLP_OFF)
             problem = self._loaded()
-            deadline = time.monotonic() + seconds
             outcome = self._relaxed(problem, deadline)
             if outcome.termination is Termination.OPTIMAL and self._program.integer.any():
                 outcome = self._searched(problem, deadline, outcome.bound)
             return outcome
         finally:
             self._glpk.glp_free_env()
+            _TURN.release()
 
     def _loaded(self) -> Any:
         glpk, program = self._glpk, self._program
@@ -201,7 +210,8 @@ class GlpkEngine(HeldProgram):
         if has_point and bound is not None:
             bound = min(bound, float(glpk.glp_mip_obj_val(problem)))
         if status == glpk.GLP_OPT:
-            bound = float(glpk.glp_mip_obj_val(problem)) - control.tol_obj
+            best = float(glpk.glp_mip_obj_val(problem))
+            bound = best - control.tol_obj * (1.0 + abs(best))
             return Outcome(Termination.OPTIMAL, values, bound, "integer optimal")
         if code == glpk.GLP_EMIPGAP:
             return Outcome(Termination.OPTIMAL, values, bound, "optimal within the gap")

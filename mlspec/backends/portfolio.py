@@ -27,6 +27,11 @@ class PortfolioBackend:
         self.trusted_infeasible = any(member.trusted_infeasible for member in members)
 
     @property
+    def versions(self) -> dict[str, str]:
+        """The version of every member."""
+        return {member.name: member.version for member in self.members}
+
+    @property
     def limited(self) -> bool:
         """Whether some model could be too large for every member."""
         return all(member.limited for member in self.members)

@@ -36,6 +36,11 @@ class ChosenBackend(Backend, Protocol):
     """One solver or several, as a spec chooses them."""
 
     @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of its solvers, by their names."""
+        ...
+
+    @property
     def limited(self) -> bool:
         """Whether some model could be too large for it."""
         ...

@@ -243,7 +243,7 @@ def export(
     set_: Overrides = None,
 ) -> None:
     """Write the compiled problem of SPEC for other tools: infeasible means robust."""
-    loaded = load(spec, set_)
+    loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
 
     from mlspec import outlook, run
 

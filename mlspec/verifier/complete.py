@@ -117,15 +117,17 @@ class CompleteStage:
         margin = float(self.problem.margin(witness[None])[0])
         if not margin <= 0.0:
             return None
-        if report.denied_by:
-            raise _contradiction(report.denied_by, box, witness, margin)
+        bounded = report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN
+        if report.denied_by or bounded:
+            denier = report.denied_by or self.backend.name
+            raise _contradiction(denier, box, witness, margin)
         return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
 
 
 def _contradiction(solver: str, box: Box, witness: Array, margin: float) -> ContradictionError:
     error = ContradictionError(
-        f"{solver} claims to have proved that no image violates, but another solver found one with "
-        f"margin {margin:g}: one of them is wrong, so there is no verdict"
+        f"{solver} claims to have proved that no image violates, but there is one with "
+        f"margin {margin:g}: a solver is wrong, so there is no verdict"
     )
     error.evidence = {"witness": witness, "lower": box.lower, "upper": box.upper}
     return error

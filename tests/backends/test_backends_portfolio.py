@@ -129,6 +129,18 @@ def test_a_contradiction_is_raised_with_its_evidence() -> None:
     assert {"lower", "upper"} <= set(caught.value.evidence)
 
 
+def test_a_bound_that_an_image_refutes_is_a_contradiction_too() -> None:
+    asked = question(0, Decided.VIOLATED)
+    liar = twisted("scip", lambda _: Outcome(Termination.LIMIT, None, 5.0, "a lie"), delay=0.5)
+    backend = PortfolioBackend([solver("highs"), liar])
+    box = asked.problem.neighborhood(asked.eps).box
+    stage = CompleteStage(
+        asked.problem, Compiler(asked.problem.relaxed, decision=False), backend, SECONDS
+    )
+    with pytest.raises(ContradictionError, match="claims to have proved"):
+        stage.decide(box, analyse(asked.problem, box, "interval"), time.monotonic() + SECONDS)
+
+
 @pytest.mark.parametrize(
     ("end", "said"),
     [

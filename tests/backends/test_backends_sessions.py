@@ -290,6 +290,24 @@ def test_a_model_admits_the_images_of_its_box(name: str, share: float) -> None:
             assert session.admits(box.lower + part * (box.upper - box.lower), SECONDS)
 
 
+def test_glpk_may_be_asked_by_several_threads() -> None:
+    """It ends the whole process where they use it at once."""
+    ends = []
+
+    def ask(seed: int) -> None:
+        session = solver("glpk").open(market_split(seed=seed))
+        for subset in ((0,), (), (0,), ()):
+            ends.append(session.solve(subset, 2.0 if not subset else 0.2).termination)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ends) == 12
+    assert set(ends) == {Termination.LIMIT, Termination.OPTIMAL}
+
+
 def test_the_words_for_an_end_are_those_of_the_solvers() -> None:
     """A misspelt one would turn an answer into a failure."""
     assert set(gurobi.TERMINATIONS) <= set(dir(gurobipy.GRB.Status))

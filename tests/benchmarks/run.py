@@ -23,6 +23,7 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
+from mlspec.outlook import single_threaded
 from mlspec.spec import ExperimentSpec
 
 SPECS = ("small", "none_img3", "l0_img3", "pgd_img3")
@@ -108,7 +109,7 @@ def main() -> None:
     for share in SHARES:
         table.add_column(f"at {share:g} of it", no_wrap=True)
     began = time.perf_counter()
-    with run.single_threaded():
+    with single_threaded():
         for name in SPECS:
             spec = load_spec(f"specs/{name}.yaml")
             problem = run.prepare(spec).problem
