@@ -14,16 +14,17 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.glpk_options import OPTIONS, checked
 from mlspec.backends.held import HeldProgram
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
-from mlspec.errors import MissingSolverError, OptionError
+from mlspec.errors import MissingSolverError
 from mlspec.milp.model import Termination
 
 _TURN = threading.Lock()
@@ -32,33 +33,6 @@ POLL_SECONDS = 0.05
 SLICE_SECONDS = 0.2
 """A simplex without integers has no callback: it runs for so long at a time."""
 Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
-
-
-class _Range(NamedTuple):
-    part: str
-    """``iocp`` (branch and cut) or ``smcp`` (simplex)."""
-    kind: type
-    least: float
-    largest: float
-
-
-def _flag(part: str) -> _Range:
-    return _Range(part, int, 0, 1)
-
-
-OPTIONS: Mapping[str, _Range] = {
-    "tol_int": _Range("iocp", float, 1e-12, 1e-3),
-    "tol_obj": _Range("iocp", float, 1e-12, 1e-3),
-    "mip_gap": _Range("iocp", float, 0.0, 1e9),
-    "br_tech": _Range("iocp", int, 1, 5),
-    "bt_tech": _Range("iocp", int, 1, 4),
-    "pp_tech": _Range("iocp", int, 0, 2),
-    **{name: _flag("iocp") for name in ("mir_cuts", "gmi_cuts", "cov_cuts", "clq_cuts")},
-    "tol_bnd": _Range("smcp", float, 1e-12, 1e-3),
-    "tol_dj": _Range("smcp", float, 1e-12, 1e-3),
-    "tol_piv": _Range("smcp", float, 1e-12, 1e-3),
-}
-"""The fields of GLPK's ``glp_iocp`` and ``glp_smcp`` that may be set, with their ranges."""
 
 
 class _Control(ctypes.Structure):
@@ -87,7 +61,7 @@ class GlpkEngine(HeldProgram):
         self._first = first
         self._options = dict(options)
         for key, value in options.items():
-            _checked(key, value)
+            checked(key, value)
 
     def run(self, seconds: float) -> Outcome:
         """Minimise from scratch within ``seconds``."""
@@ -257,22 +231,6 @@ class _Watch:
                 self.bound = float(self._library.glp_ios_node_bound(ctypes.c_void_p(tree), best))
         if self._cancelled() or (self._first and reason == self._glpk.GLP_IBINGO):
             self._library.glp_ios_terminate(ctypes.c_void_p(tree))
-
-
-def _checked(key: str, value: bool | int | float | str) -> None:
-    if key not in OPTIONS:
-        raise OptionError(key, f"GLPK has no option {key!r} here; known: {', '.join(OPTIONS)}")
-    _, kind, least, largest = OPTIONS[key]
-    whole = isinstance(value, int)
-    if (
-        isinstance(value, str)
-        or not (whole or kind is float)
-        or not least <= float(value) <= largest
-    ):
-        message = (
-            f"GLPK refuses {value!r} for its option {key!r}: it goes from {least:g} to {largest:g}"
-        )
-        raise OptionError(key, message)
 
 
 def _glpk() -> Any:
