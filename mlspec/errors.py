@@ -35,6 +35,25 @@ class SolverError(MlspecError):
     exit_code = 3
 
 
+class MissingSolverError(SolverError):
+    """A solver is not installed; the message says how to install it."""
+
+
+class LicenceError(SolverError):
+    """A model is larger than the solver's licence allows, or there is no licence at all."""
+
+
+class OptionError(SolverError):
+    """A solver does not know an option, or refuses its value."""
+
+    exit_code = 2
+
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(message)
+        self.option = option
+        """The option by the solver's own name."""
+
+
 class ContradictionError(MlspecError):
     """Two stages contradict each other: one of them is unsound, so no verdict is given.
 

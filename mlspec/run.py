@@ -18,7 +18,7 @@ import xarray as xr
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities
-from mlspec.backends.registry import backend_of
+from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -27,6 +27,7 @@ from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError
 from mlspec.milp.compile import Compiler
+from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
@@ -47,14 +48,15 @@ from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.spec import ExperimentSpec, find_profile
+from mlspec.spec import ExperimentSpec
+from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
 SAVE_EVERY = 2.0
 """Seconds between saves while a search improves."""
-PACKAGES = ("numpy", "pyomo", "highspy", "torch", "xarray")
+PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,39 +77,24 @@ def prepare(spec: ExperimentSpec) -> Experiment:
     except InputError as error:
         raise spec.source.error("verifier.device", str(error)) from error
     resolved = resolve(spec)
-    profile = find_profile(spec.solver, spec.source)
+    solver = chosen(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
     provenance = Provenance(
         name=name,
         spec_json=spec.to_json(),
         classifier_onnx=resolved.classifier_onnx,
         classifier_file=spec.classifier.onnx,
-        solver=profile.name,
+        solver=solver.name,
         seed=spec.seed,
         versions={
             "mlspec": __version__,
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
+            **solver.versions,
         },
         object_label=resolved.object_label,
     )
     return Experiment(spec, name, resolved.problem, provenance)
-
-
-def facts(experiment: Experiment) -> dict[str, str]:
-    """Return how ``experiment`` will be searched and decided, for the plan."""
-    spec = experiment.spec
-    profile = find_profile(spec.solver, spec.source)
-    verifier, search = spec.verifier, spec.search
-    queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
-    return {
-        "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
-        "verifier": f"bounds up to {verifier.bounds} on {device_of(verifier.device).type}, "
-        f"then MILP ({verifier.milp.formulation}, {verifier.milp.objective}), "
-        f"{verifier.milp.seconds:g} s a query at most",
-        "solver": f"{profile.name} {version('highspy')}; {profile.licence}",
-        "budget": f"{spec.budget.seconds:g} s{queries}",
-    }
 
 
 def solve(
@@ -133,6 +120,7 @@ def solve_experiment(
 ) -> xr.Dataset:
     """Do what ``solve`` does, for a prepared experiment."""
     spec, problem = experiment.spec, experiment.problem
+    require_licence(problem, spec)
     saver = _Saver(experiment, path, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
@@ -166,15 +154,21 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
     one upwards for each layer, or those values in a row.
     """
     problem = prepare(spec).problem
-    radius = problem.layering.radii_meant(np.asarray(eps, dtype=np.float64))
-    if not np.all((radius >= 0.0) & (radius <= 1.0)):
-        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
-    return _verified(problem, spec, radius)
+    return _verified(problem, spec, radius_of(problem, eps))
 
 
 def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
+    require_licence(problem, spec, radius)
     with single_threaded():
         return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+
+
+def radius_of(problem: Problem, eps: Array | float) -> Array:
+    """Return the radii ``(R,)`` that ``eps`` stands for; raises InputError for impossible ones."""
+    radius = problem.layering.radii_meant(np.asarray(eps, dtype=np.float64))
+    if not np.all((radius >= 0.0) & (radius <= 1.0)):
+        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
+    return radius
 
 
 def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
@@ -184,8 +178,7 @@ def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
     verifier = spec.verifier.model_copy(update={"device": "auto"})
     spec = spec.model_copy(update={"verifier": verifier})
     if solver is not None:
-        choice = spec.solver.model_copy(update={"profile": solver, "options": {}})
-        spec = spec.model_copy(update={"solver": choice})
+        spec = spec.model_copy(update={"solver": named(solver)})
     return _verified(problem_of(result), spec, radii_of(result))
 
 
@@ -209,7 +202,7 @@ def problem_of(result: xr.Dataset) -> Problem:
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
     choice, attack = spec.verifier, spec.verifier.attack
-    backend = backend_of(find_profile(spec.solver, spec.source))
+    backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
     device = device_of(choice.device)
     return Cascade(

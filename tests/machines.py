@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlspec.attack.pgd import PgdAttack
-from mlspec.backends.highs import HighsBackend
+from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.registry import backend_of
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
@@ -18,9 +21,14 @@ ITERATIONS = 8
 SECONDS = 60.0
 
 
-def highs() -> HighsBackend:
+def solver(name: str, **changes: Any) -> ProgramBackend:
+    """Return a solver as its shipped profile sets it, with ``changes`` of the spec."""
+    return backend_of(find_profile(SolverChoice(profile=name, **changes)))
+
+
+def highs() -> ProgramBackend:
     """Return HiGHS as its shipped profile sets it."""
-    return HighsBackend("highs", find_profile(SolverChoice()).native_options())
+    return solver("highs")
 
 
 def analyse(problem: Problem, box: Box, bounds: str) -> Analysis:

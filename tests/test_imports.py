@@ -18,15 +18,19 @@ HOMES: dict[str, set[str]] = {
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
     "onnx": {"problem", "train"},
-    "torch": {"tensors", "bounds", "attack", "train", "run"},
+    "torch": {"tensors", "bounds", "attack", "train", "outlook"},
     "pyomo": {"milp", "backends"},
     "highspy": {"backends"},
+    "gurobipy": {"backends"},
+    "cplex": {"backends"},
+    "pyscipopt": {"backends"},
+    "swiglpk": {"backends"},
     "xarray": {"results", "report", "run"},
     "netCDF4": {"results"},
     "rich": {"report", "cli"},
     "dask": {"campaign"},
 }
-"""The rooms a third party may be imported in; ``run`` sets torch's threads."""
+"""The rooms a third party may be imported in; ``outlook`` sets torch's threads."""
 
 
 def room_of(module: str) -> str:

@@ -2,18 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from mlspec.backends.highs import HighsBackend
+from mlspec.backends.auto import AutoBackend
+from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.cplex import CPLEX
+from mlspec.backends.engine import Maker
+from mlspec.backends.executables import CBC, GLPSOL
+from mlspec.backends.glpk import GLPK
+from mlspec.backends.gurobi import GUROBI
+from mlspec.backends.highs import HIGHS
+from mlspec.backends.portfolio import PortfolioBackend
+from mlspec.backends.scip import SCIP
+from mlspec.errors import OptionError
 from mlspec.milp.model import Backend
-from mlspec.spec import SolverProfile
+from mlspec.spec import SolverProfile, Source, find_profile, profiles
+from mlspec.spec.search import AUTO, LIMITS, SolverChoice
 
-BACKENDS: dict[str, Callable[[SolverProfile], Backend]] = {
-    "highs": lambda profile: HighsBackend(profile.name, profile.native_options()),
+MAKERS: Mapping[str, Maker] = {
+    "highs": HIGHS,
+    "gurobi": GUROBI,
+    "cplex": CPLEX,
+    "scip": SCIP,
+    "glpk": GLPK,
+    "glpsol": GLPSOL,
+    "cbc": CBC,
 }
 """Every ``backend`` of a profile."""
 
 
-def backend_of(profile: SolverProfile) -> Backend:
+class ChosenBackend(Backend, Protocol):
+    """One solver or several, as a spec chooses them."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of its solvers, by their names."""
+        ...
+
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for it."""
+        ...
+
+    def require(self, variables: int, constraints: int) -> None:
+        """Raise LicenceError where a model of this size is too large."""
+        ...
+
+
+def backend_of(profile: SolverProfile) -> ProgramBackend:
     """Return the solver that ``profile`` declares."""
-    return BACKENDS[profile.backend](profile)
+    return ProgramBackend(profile, MAKERS[profile.backend])
+
+
+def chosen(
+    solver: SolverChoice | Sequence[SolverChoice], source: Source | None = None
+) -> ChosenBackend:
+    """Return what ``spec.solver`` chooses, ready to work.
+
+    Raises SpecError for a profile or an option that does not exist, MissingSolverError for a solver
+    that is not installed, and LicenceError for one without any licence.
+    """
+    source = source or Source()
+    if not isinstance(solver, SolverChoice):
+        places = [f"solver[{number}]" for number in range(len(solver))]
+        members = [_ready(each, source, at) for each, at in zip(solver, places, strict=True)]
+        return PortfolioBackend(members)
+    if solver.profile == AUTO:
+        return AutoBackend([backend_of(profile) for profile in _ranked(solver, source)])
+    return _ready(solver, source, "solver")
+
+
+def _ranked(choice: SolverChoice, source: Source) -> list[SolverProfile]:
+    """Return the profiles that ``auto`` may choose, the strongest first."""
+    if choice.options:
+        message = "options are those of one solver: name it, instead of auto"
+        raise source.error("solver.options", message)
+    limits = choice.model_dump(include=set(LIMITS), exclude_none=True)
+    ranked = [
+        (profile.rank, name)
+        for name, profile in profiles(source).items()
+        if profile.rank and limits.keys() <= profile.native.keys()
+    ]
+    names = [name for _, name in sorted(ranked)]
+    return [find_profile(choice.model_copy(update={"profile": name}), source) for name in names]
+
+
+def _ready(choice: SolverChoice, source: Source, at: str) -> ProgramBackend:
+    backend = backend_of(find_profile(choice, source, at))
+    try:
+        backend.probe()
+    except OptionError as error:
+        if error.option in choice.options:
+            raise source.error(f"{at}.options.{error.option}", str(error)) from None
+        raise
+    return backend

@@ -16,7 +16,13 @@ Overrides = Annotated[
     typer.Option("--set", metavar="a.b=v", help="Change a value of the spec; may be repeated."),
 ]
 SolverName = Annotated[
-    str | None, typer.Option("--solver", metavar="NAME", help="Another solver profile.")
+    str | None,
+    typer.Option(
+        "--solver", metavar="NAME", help="Another solver; auto; or NAME,NAME side by side."
+    ),
+]
+Epsilons = Annotated[
+    str | None, typer.Option("--eps", metavar="V[,V...]", help="One epsilon, or one per layer.")
 ]
 
 
@@ -28,7 +34,7 @@ def load(
 
     overrides = list(set_ or [])
     if solver is not None:
-        overrides.append(f"solver.profile={solver}")
+        overrides.append(f"solver=[{solver}]" if "," in solver else f"solver={solver}")
     if budget is not None:
         overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
     return load_spec(path, overrides)

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from mlspec.cli.arguments import Overrides, SolverName, SpecPath, load, radii_of
-from mlspec.errors import InputError
+from mlspec.cli.arguments import Epsilons, Overrides, SolverName, SpecPath, load, radii_of
+from mlspec.errors import InputError, LicenceError
 
 INTERRUPTED = 130
 
@@ -98,17 +98,23 @@ def solve(
 def check(
     specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files.")],
     set_: Overrides = None,
+    solver: SolverName = None,
 ) -> None:
     """Validate and resolve each SPEC and print the plan, without solving."""
-    loaded = [load(path, set_) for path in specs]
+    loaded = [load(path, set_, solver) for path in specs]
 
-    from mlspec import run
+    from mlspec import outlook, run
     from mlspec.report.plan import plan
 
+    obstacles = []
     for number, experiment in enumerate([run.prepare(spec) for spec in loaded]):
         if number:
             out.print()
-        out.print(plan(experiment.name, experiment.problem, run.facts(experiment)))
+        facts, obstacle = outlook.facts(experiment.problem, experiment.spec)
+        out.print(plan(experiment.name, experiment.problem, facts, obstacle))
+        obstacles.append(obstacle)
+    if any(obstacles):
+        raise typer.Exit(LicenceError.exit_code)
 
 
 @app.command()
@@ -116,14 +122,7 @@ def verify(
     what: Annotated[
         Path, typer.Argument(metavar="SPEC|RESULT.nc", help="A spec with --eps, or a result.")
     ],
-    eps: Annotated[
-        str | None,
-        typer.Option(
-            "--eps",
-            metavar="V[,V...]",
-            help="One epsilon, or one per layer (or down,up per layer if asymmetric).",
-        ),
-    ] = None,
+    eps: Epsilons = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each stage of the verifier did.")
     ] = False,
@@ -220,6 +219,47 @@ def train(
     rows = [(row.condition, row.all_in_top, row.any_in_top) for row in report.rows]
     out.print(accuracy_table(f"{report.images} test scenes of {report.dataset}", rows))
     out.print(Text(f"saved in {path}"), soft_wrap=True)
+
+
+@app.command()
+def solvers() -> None:
+    """List the solvers: which are here, their versions, interfaces, limits and capabilities."""
+    from mlspec.backends.inventory import inventory
+    from mlspec.report.solvers import solver_table
+
+    out.print(solver_table(inventory()))
+
+
+@app.command()
+def export(
+    spec: SpecPath,
+    form: Annotated[str, typer.Option("--format", metavar="lp|mps", help="Format of the file.")],
+    eps: Epsilons = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Default: <spec name>.<format>"),
+    ] = None,
+    set_: Overrides = None,
+) -> None:
+    """Write the compiled problem of SPEC for other tools: infeasible means robust."""
+    loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
+
+    from mlspec import outlook, run
+
+    experiment = run.prepare(loaded)
+    path = output or Path(f"{experiment.name}.{form}")
+    problem = experiment.problem
+    radius = None if eps is None else run.radius_of(problem, radii_of(eps))
+    written = outlook.write_models(problem, path, form, radius)
+    for file, ahead in written.items():
+        where = ", ".join(f"{each:g}" for each in dict.fromkeys(ahead.eps.tolist()))
+        out.print(
+            Text(
+                f"wrote {file}: {ahead.variables:,} variables, {ahead.constraints:,} constraints, "
+                f"at eps {where}; infeasible means robust"
+            ),
+            soft_wrap=True,
+        )
 
 
 @app.command()

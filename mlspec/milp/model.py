@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+import pyomo.environ as pyo
+
 from mlspec.core.network import Array
 
 
@@ -32,6 +34,17 @@ class MilpModel:
     """``(C, H, W)``: values of the pixels that have no variable."""
     binaries: int
 
+    @property
+    def variables(self) -> int:
+        """Number of variables."""
+        return int(self.pyomo.nvariables())
+
+    @property
+    def constraints(self) -> int:
+        """Number of rows as solvers get them: a range counts as two."""
+        rows = self.pyomo.component_data_objects(pyo.Constraint, active=True)
+        return sum(2 if row.has_lb() and row.has_ub() and not row.equality else 1 for row in rows)
+
     def image(self, values: Iterable[float]) -> Array:
         """Return the image ``(C, H, W)`` with ``values`` at the input variables."""
         flat = self.centre.ravel().copy()
@@ -48,10 +61,28 @@ class Termination(StrEnum):
     """A limit came, with an incumbent."""
     INFEASIBLE = "infeasible"
     """Proved to have no solution."""
+    UNBOUNDED = "unbounded"
+    """Proved to have no least objective."""
     LIMIT = "time limit"
     """A limit came, without an incumbent."""
+    NUMERICAL = "numerical trouble"
+    """The solver does not trust its own numbers."""
     FAILED = "failed"
     """The solver gave up for another reason; ``SolveReport.message`` says which."""
+
+    @property
+    def advice(self) -> str:
+        """What to do about an end that decides nothing, in a sentence; empty where none is due."""
+        return _ADVICE.get(self, "")
+
+
+_ADVICE: Mapping[Termination, str] = {
+    Termination.FEASIBLE: "give it more time (verifier.milp.seconds)",
+    Termination.LIMIT: "give it more time (verifier.milp.seconds), or take a stronger solver",
+    Termination.UNBOUNDED: "no model of a network is unbounded: please report it",
+    Termination.NUMERICAL: "take tighter bounds (verifier.bounds: alpha), or another solver",
+    Termination.FAILED: "take another solver (solver: [highs, scip] asks two at once)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +97,8 @@ class SolveReport:
     seconds: float
     message: str = ""
     """The solver's own word for the end."""
+    denied_by: str = ""
+    """The solver, if any, that claims to have proved that there is no such incumbent."""
 
 
 class Session(Protocol):

@@ -16,14 +16,20 @@ from mlspec.core.property import TopK
 from mlspec.report.parts import counted, noun
 
 
-def plan(name: str, problem: Problem, facts: Mapping[str, str]) -> RenderableType:
-    """Return the plan of one spec; ``facts`` are further lines (search, solver, budget)."""
+def plan(
+    name: str, problem: Problem, facts: Mapping[str, str], obstacle: str = ""
+) -> RenderableType:
+    """Return the plan of one spec; ``facts`` are further lines (search, solver, budget), and an
+    ``obstacle`` says why it cannot be solved."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for key, value in {**_facts(problem), **facts}.items():
         table.add_row(key, Text(value))
-    return Group(Text(f"{name}: ready to solve", style="bold"), table)
+    if obstacle:
+        table.add_row("obstacle", Text(obstacle))
+    state = "cannot be solved" if obstacle else "ready to solve"
+    return Group(Text(f"{name}: {state}", style="bold"), table)
 
 
 def _facts(problem: Problem) -> dict[str, str]:

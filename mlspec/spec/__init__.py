@@ -2,7 +2,7 @@
 
 from mlspec.spec.assets import asset_dir
 from mlspec.spec.load import load_model, load_spec
-from mlspec.spec.profile import SolverProfile, find_profile, profile_names
+from mlspec.spec.profile import SolverProfile, find_profile, profile_names, profiles
 from mlspec.spec.schema import ExperimentSpec
 from mlspec.spec.source import Source
 from mlspec.spec.template import spec_template
@@ -16,5 +16,6 @@ __all__ = [
     "load_model",
     "load_spec",
     "profile_names",
+    "profiles",
     "spec_template",
 ]

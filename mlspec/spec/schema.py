@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from mlspec.spec.base import SpecModel
 from mlspec.spec.image import FileName, Image, Index, Label, Mask
 from mlspec.spec.layers import AroundName, LayerCount, LayerGroups, Layers, LayerWhole
-from mlspec.spec.search import Budget, Count, Search, Shrink, SolverChoice, Verifier
+from mlspec.spec.search import Budget, Count, Search, Shrink, Solver, SolverChoice, Verifier
 from mlspec.spec.source import did_you_mean
 from mlspec.spec.unions import by_kind, by_value, complaint, tag
 
@@ -137,8 +137,8 @@ class ExperimentSpec(SpecModel):
     """How the neighborhood grows."""
     verifier: Verifier = Verifier()
     """How robustness is decided."""
-    solver: SolverChoice = SolverChoice()
-    """The MILP solver."""
+    solver: Solver = SolverChoice()
+    """The MILP solver; of a list, all run side by side and the first answer wins."""
     budget: Budget = Budget()
     """What the search may spend."""
     seed: Index = 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from mlspec.spec.base import SpecModel
-from mlspec.spec.unions import by_kind, tag
+from mlspec.spec.unions import by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact"]
@@ -97,13 +97,20 @@ class Verifier(SpecModel):
     """Where bounds and attack are computed; auto is CUDA where there is one, else the CPU."""
 
 
+AUTO = "auto"
+"""The profile name that stands for a choice."""
+LIMITS = ("seconds", "threads", "gap")
+"""The limits of its profile that a spec can change."""
+
+
 class SolverChoice(SpecModel):
     """A solver profile, and what to change in it; a bare name or path is the profile alone."""
 
     text_key: ClassVar[str] = "profile"
 
     profile: Annotated[str, Field(min_length=1)] = "highs"
-    """Name of a shipped profile, or path of a profile file relative to the folder of the spec."""
+    """Name of a profile, path of a profile file relative to the folder of the spec, or ``auto``:
+    the strongest solver that is installed and whose licence fits the model."""
     threads: Count | None = None
     """Threads of the solver, instead of the profile's."""
     seconds: Positive | None = None
@@ -118,6 +125,36 @@ class SolverChoice(SpecModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
+
+def _distinct(solvers: tuple[SolverChoice, ...]) -> tuple[SolverChoice, ...]:
+    names = [solver.profile for solver in solvers]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise complaint(f"solver '{repeated}' is there twice: name each once")
+    if AUTO in names:
+        raise complaint(f"'{AUTO}' chooses one solver: give it alone, or name the solvers")
+    return solvers
+
+
+Solver = Annotated[
+    Annotated[SolverChoice, tag("one")]
+    | Annotated[
+        tuple[SolverChoice, ...], Field(min_length=2), AfterValidator(_distinct), tag("list")
+    ],
+    by_kind(
+        "the name of a solver, auto, a mapping with the key profile, or a list of solvers",
+        one=(str, Mapping, SolverChoice),
+        list=tuple,
+    ),
+]
+"""One solver, or several that run side by side."""
+
+
+def named(text: str) -> SolverChoice | tuple[SolverChoice, ...]:
+    """The solvers that ``NAME`` or ``NAME,NAME`` on a command line stands for."""
+    choices = tuple(SolverChoice(profile=name.strip()) for name in text.split(","))
+    return choices if len(choices) > 1 else choices[0]
 
 
 class Budget(SpecModel):

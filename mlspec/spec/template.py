@@ -62,7 +62,8 @@ verifier:
     seconds: 20                # time slice of one complete query
   device: auto                 # of bounds and attack: cuda where there is one; or cpu or cuda
 
-solver: highs                  # or {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
+solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs, scip], or with
+                               # limits {{profile: highs, threads: 2, seconds: 60, gap: 1.0e-4}}
 
 budget:
   seconds: 300                 # of the whole search

@@ -13,7 +13,7 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
-from mlspec.errors import SolverError
+from mlspec.errors import ContradictionError, SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
@@ -129,7 +129,8 @@ class CompleteStage:
         if violated is not None:
             return violated
         if self.compiler.decision:
-            if report.termination is Termination.INFEASIBLE and self.backend.trusted_infeasible:
+            proved = report.termination is Termination.INFEASIBLE or report.denied_by
+            if proved and self.backend.trusted_infeasible:
                 return MILP_MARGIN
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
@@ -144,26 +145,46 @@ class CompleteStage:
         return _unknown(_why(report, self.backend.name))
 
     def _violated(self, box: Box, report: SolveReport) -> Verdict | None:
-        """Return the verdict if the incumbent's image, moved into the box, really violates."""
+        """Return the verdict if the incumbent's image, moved into the box, really violates.
+
+        Raises ContradictionError where a solver claims to have proved that there is none.
+        """
         if report.image is None:
             return None
         witness = box.clip(report.image)
         margin = float(self.problem.margin(witness[None])[0])
         if not margin <= 0.0:
             return None
+        bounded = report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN
+        if report.denied_by or bounded:
+            denier = report.denied_by or self.backend.name
+            raise _contradiction(denier, box, witness, margin)
         return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
+
+
+def _contradiction(solver: str, box: Box, witness: Array, margin: float) -> ContradictionError:
+    error = ContradictionError(
+        f"{solver} claims to have proved that no image violates, but there is one with "
+        f"margin {margin:g}: a solver is wrong, so there is no verdict"
+    )
+    error.evidence = {"witness": witness, "lower": box.lower, "upper": box.upper}
+    return error
 
 
 def _why(report: SolveReport, solver: str) -> str:
     match report.termination:
         case Termination.LIMIT | Termination.FEASIBLE:
-            return "time limit of the complete stage"
+            return f"time limit of the complete stage: {report.termination.advice}"
         case Termination.OPTIMAL:
             return f"the margin is within the tolerance {MILP_MARGIN:g} of a tie"
         case Termination.INFEASIBLE:
-            return f"{solver} reports infeasible, which alone proves nothing from this solver"
-        case Termination.FAILED:
-            return f"{solver} failed: {report.message}"
+            return (
+                f"{solver} reports infeasible, which alone proves nothing from this solver: "
+                "confirm it by another (solver: highs)"
+            )
+        case _:
+            end = report.termination
+            return f"{solver} ended with {end.value} ({report.message}): {end.advice}"
 
 
 def _account(began: float, finding: str) -> Account:

@@ -126,8 +126,9 @@ SPEC_MISTAKES = {
     ),
     "no such solver": (
         "solver: hihgs",
-        "4:1: solver.profile: no solver profile 'hihgs'; known: highs, or the path of a profile "
-        "ending in .yaml; did you mean 'highs'?",
+        "4:1: solver.profile: no solver profile 'hihgs'; known: auto, cbc, cplex, glpk, "
+        "glpsol, gurobi, highs, scip, or the path of a profile ending in .yaml; did you mean "
+        "'highs'?",
     ),
     "missing solver profile": (
         "solver: {profile: mine.yaml}",
@@ -180,7 +181,10 @@ def test_every_command_reports_spec_mistakes_alike(command: str, folder: Path) -
             ["check", SMALL, "--set", "classifier.onnx=nowhere.onnx"],
             "--set: classifier.onnx: no such file",
         ),
-        (["solve", SMALL, "--solver", "nonsense"], "no solver profile 'nonsense'; known: highs"),
+        (
+            ["solve", SMALL, "--solver", "nonsense"],
+            "no solver profile 'nonsense'; known: auto, cbc",
+        ),
         (["solve", SMALL, "--budget", "0"], "budget.seconds: expected a number above 0; got 0"),
         (["verify", SMALL], "a spec needs --eps V, or --eps V,V,..."),
         (["verify", SMALL, "--eps", "x"], "--eps: 'x' is not a number"),
@@ -241,7 +245,7 @@ def test_a_result_brings_its_own_epsilons_and_spec(solved: Path, tmp_path: Path)
 def test_a_result_is_verified_only_by_a_known_solver(solved: Path, tmp_path: Path) -> None:
     ran = mlspec("verify", solved, "--solver", "nonsense", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert "no solver profile 'nonsense'; known: highs" in ran.err
+    assert "no solver profile 'nonsense'; known: auto, cbc" in ran.err
 
 
 def test_a_damaged_result_is_refused(solved: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Op, Relu
 from mlspec.core.property import Claim, Threshold, TopK
+from mlspec.milp.choosing import choosing
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
 
@@ -100,6 +101,18 @@ def margin_threshold() -> MilpModel:
     return _margins(Threshold((0.25, 0.5, 0.75)).claim(1, 3), decision=True)
 
 
+def choosing_rivals() -> MilpModel:
+    """The solver chooses the two of three rivals that reach the target: what is exported."""
+    last = Linear(
+        np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.25]]),
+        np.array([0.5, 0.0, 0.125, 0.0]),
+    )
+    flat = np.array([0.25, 0.0]), np.array([0.75, 1.0])
+    lower, upper = _image([0.25, 0.0]), _image([0.75, 1.0])
+    claim = TopK(2).claim(0, 4)
+    return choosing(_model((Flatten(), last), lower, upper, [flat], claim, decision=True), 2)
+
+
 def nothing_moves() -> MilpModel:
     """A single image: constants ride on a variable that is 1."""
     still = _image([0.25, 0.5])
@@ -117,6 +130,7 @@ MODELS: dict[str, Callable[[], MilpModel]] = {
         margin_decision,
         margin_objective,
         margin_threshold,
+        choosing_rivals,
         nothing_moves,
     )
 }

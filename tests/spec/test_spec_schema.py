@@ -77,6 +77,7 @@ specs = st.fixed_dictionaries(
         "search": some_of(strategy=st.sampled_from(["gradient", "naive"]), step=fraction),
         "verifier": some_of(attack=some_of(restarts=count), milp=some_of(seconds=positive)),
         "solver": word
+        | st.lists(word, min_size=2, max_size=3, unique=True)
         | some_of(
             profile=word,
             threads=st.none() | count,

@@ -1,0 +1,86 @@
+"""One solver as its profile declares it."""
+
+from __future__ import annotations
+
+from mlspec.backends.engine import Engine, Maker
+from mlspec.backends.program import Layout, LinearProgram, arrays_of
+from mlspec.backends.session import ProgramSession
+from mlspec.errors import LicenceError
+from mlspec.milp.model import MilpModel
+from mlspec.spec import SolverProfile
+
+
+class ProgramBackend:
+    """A solver with its limits, options and licence."""
+
+    def __init__(self, profile: SolverProfile, maker: Maker) -> None:
+        self.profile = profile
+        self.name = profile.name
+        self.trusted_infeasible = "infeasibility_proof" in profile.capabilities
+        self._maker = maker
+
+    @property
+    def version(self) -> str:
+        """The version that is installed; raises MissingSolverError."""
+        return self._maker.version()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version by the name of the solver."""
+        return {self.name: self.version}
+
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for its licence."""
+        return self.profile.free_licence is not None
+
+    def probe(self) -> None:
+        """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
+        self._load(LinearProgram.of_size(1, 1))
+
+    def allows(self, variables: int, constraints: int) -> bool:
+        """Say whether a model of this size is within the licence that is installed."""
+        limit = self.profile.free_licence
+        if limit is None or limit.fits(variables, constraints):
+            return True
+        # Over the free limit the solver itself knows best: there may be a full licence.
+        try:
+            self._load(LinearProgram.of_size(variables, constraints)).run(1.0)
+        except LicenceError:
+            return False
+        return True
+
+    def open(self, model: MilpModel) -> ProgramSession:
+        """Load ``model``; raises LicenceError where it is too large."""
+        return self.open_program(model, *arrays_of(model))
+
+    def open_program(
+        self, model: MilpModel, program: LinearProgram, layout: Layout
+    ) -> ProgramSession:
+        """Load ``model``, given its arrays."""
+        self.require(program.columns, program.rows)
+        engine = self._maker.load(program, self.profile.native_options(), model.decision)
+        return ProgramSession(
+            model, program, layout, engine, self._longest(), self.trusted_infeasible
+        )
+
+    def require(self, variables: int, constraints: int) -> None:
+        """Raise LicenceError where a model of this size is too large."""
+        if not self.allows(variables, constraints):
+            limit = self.profile.free_licence
+            ends = f", which ends at {limit.variables:,} and {limit.constraints:,}" if limit else ""
+            raise LicenceError(
+                f"the model has {variables:,} variables and {constraints:,} constraints, too many "
+                f"for the licence of {self._maker.title} that is installed{ends}: take another "
+                "solver (solver: auto), fewer layers (layers: {count: N}), or a full licence"
+            )
+
+    def _load(self, program: LinearProgram) -> Engine:
+        return self._maker.load(program, self.profile.native_options(), False)
+
+    def _longest(self) -> float:
+        """Return the seconds that one call may take at most, by limit or option."""
+        profile = self.profile
+        options = [profile.options.get(name) for name in profile.native.get("seconds", ())]
+        given = [profile.limits.seconds, *options]
+        return min((float(each) for each in given if each is not None), default=float("inf"))

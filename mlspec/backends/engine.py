@@ -1,0 +1,68 @@
+"""What a solver must be able to do: hold one program, change it in place, solve it, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlspec.backends.program import LinearProgram
+from mlspec.core.network import Array
+from mlspec.milp.model import Termination
+
+Options = Mapping[str, bool | int | float | str]
+"""Options by the solver's own names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How one run ended."""
+
+    termination: Termination
+    """UNBOUNDED may also stand for "infeasible or unbounded": the session asks again."""
+    values: Array | None
+    """``(n,)``: the incumbent, if there is one."""
+    bound: float | None
+    """A proved lower bound of the objective, if there is one."""
+    message: str
+    """The solver's own word for the end."""
+
+
+class Engine(Protocol):
+    """One program inside a solver. Nothing is changed while it runs."""
+
+    def change_rows(self, rhs: Mapping[int, float]) -> None:
+        """Set right-hand sides of rows of the kind <=; infinity switches one off."""
+        ...
+
+    def change_columns(self, columns: Sequence[int], lower: Array, upper: Array) -> None:
+        """Set the bounds of some variables."""
+        ...
+
+    def change_cost(self, cost: Array) -> None:
+        """Set the whole objective ``(n,)``."""
+        ...
+
+    def run(self, seconds: float) -> Outcome:
+        """Minimise from scratch within ``seconds``; called in a thread of its own."""
+        ...
+
+    def cancel(self) -> None:
+        """Make ``run`` end soon, from another thread; may be called again, or when it is over."""
+        ...
+
+
+Loader = Callable[[LinearProgram, Options, bool], Engine]
+"""Loads a program with options; with True, a run ends at the first feasible point it finds."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A solver before it is loaded: what the ``backend`` of a profile stands for."""
+
+    title: str
+    """Its name as its makers write it."""
+    version: Callable[[], str]
+    """Returns the version that is installed; raises MissingSolverError. Takes no licence."""
+    load: Loader
+    """Raises MissingSolverError, LicenceError or OptionError."""

@@ -1,0 +1,168 @@
+"""``solver: [highs, scip]``: several solvers side by side; the first answer wins."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.program import arrays_of
+from mlspec.backends.session import POLL_SECONDS, ProgramSession
+from mlspec.core.network import Array
+from mlspec.errors import LicenceError
+from mlspec.milp.model import MilpModel, SolveReport, Termination
+
+End = tuple[ProgramBackend, SolveReport | BaseException]
+
+
+class PortfolioBackend:
+    """Several solvers; a model goes to all whose licence fits it."""
+
+    def __init__(self, members: Sequence[ProgramBackend]) -> None:
+        self.members = tuple(members)
+        self.name = " + ".join(member.name for member in members)
+        self.trusted_infeasible = any(member.trusted_infeasible for member in members)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of every member."""
+        return {member.name: member.version for member in self.members}
+
+    @property
+    def limited(self) -> bool:
+        """Whether some model could be too large for every member."""
+        return all(member.limited for member in self.members)
+
+    def open(self, model: MilpModel) -> PortfolioSession:
+        """Load ``model`` into every solver that may have it."""
+        program, layout = arrays_of(model)
+        self.require(program.columns, program.rows)
+        return PortfolioSession(
+            {
+                member: member.open_program(model, program, layout)
+                for member in self.members
+                if member.allows(program.columns, program.rows)
+            }
+        )
+
+    def require(self, variables: int, constraints: int) -> None:
+        """Raise LicenceError where a model of this size is too large for every member."""
+        if not any(member.allows(variables, constraints) for member in self.members):
+            raise LicenceError(
+                f"a model with {variables:,} variables and {constraints:,} constraints is too "
+                f"large for the licences of all of {self.name}: add highs, scip or glpk"
+            )
+
+
+class PortfolioSession:
+    """One model inside several solvers."""
+
+    def __init__(self, sessions: Mapping[ProgramBackend, ProgramSession]) -> None:
+        self._sessions = dict(sessions)
+        self._believed = tuple(sessions)
+        """Those whose "infeasible" was the last answer."""
+
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
+        """Ask all; return the first answer that decides, and cancel the others.
+
+        A solver that fails is out of the race; if all fail, so does the call. Where one claims to
+        have proved that there is no such image as another has found, the report says so: the image
+        decides, once it is replayed.
+        """
+        began = time.monotonic()
+        ends: queue.Queue[End] = queue.Queue()
+
+        def ask(member: ProgramBackend, session: ProgramSession) -> None:
+            try:
+                ends.put((member, session.solve(subset, seconds, guide, beyond)))
+            except BaseException as error:  # it is raised again if nobody answers
+                ends.put((member, error))
+
+        threads = [
+            threading.Thread(target=ask, args=item, daemon=True) for item in self._sessions.items()
+        ]
+        for thread in threads:
+            thread.start()
+        reports, errors = self._gathered(ends)
+        if not reports:
+            raise errors[0]
+        return replace(self._answer(reports), seconds=time.monotonic() - began)
+
+    def near(
+        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+    ) -> SolveReport:
+        """Ask one of them: any image it finds is replayed, and else it says nothing."""
+        return next(iter(self._sessions.values())).near(image, subset, seconds, guide)
+
+    def admits(self, image: Array, seconds: float) -> bool:
+        """Say whether the model contains ``image``, in the eyes of those who were believed."""
+        return all(self._sessions[member].admits(image, seconds) for member in self._believed)
+
+    def _gathered(
+        self, ends: queue.Queue[End]
+    ) -> tuple[dict[ProgramBackend, SolveReport], list[BaseException]]:
+        """Wait for the first decision, then for the others to stop."""
+        reports: dict[ProgramBackend, SolveReport] = {}
+        errors: list[BaseException] = []
+        try:
+            while len(reports) + len(errors) < len(self._sessions):
+                try:
+                    member, end = ends.get(timeout=POLL_SECONDS)
+                except queue.Empty:
+                    continue
+                if isinstance(end, BaseException):
+                    errors.append(end)
+                    if isinstance(end, KeyboardInterrupt):
+                        raise end
+                    continue
+                reports[member] = end
+                if _decides(member, end):
+                    self._stop()
+        except KeyboardInterrupt:
+            self._stop()
+            for _ in range(len(self._sessions) - len(reports) - len(errors)):
+                ends.get()
+            raise
+        finally:
+            for session in self._sessions.values():
+                session.revive()
+        return reports, errors
+
+    def _stop(self) -> None:
+        for session in self._sessions.values():
+            session.cancel()
+
+    def _answer(self, reports: Mapping[ProgramBackend, SolveReport]) -> SolveReport:
+        """Return the report that says most; the order is that in which they came."""
+        deniers = [
+            member
+            for member, report in reports.items()
+            if member.trusted_infeasible and report.termination is Termination.INFEASIBLE
+        ]
+        self._believed = tuple(deniers) or tuple(self._sessions)
+        found = [report for report in reports.values() if report.image is not None]
+        if found:
+            best = next((r for r in found if r.termination is Termination.OPTIMAL), found[0])
+            bounds = [r.dual_bound for r in reports.values() if r.dual_bound is not None]
+            denied = ", ".join(member.name for member in deniers)
+            return replace(best, dual_bound=max(bounds, default=None), denied_by=denied)
+        if deniers:
+            return reports[deniers[0]]
+        # An "infeasible" that proves nothing is no answer while another solver has said less.
+        trusted = [r for member, r in reports.items() if member.trusted_infeasible]
+        return next(iter(trusted or reports.values()))
+
+
+def _decides(member: ProgramBackend, report: SolveReport) -> bool:
+    if report.termination is Termination.INFEASIBLE:
+        return member.trusted_infeasible
+    return report.termination in {Termination.OPTIMAL, Termination.UNBOUNDED}

@@ -1,0 +1,179 @@
+"""One model inside any solver: rows switched by their ends, deadlines kept, interrupts obeyed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from mlspec.backends.engine import Engine, Outcome
+from mlspec.backends.program import Layout, LinearProgram
+from mlspec.core.network import Array
+from mlspec.milp.model import MilpModel, SolveReport, Termination
+
+LEAST_SECONDS = 0.01
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 1.0
+"""A solver that overruns its own time limit by this much is cancelled."""
+
+
+class ProgramSession:
+    """Answers for one subset of a model's margins at a time, on one solver."""
+
+    def __init__(
+        self,
+        model: MilpModel,
+        program: LinearProgram,
+        layout: Layout,
+        engine: Engine,
+        longest: float,
+        trusted: bool,
+    ) -> None:
+        self._model = model
+        self._program = program
+        self._layout = layout
+        self._engine = engine
+        self._longest = longest
+        self._trusted = trusted
+        self._cancelled = threading.Event()
+
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
+        """Solve with the margins of ``subset`` active, ``beyond`` their limits, within ``seconds``.
+
+        Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
+        """
+        began = time.monotonic()
+        outcome = self._outcome(subset, seconds, guide, beyond)
+        return self._report(outcome, time.monotonic() - began)
+
+    def near(
+        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+    ) -> SolveReport:
+        """Solve with the integers that ``image`` ``(C, H, W)`` has."""
+        began = time.monotonic()
+        outcome = self._at(image, seconds)
+        if outcome.values is not None:
+            columns = np.flatnonzero(self._program.integer)
+            values = np.round(outcome.values[columns])
+            self._engine.change_columns(columns.tolist(), values, values)
+            outcome = self._outcome(subset, seconds, guide, 0.0)
+            ends = self._program.lower[columns], self._program.upper[columns]
+            self._engine.change_columns(columns.tolist(), *ends)
+        return self._report(outcome, time.monotonic() - began)
+
+    def admits(self, image: Array, seconds: float) -> bool:
+        """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
+        return self._report(self._at(image, seconds), 0.0).termination is Termination.OPTIMAL
+
+    def cancel(self) -> None:
+        """Make the solve that runs in another thread end soon, and all later ones at once."""
+        self._cancelled.set()
+
+    def revive(self) -> None:
+        """Take ``cancel`` back."""
+        self._cancelled.clear()
+
+    def _at(self, image: Array, seconds: float) -> Outcome:
+        """Solve with the inputs fixed to ``image``, whatever its margins."""
+        values = image.ravel()[list(self._model.pixels)]
+        there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
+        columns = [column for column in self._layout.inputs if column is not None]
+        self._engine.change_columns(columns, values[there], values[there])
+        subset = () if self._model.decision else tuple(self._layout.margins)
+        outcome = self._outcome(subset, seconds, None, 0.0)
+        lower, upper = self._program.lower[columns], self._program.upper[columns]
+        self._engine.change_columns(columns, lower, upper)
+        return outcome
+
+    def _outcome(
+        self, subset: tuple[int, ...], seconds: float, guide: int | None, beyond: float
+    ) -> Outcome:
+        began = time.monotonic()
+        self._engine.change_rows(self._limits(subset, beyond))
+        if self._model.decision:
+            self._engine.change_cost(self._aim(guide))
+        outcome = self._run(seconds)
+        if outcome.termination is Termination.UNBOUNDED:
+            outcome = self._judged(outcome, seconds - (time.monotonic() - began))
+        return outcome
+
+    def _limits(self, subset: tuple[int, ...], beyond: float) -> Mapping[int, float]:
+        return {
+            number: float(self._program.rhs[number]) - beyond if row in subset else np.inf
+            for row, number in self._layout.margins.items()
+        }
+
+    def _aim(self, guide: int | None) -> Array:
+        """Return the objective that is the margin of row ``guide``."""
+        cost = np.zeros(self._program.columns)
+        if guide is not None:
+            columns, values = self._program.row(self._layout.margins[guide])
+            cost[columns] = values
+        return cost
+
+    def _run(self, seconds: float) -> Outcome:
+        limit = max(min(seconds, self._longest), LEAST_SECONDS)
+        last = time.monotonic() + limit + GRACE_SECONDS
+        ends: list[Outcome | BaseException] = []
+        # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.
+        ended = threading.Event()
+
+        def run() -> None:
+            try:
+                ends.append(self._engine.run(limit))
+            except BaseException as error:  # it is raised again in the thread that waits
+                ends.append(error)
+            ended.set()
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            while not ended.wait(POLL_SECONDS):
+                if self._cancelled.is_set() or time.monotonic() > last:
+                    self._engine.cancel()
+        except KeyboardInterrupt:
+            self._engine.cancel()
+            while not ended.wait(POLL_SECONDS):
+                self._engine.cancel()
+            raise
+        (end,) = ends
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    def _judged(self, outcome: Outcome, seconds: float) -> Outcome:
+        """Tell an infeasible program from an unbounded one: is there any point at all?"""
+        self._engine.change_cost(np.zeros(self._program.columns))
+        feasible = self._run(seconds)
+        self._engine.change_cost(self._program.cost)
+        return outcome if feasible.termination is Termination.OPTIMAL else feasible
+
+    def _report(self, outcome: Outcome, seconds: float) -> SolveReport:
+        termination, image = outcome.termination, self._image(outcome.values)
+        if termination is Termination.LIMIT and image is not None:
+            decided = self._model.decision
+            termination = Termination.OPTIMAL if decided else Termination.FEASIBLE
+        bound = self._bound(termination, outcome.bound)
+        return SolveReport(termination, image, bound, seconds, outcome.message)
+
+    def _bound(self, termination: Termination, bound: float | None) -> float | None:
+        """Return the dual bound if there is an objective, and a solver to be believed."""
+        ends = Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT
+        if self._model.decision or not self._trusted or termination not in ends:
+            return None
+        return bound if bound is not None and np.isfinite(bound) else None
+
+    def _image(self, values: Array | None) -> Array | None:
+        if values is None:
+            return None
+        return self._model.image(
+            variable.lb if column is None else float(values[column])
+            for variable, column in zip(self._model.inputs, self._layout.inputs, strict=True)
+        )

@@ -1,0 +1,106 @@
+"""Models that every solver is asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+from machines import analyse, solver
+from strategies import Question
+
+from mlspec.errors import MissingSolverError
+from mlspec.milp.compile import Compiler
+from mlspec.milp.model import MilpModel
+
+EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
+"""Those that pip installs: all of them are here."""
+COMMANDS = ("glpsol", "cbc")
+"""Those that only some systems have."""
+
+
+def here(name: str) -> bool:
+    """Whether a solver is installed."""
+    try:
+        solver(name).version  # noqa: B018
+    except MissingSolverError:
+        return False
+    return True
+
+
+def present(names: tuple[str, ...]) -> list[Any]:
+    """Return parameters of a test: one per solver, skipped where a command is not there."""
+    skip = pytest.mark.skip(reason="the command is not installed")
+    return [
+        pytest.param(name, marks=[] if name in EMBEDDED or here(name) else [skip]) for name in names
+    ]
+
+
+def compiled(question: Question, bounds: str, *, decision: bool) -> MilpModel:
+    """Return the model of the first claim of ``question`` with all its margins."""
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    claim = problem.property.claims[0]
+    known = analyse(problem, box, bounds).bounds()
+    compiler = Compiler(problem.relaxed, decision=decision)
+    return compiler.compile(box, known, claim, range(len(claim.rows)))
+
+
+def market_split(rows: int = 5, columns: int = 40, seed: int = 0) -> MilpModel:
+    """Return a small model that no solver decides in reasonable time (Cornuejols, Dawande 1998)."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(0, 100, (rows, columns))
+    model: Any = pyo.ConcreteModel()
+    model.x = pyo.Var(range(columns), domain=pyo.Binary)
+    model.over = pyo.Var(range(rows), bounds=(0, None))
+    model.under = pyo.Var(range(rows), bounds=(0, None))
+    model.split = pyo.Constraint(
+        range(rows),
+        rule=lambda m, r: (
+            sum(int(weight[r, c]) * m.x[c] for c in range(columns)) + m.over[r] - m.under[r]
+            == int(weight[r].sum() // 2)
+        ),
+    )
+    total = sum(model.over[r] + model.under[r] for r in range(rows))
+    model.margin = pyo.Constraint([0], rule=lambda m, _: total <= 0.5)
+    model.objective = pyo.Objective(expr=0.0)
+    inputs = tuple(model.x[c] for c in range(columns))
+    return MilpModel(
+        pyomo=model,
+        pixels=tuple(range(columns)),
+        inputs=inputs,
+        margins={0: model.margin[0]},
+        decision=True,
+        centre=np.zeros((1, 1, columns)),
+        binaries=columns,
+    )
+
+
+def line(*, free: bool = False) -> MilpModel:
+    """Return the linear program: least level at or above 0.5 - x, where 0 <= x <= 1.
+
+    The level lies in [-10, 10], or is ``free``.
+    """
+    model: Any = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0.0, 1.0))
+    model.level = pyo.Var(bounds=(None, None) if free else (-10.0, 10.0))
+    model.margin = pyo.Constraint([0], rule=lambda m, _: 0.5 - m.x - m.level <= 0.0)
+    model.objective = pyo.Objective(expr=model.level)
+    inputs = (model.x,)
+    return MilpModel(model, (0,), inputs, {0: model.margin[0]}, False, np.zeros((1, 1, 1)), 0)
+
+
+def wide(variables: int, constraints: int) -> MilpModel:
+    """Return an easy decision of this size."""
+    model: Any = pyo.ConcreteModel()
+    model.x = pyo.Var(range(variables), bounds=(0.0, 1.0))
+    model.row = pyo.Constraint(
+        range(constraints - 1), rule=lambda m, r: m.x[r % variables] + m.x[0] <= 1.5
+    )
+    model.margin = pyo.Constraint([0], rule=lambda m, _: sum(m.x.values()) <= 0.5)
+    model.objective = pyo.Objective(expr=0.0)
+    inputs = tuple(model.x.values())
+    centre = np.zeros((1, 1, variables))
+    pixels = tuple(range(variables))
+    return MilpModel(model, pixels, inputs, {0: model.margin[0]}, True, centre, 0)

@@ -1,0 +1,151 @@
+"""The same queries on every solver: the same verdicts, and no proof that stands alone.
+
+Forty queries about small random networks, with bounds so loose that the solver has the work, and
+ten about a shipped one that are cut off by time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from backend_cases import COMMANDS, EMBEDDED, compiled, here
+from machines import analyse, solver
+from strategies import SMALL, Question, random_problem, random_radius
+
+import mlspec
+from mlspec.attack.pgd import PgdAttack
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.core.verdict import Outcome, Verdict
+from mlspec.milp.compile import Compiler
+from mlspec.run import prepare
+from mlspec.tolerances import ROBUST_MARGIN
+from mlspec.verifier.complete import CompleteStage
+
+SOLVERS = (*EMBEDDED, *(name for name in COMMANDS if here(name)))
+PATIENCE = 30.0
+HURRY = 0.15
+"""Too short for the shipped network at these radii."""
+LARGEST = 800
+"""Variables and constraints at most: every licence allows them."""
+
+
+def decided(question: Question, bounds: str, seconds: float) -> dict[str, Verdict]:
+    """Return what the complete stage says on each solver."""
+    problem = question.problem
+    box = problem.neighborhood(question.eps).box
+    analysis = analyse(problem, box, bounds)
+    compiler = Compiler(problem.relaxed)
+    verdicts = {}
+    for name in SOLVERS:
+        stage = CompleteStage(problem, compiler, solver(name), seconds)
+        verdicts[name] = stage.decide(box, analysis, time.monotonic() + seconds)
+    return verdicts
+
+
+def random_questions(count: int) -> Iterator[Question]:
+    """Yield questions that intervals leave open, by turns within and beyond an attack's reach."""
+    rng = np.random.default_rng(0)
+    while count:
+        problem = random_problem(rng, SMALL, moving=None, targets=1)
+        if problem.margin(problem.image[None])[0] <= 0.0:
+            continue
+        radius = random_radius(rng, problem.layering.count)
+        reach = attack_share(problem, radius)
+        for share in (0.8 * reach, min(1.0, 1.1 * reach)):
+            question = Question(problem, share * radius)
+            if count and 3 <= binaries(question) <= 25:
+                count -= 1
+                yield question
+
+
+def attack_share(problem: Problem, radius: Array) -> float:
+    """Return the least share of ``radius`` at which an attack succeeds, or 1."""
+    attack = PgdAttack(problem, restarts=4, steps=8, seed=0)
+    low, high = 0.0, 1.0
+    for _ in range(6):
+        middle = (low + high) / 2
+        broken = attack.find(middle * radius).violates
+        low, high = (low, middle) if broken else (middle, high)
+    return high
+
+
+def binaries(question: Question) -> int:
+    """Return those of the model, or none if no solver is asked or a licence is too small."""
+    problem = question.problem
+    analysis = analyse(problem, problem.neighborhood(question.eps).box, "interval")
+    if analysis.robust or analysis.open_subsets > 6:
+        return 0
+    model = compiled(question, "interval", decision=True)
+    return model.binaries if max(model.variables, model.constraints) <= LARGEST else 0
+
+
+def hard_questions(count: int) -> Iterator[Question]:
+    """Yield questions about a shipped classifier just below the attack radius, on image 52."""
+    changes = {"image.index": 52, "object": {"mask": "dataset", "label": 1}}
+    problem = prepare(mlspec.load_spec("specs/small.yaml", changes)).problem
+    for share in np.linspace(0.95, 1.0, count):
+        yield Question(problem, np.full(problem.layering.count, 0.0088 * share))
+
+
+def assert_agreed(verdicts: dict[str, Verdict], question: Question) -> set[Outcome]:
+    """No two solvers contradict each other; return what they say."""
+    said = {name: verdict.outcome for name, verdict in verdicts.items()}
+    outcomes = set(said.values()) - {Outcome.UNKNOWN}
+    assert len(outcomes) <= 1, said
+    for name, verdict in verdicts.items():
+        if verdict.outcome is Outcome.VIOLATED:
+            assert verdict.witness is not None
+            box = question.problem.neighborhood(question.eps).box
+            assert box.contains(verdict.witness)
+            assert question.problem.margin(verdict.witness[None])[0] <= 0.0
+        if verdict.outcome is Outcome.ROBUST:
+            assert verdict.margin is not None
+            assert verdict.margin > ROBUST_MARGIN
+            assert name in EMBEDDED
+        if verdict.outcome is Outcome.UNKNOWN:
+            assert verdict.reason
+    if outcomes == {Outcome.ROBUST}:
+        assert sum(outcome is Outcome.ROBUST for outcome in said.values()) >= 2, said
+    return outcomes
+
+
+def assert_decided_alike(count: int) -> None:
+    seen: Counter[Outcome] = Counter()
+    for question in random_questions(count):
+        verdicts = decided(question, "interval", PATIENCE)
+        (outcome,) = assert_agreed(verdicts, question) or {Outcome.UNKNOWN}
+        seen[outcome] += 1
+        # With time enough all decide; only ties within the tolerance stay open.
+        for name in EMBEDDED:
+            reason = verdicts[name].reason or ""
+            assert verdicts[name].outcome is not Outcome.UNKNOWN or "of a tie" in reason, name
+    assert seen[Outcome.ROBUST] >= count // 5
+    assert seen[Outcome.VIOLATED] >= count // 5
+
+
+def test_forty_queries_have_the_same_verdict_on_every_solver() -> None:
+    assert_decided_alike(40)
+
+
+@pytest.mark.slow
+def test_many_queries_have_the_same_verdict_on_every_solver() -> None:
+    assert_decided_alike(400)
+
+
+def test_ten_queries_that_are_cut_off_are_unknown_or_agreed() -> None:
+    cut = 0
+    for question in hard_questions(10):
+        began = time.monotonic()
+        verdicts = decided(question, "crown", HURRY)
+        assert time.monotonic() - began < len(SOLVERS) * (HURRY + 3.0)
+        assert_agreed(verdicts, question)
+        for verdict in verdicts.values():
+            if verdict.outcome is Outcome.UNKNOWN:
+                assert "time limit" in (verdict.reason or "")
+                cut += 1
+    assert cut >= 10

@@ -1,0 +1,260 @@
+"""Several solvers at once, and the choice of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from backend_cases import compiled, market_split, wide
+from machines import SECONDS, analyse, solver
+from strategies import TINY, Question, random_problem
+
+from mlspec.backends.auto import AutoBackend
+from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.engine import Engine, Outcome
+from mlspec.backends.portfolio import PortfolioBackend
+from mlspec.backends.program import arrays_of
+from mlspec.backends.registry import MAKERS, chosen
+from mlspec.core.network import Array
+from mlspec.core.verdict import Outcome as Decided
+from mlspec.core.verdict import Verdict
+from mlspec.errors import ContradictionError, LicenceError, MissingSolverError, SpecError
+from mlspec.milp.compile import Compiler
+from mlspec.milp.model import Termination
+from mlspec.spec import load_spec
+from mlspec.spec.search import SolverChoice, named
+from mlspec.verifier.complete import CompleteStage
+
+
+class Twisted:
+    """A real engine whose outcome is twisted before it is told."""
+
+    def __init__(self, engine: Engine, twist: Callable[[Outcome], Outcome], delay: float) -> None:
+        self._engine = engine
+        self._twist = twist
+        self._delay = delay
+        self._cancelled = threading.Event()
+
+    def change_rows(self, rhs: Mapping[int, float]) -> None:
+        self._engine.change_rows(rhs)
+
+    def change_columns(self, columns: Sequence[int], lower: Array, upper: Array) -> None:
+        self._engine.change_columns(columns, lower, upper)
+
+    def change_cost(self, cost: Array) -> None:
+        self._engine.change_cost(cost)
+
+    def run(self, seconds: float) -> Outcome:
+        self._cancelled.wait(self._delay)
+        return self._twist(self._engine.run(seconds))
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+def twisted(name: str, twist: Callable[[Outcome], Outcome], delay: float = 0.0) -> ProgramBackend:
+    """Return a solver that lies."""
+    maker = MAKERS[name]
+    liar = replace(
+        maker,
+        load=lambda program, options, first: Twisted(
+            maker.load(program, options, first), twist, delay
+        ),
+    )
+    return ProgramBackend(solver(name).profile, liar)
+
+
+def infeasible(_: Outcome) -> Outcome:
+    return Outcome(Termination.INFEASIBLE, None, None, "a lie")
+
+
+def crash(_: Outcome) -> Outcome:
+    raise RuntimeError("a crash")
+
+
+def question(seed: int, outcome: Decided) -> Question:
+    """Return the first small question from ``seed`` on that HiGHS decides so."""
+    while True:
+        rng = np.random.default_rng(seed)
+        problem = random_problem(rng, TINY, moving=6, targets=1)
+        for radius in (0.02, 0.4):
+            asked = Question(problem, np.full(problem.layering.count, radius))
+            left = analyse(problem, problem.neighborhood(asked.eps).box, "interval").open_subsets
+            if left and decide(asked, solver("highs")).outcome is outcome:
+                return asked
+        seed += 1
+
+
+def decide(asked: Question, backend: ProgramBackend | PortfolioBackend) -> Verdict:
+    box = asked.problem.neighborhood(asked.eps).box
+    stage = CompleteStage(asked.problem, Compiler(asked.problem.relaxed), backend, SECONDS)
+    analysis = analyse(asked.problem, box, "interval")
+    return stage.decide(box, analysis, time.monotonic() + SECONDS)
+
+
+@pytest.mark.parametrize("outcome", [Decided.ROBUST, Decided.VIOLATED])
+def test_a_portfolio_says_what_its_members_say(outcome: Decided) -> None:
+    for seed in (0, 1000, 2000):
+        backend = PortfolioBackend([solver("highs"), solver("scip"), solver("glpk")])
+        assert decide(question(seed, outcome), backend).outcome is outcome
+
+
+def test_the_first_answer_wins_and_the_others_stop() -> None:
+    """SCIP waits for a minute before it starts; the answer of HiGHS ends that."""
+    asked = compiled(question(0, Decided.ROBUST), "interval", decision=True)
+    slow = twisted("scip", lambda outcome: outcome, delay=60.0)
+    session = PortfolioBackend([slow, solver("highs")]).open(asked)
+    began = time.monotonic()
+    subset = tuple(asked.margins)
+    assert session.solve(subset, SECONDS).termination is Termination.INFEASIBLE
+    assert time.monotonic() - began < 5.0
+    # Nothing of that is left for the next query.
+    assert session.solve(subset, SECONDS).termination is Termination.INFEASIBLE
+
+
+def test_a_contradiction_is_raised_with_its_evidence() -> None:
+    asked = question(0, Decided.VIOLATED)
+    backend = PortfolioBackend([solver("highs"), twisted("scip", infeasible, delay=0.5)])
+    with pytest.raises(ContradictionError, match="scip claims") as caught:
+        decide(asked, backend)
+    witness = np.asarray(caught.value.evidence["witness"])
+    assert asked.problem.margin(witness[None])[0] <= 0.0
+    assert {"lower", "upper"} <= set(caught.value.evidence)
+
+
+def test_a_bound_that_an_image_refutes_is_a_contradiction_too() -> None:
+    asked = question(0, Decided.VIOLATED)
+    liar = twisted("scip", lambda _: Outcome(Termination.LIMIT, None, 5.0, "a lie"), delay=0.5)
+    backend = PortfolioBackend([solver("highs"), liar])
+    box = asked.problem.neighborhood(asked.eps).box
+    stage = CompleteStage(
+        asked.problem, Compiler(asked.problem.relaxed, decision=False), backend, SECONDS
+    )
+    with pytest.raises(ContradictionError, match="claims to have proved"):
+        stage.decide(box, analyse(asked.problem, box, "interval"), time.monotonic() + SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (
+            Termination.NUMERICAL,
+            "scip ended with numerical trouble (its word): take tighter bounds",
+        ),
+        (Termination.FAILED, "scip ended with failed (its word): take another solver"),
+        (Termination.LIMIT, "time limit of the complete stage: give it more time"),
+    ],
+)
+def test_every_end_that_decides_nothing_is_said_with_its_remedy(
+    end: Termination, said: str
+) -> None:
+    liar = twisted("scip", lambda _: Outcome(end, None, None, "its word"))
+    verdict = decide(question(0, Decided.ROBUST), liar)
+    assert verdict.outcome is Decided.UNKNOWN
+    assert verdict.reason.startswith(said)
+
+
+def test_an_image_that_does_not_violate_refutes_no_proof() -> None:
+    asked = question(0, Decided.ROBUST)
+    size = compiled(asked, "interval", decision=True)
+
+    def centre(outcome: Outcome) -> Outcome:
+        if outcome.values is not None:
+            return outcome
+        columns = arrays_of(size)[0].columns
+        return Outcome(Termination.OPTIMAL, np.full(columns, 0.5), None, "a lie")
+
+    liar = twisted("scip", centre, delay=0.5)
+    assert decide(asked, PortfolioBackend([liar, solver("highs")])).outcome is Decided.ROBUST
+
+
+def test_the_word_of_a_solver_that_is_not_trusted_does_not_win() -> None:
+    """What such a solver says first is neither taken for a proof nor does it end the race."""
+    asked = compiled(question(0, Decided.ROBUST), "interval", decision=True)
+    profile = solver("glpk").profile.model_copy(update={"capabilities": ()})
+    doubtful = ProgramBackend(profile, MAKERS["glpk"])
+    slow = twisted("highs", lambda outcome: outcome, delay=0.3)
+    subset = tuple(asked.margins)
+    report = PortfolioBackend([doubtful, slow]).open(asked).solve(subset, SECONDS)
+    assert report.termination is Termination.INFEASIBLE
+    assert report.seconds >= 0.3
+    alone = decide(question(0, Decided.ROBUST), doubtful)
+    assert alone.outcome is Decided.UNKNOWN
+    assert "proves nothing" in alone.reason
+
+
+def test_a_member_that_fails_is_out_of_the_race() -> None:
+    model = market_split()
+    session = PortfolioBackend([twisted("scip", crash), solver("highs")]).open(model)
+    assert session.solve((), SECONDS).termination is Termination.OPTIMAL
+    session = PortfolioBackend([twisted("scip", crash), twisted("glpk", crash)]).open(model)
+    with pytest.raises(RuntimeError, match="a crash"):
+        session.solve((), SECONDS)
+
+
+def test_an_interrupt_ends_all_members() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for names in (("highs", "scip"), ("gurobi", "highs")):
+        session = PortfolioBackend([solver(name) for name in names]).open(market_split())
+        timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
+        began = time.monotonic()
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            session.solve((0,), 60.0)
+        assert time.monotonic() - began < 5.0
+        timer.join()
+        assert session.solve((), SECONDS).termination is Termination.OPTIMAL
+
+
+def test_a_portfolio_leaves_out_whose_licence_is_too_small() -> None:
+    backend = chosen(named("cplex,highs"))
+    assert isinstance(backend, PortfolioBackend)
+    assert not backend.limited
+    assert backend.name == "cplex + highs"
+    assert backend.open(wide(1500, 10)).solve((0,), SECONDS).termination is Termination.OPTIMAL
+    with pytest.raises(LicenceError, match="too large for the licences of all of cplex \\+ gurobi"):
+        chosen(named("cplex,gurobi")).open(wide(5000, 10))
+
+
+def test_auto_gives_each_model_the_strongest_solver_that_may_have_it() -> None:
+    backend = chosen(SolverChoice(profile="auto"))
+    assert isinstance(backend, AutoBackend)
+    assert not backend.limited
+    assert backend.name == "auto"
+    assert [member.name for member in backend.members] == [
+        "gurobi",
+        "cplex",
+        "highs",
+        "scip",
+        "glpk",
+    ]
+    assert backend.choice(100, 100).name == "gurobi"
+    if not solver("gurobi").allows(2001, 1):
+        assert backend.choice(2001, 100).name == "highs"
+    assert backend.open(wide(2500, 10)).solve((0,), SECONDS).termination is Termination.OPTIMAL
+
+
+def test_auto_does_without_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("gurobipy", "cplex", "pyscipopt", "swiglpk"):
+        monkeypatch.setitem(sys.modules, package, None)
+    backend = chosen(SolverChoice(profile="auto"))
+    assert backend.choice(10, 10).name == "highs"
+    with pytest.raises(MissingSolverError):
+        chosen(named("highs,scip"))
+
+
+def test_auto_takes_the_limits_that_it_is_given() -> None:
+    """GLPK has no threads: it is out of the choice then."""
+    backend = chosen(SolverChoice(profile="auto", threads=2))
+    assert "glpk" not in [member.name for member in backend.members]
+    assert all(member.profile.limits.threads == 2 for member in backend.members)
+    spec = load_spec("specs/small.yaml", ["solver={profile: auto, options: {presolve: 'off'}}"])
+    with pytest.raises(SpecError, match=r"solver\.options: options are those of one solver"):
+        chosen(spec.solver, spec.source)

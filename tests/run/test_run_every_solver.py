@@ -1,0 +1,31 @@
+"""The small spec, from its file to its answer, on every solver: the same certified size."""
+
+from __future__ import annotations
+
+import pytest
+from run_cases import assert_certified, assert_consistent
+
+import mlspec
+
+EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
+PATIENT = 300
+"""Seconds: no search is cut off by its budget."""
+
+
+@pytest.fixture(scope="module")
+def sizes() -> dict[str, float]:
+    return {}
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_small_spec_ends_with_the_same_size(name: str, sizes: dict[str, float]) -> None:
+    changes = {"solver": name, "budget.seconds": PATIENT}
+    result = mlspec.solve(mlspec.load_spec("specs/small.yaml", changes))
+    assert result.attrs["solver"] == name
+    assert result.attrs["stop_reason"] == "maximal"
+    assert "milp" in result["query_stage"].values
+    assert_consistent(result)
+    if name == EMBEDDED[0]:
+        assert_certified(result)
+    sizes[name] = float(result["size"])
+    assert len(set(sizes.values())) == 1, sizes
