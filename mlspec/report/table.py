@@ -15,7 +15,7 @@ from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
 from mlspec.report.parts import NOUNS, counted, noun, part_name
-from mlspec.report.words import block_of, exchange, finding, gap, misreading
+from mlspec.report.words import attacked, block_of, exchange, finding, gap, misreading
 from mlspec.results import layering_of, per_radius, radii_of
 
 __all__ = ["account", "comparison", "summary"]
@@ -100,7 +100,8 @@ def _notes(ds: xr.Dataset) -> list[str]:
     if Block.CAP in first:
         notes.append("cap: its pixels may take any value")
     if Block.BUDGET in first:
-        notes.append("budget: the search ended before it knew whether more is possible")
+        said = _reason(ds, first[Block.BUDGET]) if layering.count <= _MOST_ROWS else "budget"
+        notes.append(f"{said}: the search ended before it knew whether more is possible")
     if layering.count < 2 * layering.layers and layering.asymmetric:
         notes.append("a direction in which no pixel has room (black, white) is not listed")
     return notes
@@ -152,7 +153,9 @@ def _by_distance(ds: xr.Dataset) -> Table:
 
 
 def _reason(ds: xr.Dataset, radius: int) -> Text:
-    block = block_of(ds, radius)
+    block, most = block_of(ds, radius), attacked(ds, radius)
+    if block is Block.BUDGET and np.isfinite(most):
+        return Text(f"< {above(most, 2)}", style="yellow")
     if block is not Block.WITNESS:
         return Text(block.value, style="green" if block is Block.CAP else "yellow")
     lost, gained = exchange(ds, per_radius(ds, "blocking_scores")[radius])

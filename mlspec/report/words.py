@@ -100,6 +100,14 @@ def block_of(ds: xr.Dataset, radius: int) -> Block:
     return Block(str(per_radius(ds, "blocked_by")[radius]))
 
 
+def attacked(ds: xr.Dataset, radius: int) -> float:
+    """Return the least value of a radius, the others as certified, at which a violating image is
+    known; NaN if none is."""
+    if "epsilon_attacked" not in ds:
+        return float("nan")
+    return float(per_radius(ds, "epsilon_attacked")[radius])
+
+
 def witness_extent(ds: xr.Dataset, radius: int) -> float:
     """Return how far the blocking witness of a radius moves its pixels, as a pixel intensity."""
     witness = blocking_witness(ds, radius)

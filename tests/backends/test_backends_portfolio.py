@@ -199,8 +199,8 @@ def test_a_member_that_fails_is_out_of_the_race() -> None:
         session.solve((), SECONDS)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_all_members() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for names in (("highs", "scip"), ("gurobi", "highs")):
         session = PortfolioBackend([solver(name) for name in names]).open(market_split())
         timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))

@@ -93,9 +93,8 @@ def test_without_active_margins_everything_is_feasible(name: str) -> None:
 
 
 @every
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_a_solve_promptly_and_a_new_session_works(name: str) -> None:
-    # Started in the background, Python would ignore the signal.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     session = solver(name).open(market_split())
     timer = threading.Timer(0.4, os.kill, (os.getpid(), signal.SIGINT))
     began = time.monotonic()
