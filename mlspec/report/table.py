@@ -100,8 +100,11 @@ def _notes(ds: xr.Dataset) -> list[str]:
     if Block.CAP in first:
         notes.append("cap: its pixels may take any value")
     if Block.BUDGET in first:
-        said = _reason(ds, first[Block.BUDGET]) if layering.count <= _MOST_ROWS else "budget"
-        notes.append(f"{said}: the search ended before it knew whether more is possible")
+        said = str(_reason(ds, first[Block.BUDGET]))
+        if layering.count > _MOST_ROWS:
+            said = "budget"
+        beyond = "; an image violates there" if said.startswith("<") else ""
+        notes.append(f"{said}: the search ended before it knew whether more is possible{beyond}")
     if layering.count < 2 * layering.layers and layering.asymmetric:
         notes.append("a direction in which no pixel has room (black, white) is not listed")
     return notes

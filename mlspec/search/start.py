@@ -10,6 +10,8 @@ from mlspec.core.network import Array
 from mlspec.search.effort import Effort
 
 BISECTIONS = 10
+SMALLEST = 1e-6
+"""Uniform radii below this are not looked for."""
 
 
 def certified_start(effort: Effort, floor: float) -> Array:
@@ -21,7 +23,11 @@ def certified_start(effort: Effort, floor: float) -> Array:
     the way as first answers.
     """
     resumed = effort.trace.best.copy()
-    uniform = farthest_bounded(effort, np.zeros(effort.layers), np.ones(effort.layers))
+    nothing, goal = np.zeros(effort.layers), np.ones(effort.layers)
+    uniform = farthest_bounded(effort, nothing, goal)
+    while not uniform.any() and goal[0] > SMALLEST:
+        goal = goal / 2**BISECTIONS
+        uniform = farthest_bounded(effort, nothing, goal)
     lowest = floor * uniform
     effort.keep(lowest)
     along_weights = np.minimum(lowest + effort.weights / effort.weights.max(), 1.0)

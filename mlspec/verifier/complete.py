@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
+from mlspec.core import forward
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -90,7 +91,7 @@ class CompleteStage:
                     f"time limit with {len(item.subsets) - done} subset(s) of rivals open"
                 )
             began = time.monotonic()
-            proved = self._decide_subset(box, session, subset, item.hardest(subset), deadline)
+            proved = self._decide_subset(box, session, item, subset, deadline)
             end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
             names = ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
             accounts.append(_account(began, f"rivals {names}: {end}"))
@@ -114,18 +115,24 @@ class CompleteStage:
             if left <= 0.0:
                 break
             report = session.near(image, subset, left, item.hardest(subset))
-            found = self._violated(box, report)
+            found = self._violated(box, report, item, subset)
             if found is not None:
                 return found
         return None
 
     def _decide_subset(
-        self, box: Box, session: Session, subset: tuple[int, ...], hardest: int, deadline: float
+        self,
+        box: Box,
+        session: Session,
+        item: OpenClaim,
+        subset: tuple[int, ...],
+        deadline: float,
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
+        hardest = item.hardest(subset)
         report = session.solve(subset, deadline - time.monotonic(), hardest)
-        violated = self._violated(box, report)
+        violated = self._violated(box, report, item, subset)
         if violated is not None:
             return violated
         if self.compiler.decision:
@@ -134,20 +141,27 @@ class CompleteStage:
                 return MILP_MARGIN
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
-                left = deadline - time.monotonic()
-                clear = self._violated(
-                    box, session.solve(subset, left, hardest, beyond=2 * MILP_MARGIN)
-                )
+                left, beyond = deadline - time.monotonic(), 2 * MILP_MARGIN
+                deeper = session.solve(subset, left, hardest, beyond)
+                clear = self._violated(box, deeper, item, subset, beyond)
                 if clear is not None:
                     return clear
         elif report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN:
             return report.dual_bound
         return _unknown(_why(report, self.backend.name))
 
-    def _violated(self, box: Box, report: SolveReport) -> Verdict | None:
+    def _violated(
+        self,
+        box: Box,
+        report: SolveReport,
+        item: OpenClaim,
+        subset: tuple[int, ...],
+        beyond: float = 0.0,
+    ) -> Verdict | None:
         """Return the verdict if the incumbent's image, moved into the box, really violates.
 
-        Raises ContradictionError where a solver claims to have proved that there is none.
+        Raises ContradictionError where a solver claims to have proved that no image loses to
+        ``subset``, by more than ``beyond``, and this one does.
         """
         if report.image is None:
             return None
@@ -156,7 +170,9 @@ class CompleteStage:
         if not margin <= 0.0:
             return None
         bounded = report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN
-        if report.denied_by or bounded:
+        scores = forward.scores(self.problem.network, witness[None])
+        lost = float(item.claim.margins(scores)[0, list(subset)].max())
+        if (report.denied_by or bounded) and lost <= min(0.0, MILP_MARGIN - beyond):
             denier = report.denied_by or self.backend.name
             raise _contradiction(denier, box, witness, margin)
         return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)

@@ -43,7 +43,7 @@ def decided(question: Question, bounds: str, seconds: float) -> dict[str, Verdic
     verdicts = {}
     for name in SOLVERS:
         stage = CompleteStage(problem, compiler, solver(name), seconds)
-        verdicts[name] = stage.decide(box, analysis, time.monotonic() + seconds)
+        verdicts[name] = stage.decide(box, analysis, [], time.monotonic() + seconds, [])
     return verdicts
 
 

@@ -96,7 +96,7 @@ def decide(asked: Question, backend: ProgramBackend | PortfolioBackend) -> Verdi
     box = asked.problem.neighborhood(asked.eps).box
     stage = CompleteStage(asked.problem, Compiler(asked.problem.relaxed), backend, SECONDS)
     analysis = analyse(asked.problem, box, "interval")
-    return stage.decide(box, analysis, time.monotonic() + SECONDS)
+    return stage.decide(box, analysis, [], time.monotonic() + SECONDS, [])
 
 
 @pytest.mark.parametrize("outcome", [Decided.ROBUST, Decided.VIOLATED])
@@ -138,7 +138,9 @@ def test_a_bound_that_an_image_refutes_is_a_contradiction_too() -> None:
         asked.problem, Compiler(asked.problem.relaxed, decision=False), backend, SECONDS
     )
     with pytest.raises(ContradictionError, match="claims to have proved"):
-        stage.decide(box, analyse(asked.problem, box, "interval"), time.monotonic() + SECONDS)
+        stage.decide(
+            box, analyse(asked.problem, box, "interval"), [], time.monotonic() + SECONDS, []
+        )
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,6 @@ def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
     problem = prepare(mlspec.load_spec("specs/none_img3.yaml")).problem
     box = problem.neighborhood(np.full(problem.layering.count, 0.005)).box
     stage = CompleteStage(problem, Compiler(problem.relaxed), solver("cplex"), SECONDS)
-    verdict = stage.decide(box, analyse(problem, box, "crown"), time.monotonic() + SECONDS)
+    verdict = stage.decide(box, analyse(problem, box, "crown"), [], time.monotonic() + SECONDS, [])
     assert verdict.outcome is Outcome.UNKNOWN
     assert "too many for the licence of CPLEX" in verdict.reason

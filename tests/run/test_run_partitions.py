@@ -19,14 +19,14 @@ from mlspec.results import layering_of, radii_of, save
 from mlspec.run import problem_of, recertify
 from mlspec.spec import ExperimentSpec
 
-BOTH = [{"mask": "dataset", "label": "1"}, {"mask": "dataset", "label": "8"}]
+BOTH = [{"mask": "dataset", "label": "8"}, {"mask": "dataset", "label": "2"}]
 CASES: dict[str, dict[str, Any]] = {
     "grid": {"layers": {"box": [16, 16]}},
     "pixels": {"layers": "pixels", "weights": "pixels"},
     "near pixels": {"layers": {"partition": "pixels", "count": 1}},
     "whole": {"layers": "whole"},
     "target": {"around": "target"},
-    "each": {"object": BOTH, "around": "each", "target": "8"},
+    "each": {"object": BOTH, "around": "each", "target": "2"},
     "asymmetric": {"asymmetric": True},
     "asymmetric grid": {"layers": {"split": [2, 2]}, "asymmetric": True},
 }
