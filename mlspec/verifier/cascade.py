@@ -39,6 +39,8 @@ class Stages:
     complete: CompleteStage | None
 
 
+RECENT = 64
+"""Known witnesses that are looked at."""
 NEAR = 4
 """Weak images whose linear regions the complete stage searches first."""
 
@@ -122,9 +124,9 @@ class Cascade:
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
-        images = [*points.images, *(box.clip(known) for known in self._memory.witnesses)]
-        margins = [float(self._problem.margin(image[None])[0]) for image in images]
-        return [images[number] for number in np.argsort(margins, kind="stable")[:NEAR]]
+        known = self._memory.witnesses[-RECENT:]
+        images = np.stack([*points.images, *(box.clip(image) for image in known)])
+        return list(images[np.argsort(self._problem.margin(images), kind="stable")[:NEAR]])
 
     def _bounded(self, eps: Array, accounts: list[Account]) -> tuple[Verdict, Analysis | None]:
         began = time.monotonic()

@@ -81,7 +81,7 @@ class CompleteStage:
         began = time.monotonic()
         found = self._in_regions(box, session, item, near, deadline)
         said = "no violation" if found is None else found.outcome.value
-        accounts.append(_account(began, f"linear regions of {len(near)} weak points: {said}"))
+        accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
         if found is not None:
             return found
         margin = item.closed

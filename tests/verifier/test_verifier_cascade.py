@@ -19,7 +19,7 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, Threshold, TopK
-from mlspec.core.verdict import Outcome, Stage, Verdict
+from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, SolveReport, Termination
@@ -117,6 +117,19 @@ def test_the_milp_finds_what_the_attack_missed() -> None:
         assert verdict.stage is Stage.MILP
         assert verdict.witness is not None
         assert problem.margin(verdict.witness[None])[0] <= 0.0
+
+
+def test_the_linear_regions_of_weak_points_are_searched_before_the_solver_branches() -> None:
+    problem = hidden()
+    stage = machine_stages(problem).complete
+    assert stage is not None
+    box = problem.neighborhood(np.array([0.5])).box
+    analysis = analyse(problem, box, "interval")
+    weak = [np.full_like(problem.image, value) for value in (0.3, 0.45)]
+    accounts: list[Account] = []
+    verdict = stage.decide(box, analysis, weak, time.monotonic() + SECONDS, accounts)
+    assert verdict.outcome is Outcome.VIOLATED
+    assert [account.finding.split(":")[-1] for account in accounts[1:]] == [" violated"]
 
 
 @dataclass
