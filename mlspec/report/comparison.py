@@ -13,11 +13,11 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from mlspec.core.trace import Ask
+from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.parts import object_reach
 from mlspec.report.words import finding
-from mlspec.results import is_asymmetric
+from mlspec.results import is_asymmetric, per_radius
 
 Cell = Callable[[xr.Dataset], str]
 
@@ -82,6 +82,12 @@ def _milps(ds: xr.Dataset) -> int:
     return int(np.count_nonzero(ds["query_milp"].values[complete]))
 
 
+def _settled(ds: xr.Dataset) -> str:
+    """Return how many epsilons are known to be blocked, by a violating image or the cap."""
+    blocks = per_radius(ds, "blocked_by")
+    return f"{int(np.count_nonzero(blocks != Block.BUDGET.value))} of {len(blocks)}"
+
+
 ROWS: dict[str, Cell] = {
     "classifier": lambda ds: PurePath(str(ds.attrs["classifier_file"])).stem,
     "strategy": lambda ds: str(setting(ds, "search", "strategy") or "?"),
@@ -90,6 +96,7 @@ ROWS: dict[str, Cell] = {
     "upper bound": lambda ds: above(float(ds["upper_bound"]), 4),
     "eps at object": lambda ds: below(min(object_reach(ds)), 3),
     "smallest eps": lambda ds: below(float(ds["epsilon"].values.min()), 3),
+    "known maximal": _settled,
     "complete queries": lambda ds: str(ask_count(ds, Ask.COMPLETE)),
     "  of which MILP": lambda ds: str(_milps(ds)),
     "certificate queries": lambda ds: str(ask_count(ds, Ask.CERTIFICATE)),
