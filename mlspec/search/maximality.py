@@ -92,7 +92,7 @@ def _grow(effort: Effort, group: list[int], tolerance: float) -> Cut | None:
         raised[group] = np.minimum(best[group] + factor * step, CAP)
         if np.array_equal(raised, best):
             return None
-        grown, cut = _decided(effort, raised, f"layers {_named(group)}")
+        grown, cut = _decided(effort, raised, _named(group))
         if grown:
             factor *= LONGER
         elif factor == 1.0:
@@ -111,4 +111,6 @@ def _decided(effort: Effort, eps: Array, note: str) -> tuple[bool, Cut | None]:
 
 
 def _named(group: list[int]) -> str:
-    return str(group[0]) if len(group) == 1 else f"{min(group)}-{max(group)}"
+    if len(group) == 1:
+        return f"layer {group[0]}"
+    return f"{len(group)} layers from {min(group)} to {max(group)}"
