@@ -1,0 +1,48 @@
+"""The exact strategy on real networks that are small enough to enumerate."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from hypothesis import assume, reject
+from law import law
+from machines import cascade
+from oracles import TooManyCellsError, level
+from strategies import TINY, Question, questions
+
+from mlspec.core.network import Array
+from mlspec.core.protocols import Budget
+from mlspec.core.trace import StopReason
+from mlspec.search.effort import Effort
+from mlspec.search.exact import exact
+from mlspec.search.maximise import maximise
+
+GAP = 0.1
+POINTS = 6
+
+
+@law(questions(TINY, targets=1), quick=4, deep=40)
+def test_no_robust_radius_of_a_grid_is_larger_than_the_bound(question: Question) -> None:
+    problem = question.problem
+    count = problem.layering.count
+    assume(count <= 2)
+
+    def robust(eps: Array) -> bool:
+        try:
+            box = problem.neighborhood(eps).box
+            return level(problem.network, box, problem.property).margin > 0.0
+        except TooManyCellsError:
+            reject()
+
+    assume(robust(np.zeros(count)))
+    effort = Effort(problem.weights, cascade(problem), Budget(20.0), lambda trace, doing: None)
+    trace = maximise(effort, lambda effort, start: exact(effort, start, GAP), 0.0, 0.05)
+    size = float(problem.weights @ trace.best)
+    assert robust(trace.best)
+    if trace.stop is StopReason.OPTIMAL:
+        assert trace.upper_bound <= (1.0 + GAP) * size
+    grid = np.linspace(0.0, 1.0, POINTS)
+    for eps in map(np.array, itertools.product(*[grid] * count)):
+        if problem.weights @ eps > trace.upper_bound * (1.0 + 1e-9):
+            assert not robust(eps)
