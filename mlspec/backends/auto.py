@@ -7,28 +7,18 @@ from collections.abc import Iterator, Sequence
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
+from mlspec.backends.several import Several
 from mlspec.errors import LicenceError, MissingSolverError
 from mlspec.milp.model import MilpModel
 
 
-class AutoBackend:
+class AutoBackend(Several):
     """Several solvers, the strongest first, of which each model gets the first that may have it."""
 
     name = "auto"
-    trusted_infeasible = True
 
     def __init__(self, members: Sequence[ProgramBackend]) -> None:
-        self.members = tuple(_ready(members))
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """The version of every member."""
-        return {member.name: member.version for member in self.members}
-
-    @property
-    def limited(self) -> bool:
-        """Whether some model could be too large for every member."""
-        return all(member.limited for member in self.members)
+        super().__init__(list(_ready(members)))
 
     def open(self, model: MilpModel) -> ProgramSession:
         """Load ``model`` into the solver that is chosen for it."""

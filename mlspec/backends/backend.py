@@ -16,7 +16,6 @@ class ProgramBackend:
     def __init__(self, profile: SolverProfile, maker: Maker) -> None:
         self.profile = profile
         self.name = profile.name
-        self.trusted_infeasible = "infeasibility_proof" in profile.capabilities
         self._maker = maker
 
     @property
@@ -33,6 +32,11 @@ class ProgramBackend:
     def limited(self) -> bool:
         """Whether some model could be too large for its licence."""
         return self.profile.free_licence is not None
+
+    @property
+    def proves(self) -> bool:
+        """Whether its "infeasible" is a proof: it is fit for that, and the profile says so."""
+        return self._maker.proves and "infeasibility_proof" in self.profile.capabilities
 
     def probe(self) -> None:
         """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
@@ -60,9 +64,7 @@ class ProgramBackend:
         """Load ``model``, given its arrays."""
         self.require(program.columns, program.rows)
         engine = self._maker.load(program, self.profile.native_options(), model.decision)
-        return ProgramSession(
-            model, program, layout, engine, self._longest(), self.trusted_infeasible
-        )
+        return ProgramSession(model, program, layout, engine, self._longest(), self.proves)
 
     def require(self, variables: int, constraints: int) -> None:
         """Raise LicenceError where a model of this size is too large."""

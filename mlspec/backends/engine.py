@@ -19,7 +19,8 @@ class Outcome:
     """How one run ended."""
 
     termination: Termination
-    """UNBOUNDED may also stand for "infeasible or unbounded": the session asks again."""
+    """UNBOUNDED may also stand for "infeasible or unbounded": the session asks again. Whether
+    INFEASIBLE is a proof is the session's to say."""
     values: Array | None
     """``(n,)``: the incumbent, if there is one."""
     bound: float | None
@@ -66,3 +67,5 @@ class Maker:
     """Returns the version that is installed; raises MissingSolverError. Takes no licence."""
     load: Loader
     """Raises MissingSolverError, LicenceError or OptionError."""
+    proves: bool = True
+    """Whether its "infeasible" and its bounds may count as proofs; a profile can only deny it."""

@@ -11,30 +11,23 @@ from dataclasses import replace
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import POLL_SECONDS, ProgramSession
+from mlspec.backends.several import Several
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 
+DECIDING = frozenset({Termination.OPTIMAL, Termination.INFEASIBLE, Termination.UNBOUNDED})
+"""Ends after which the other solvers need not go on."""
+
 End = tuple[ProgramBackend, SolveReport | BaseException]
 
 
-class PortfolioBackend:
+class PortfolioBackend(Several):
     """Several solvers; a model goes to all whose licence fits it."""
 
     def __init__(self, members: Sequence[ProgramBackend]) -> None:
-        self.members = tuple(members)
+        super().__init__(members)
         self.name = " + ".join(member.name for member in members)
-        self.trusted_infeasible = any(member.trusted_infeasible for member in members)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """The version of every member."""
-        return {member.name: member.version for member in self.members}
-
-    @property
-    def limited(self) -> bool:
-        """Whether some model could be too large for every member."""
-        return all(member.limited for member in self.members)
 
     def open(self, model: MilpModel) -> PortfolioSession:
         """Load ``model`` into every solver that may have it."""
@@ -125,7 +118,7 @@ class PortfolioSession:
                         raise end
                     continue
                 reports[member] = end
-                if _decides(member, end):
+                if end.termination in DECIDING:
                     self._stop()
         except KeyboardInterrupt:
             self._stop()
@@ -146,7 +139,7 @@ class PortfolioSession:
         deniers = [
             member
             for member, report in reports.items()
-            if member.trusted_infeasible and report.termination is Termination.INFEASIBLE
+            if report.termination is Termination.INFEASIBLE
         ]
         self._believed = tuple(deniers) or tuple(self._sessions)
         found = [report for report in reports.values() if report.image is not None]
@@ -157,12 +150,6 @@ class PortfolioSession:
             return replace(best, dual_bound=max(bounds, default=None), denied_by=denied)
         if deniers:
             return reports[deniers[0]]
-        # An "infeasible" that proves nothing is no answer while another solver has said less.
-        trusted = [r for member, r in reports.items() if member.trusted_infeasible]
-        return next(iter(trusted or reports.values()))
-
-
-def _decides(member: ProgramBackend, report: SolveReport) -> bool:
-    if report.termination is Termination.INFEASIBLE:
-        return member.trusted_infeasible
-    return report.termination in {Termination.OPTIMAL, Termination.UNBOUNDED}
+        # What proves nothing is no answer while another solver has said less.
+        answers = [r for r in reports.values() if r.termination is not Termination.UNPROVED]
+        return next(iter(answers or reports.values()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlspec.backends.engine import Engine, Outcome
 from mlspec.backends.program import Layout, LinearProgram
@@ -29,14 +31,14 @@ class ProgramSession:
         layout: Layout,
         engine: Engine,
         longest: float,
-        trusted: bool,
+        proves: bool,
     ) -> None:
         self._model = model
         self._program = program
         self._layout = layout
         self._engine = engine
         self._longest = longest
-        self._trusted = trusted
+        self._proves = proves
         self._cancelled = threading.Event()
 
     def solve(
@@ -62,11 +64,8 @@ class ProgramSession:
         outcome = self._at(image, seconds)
         if outcome.values is not None:
             columns = np.flatnonzero(self._program.integer)
-            values = np.round(outcome.values[columns])
-            self._engine.change_columns(columns.tolist(), values, values)
-            outcome = self._outcome(subset, seconds, guide, 0.0)
-            ends = self._program.lower[columns], self._program.upper[columns]
-            self._engine.change_columns(columns.tolist(), *ends)
+            with self._fixed(columns, np.round(outcome.values[columns])):
+                outcome = self._outcome(subset, seconds, guide, 0.0)
         return self._report(outcome, time.monotonic() - began)
 
     def admits(self, image: Array, seconds: float) -> bool:
@@ -85,13 +84,20 @@ class ProgramSession:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
         values = image.ravel()[list(self._model.pixels)]
         there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
-        columns = [column for column in self._layout.inputs if column is not None]
-        self._engine.change_columns(columns, values[there], values[there])
+        columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
         subset = () if self._model.decision else tuple(self._layout.margins)
-        outcome = self._outcome(subset, seconds, None, 0.0)
-        lower, upper = self._program.lower[columns], self._program.upper[columns]
-        self._engine.change_columns(columns, lower, upper)
-        return outcome
+        with self._fixed(columns, values[there]):
+            return self._outcome(subset, seconds, None, 0.0)
+
+    @contextmanager
+    def _fixed(self, columns: NDArray[np.intp], values: Array) -> Iterator[None]:
+        """Hold ``columns`` at ``values``, and let them go again whatever happens."""
+        self._engine.change_columns(columns.tolist(), values, values)
+        try:
+            yield
+        finally:
+            ends = self._program.lower[columns], self._program.upper[columns]
+            self._engine.change_columns(columns.tolist(), *ends)
 
     def _outcome(
         self, subset: tuple[int, ...], seconds: float, guide: int | None, beyond: float
@@ -160,13 +166,15 @@ class ProgramSession:
         if termination is Termination.LIMIT and image is not None:
             decided = self._model.decision
             termination = Termination.OPTIMAL if decided else Termination.FEASIBLE
+        if termination is Termination.INFEASIBLE and not self._proves:
+            termination = Termination.UNPROVED
         bound = self._bound(termination, outcome.bound)
         return SolveReport(termination, image, bound, seconds, outcome.message)
 
     def _bound(self, termination: Termination, bound: float | None) -> float | None:
-        """Return the dual bound if there is an objective, and a solver to be believed."""
+        """Return the dual bound if there is an objective, and a solver whose bounds prove."""
         ends = Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT
-        if self._model.decision or not self._trusted or termination not in ends:
+        if self._model.decision or not self._proves or termination not in ends:
             return None
         return bound if bound is not None and np.isfinite(bound) else None
 

@@ -136,8 +136,7 @@ class CompleteStage:
         if violated is not None:
             return violated
         if self.compiler.decision:
-            proved = report.termination is Termination.INFEASIBLE or report.denied_by
-            if proved and self.backend.trusted_infeasible:
+            if report.termination is Termination.INFEASIBLE or report.denied_by:
                 return MILP_MARGIN
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
@@ -193,11 +192,6 @@ def _why(report: SolveReport, solver: str) -> str:
             return f"time limit of the complete stage: {report.termination.advice}"
         case Termination.OPTIMAL:
             return f"the margin is within the tolerance {MILP_MARGIN:g} of a tie"
-        case Termination.INFEASIBLE:
-            return (
-                f"{solver} reports infeasible, which alone proves nothing from this solver: "
-                "confirm it by another (solver: highs)"
-            )
         case _:
             end = report.termination
             return f"{solver} ended with {end.value} ({report.message}): {end.advice}"

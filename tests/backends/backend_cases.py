@@ -16,8 +16,8 @@ from mlspec.milp.model import MilpModel
 
 EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
 """Those that pip installs: all of them are here."""
-COMMANDS = ("glpsol", "cbc")
-"""Those that only some systems have."""
+COMMANDS = {"glpsol": "apt install glpk-utils", "cbc": "apt install coinor-cbc"}
+"""Those that a system must bring, and how it does."""
 
 
 def here(name: str) -> bool:
@@ -31,10 +31,12 @@ def here(name: str) -> bool:
 
 def present(names: tuple[str, ...]) -> list[Any]:
     """Return parameters of a test: one per solver, skipped where a command is not there."""
-    skip = pytest.mark.skip(reason="the command is not installed")
-    return [
-        pytest.param(name, marks=[] if name in EMBEDDED or here(name) else [skip]) for name in names
-    ]
+    return [pytest.param(name, marks=() if here(name) else _skip(name)) for name in names]
+
+
+def _skip(name: str) -> Any:
+    assert name in COMMANDS, f"{name} comes with mlspec[dev] and is not here"
+    return pytest.mark.skip(reason=f"{name} is not on this system: {COMMANDS[name]}")
 
 
 def compiled(question: Question, bounds: str, *, decision: bool) -> MilpModel:

@@ -27,7 +27,7 @@ from mlspec.core.verdict import Outcome as Decided
 from mlspec.core.verdict import Verdict
 from mlspec.errors import ContradictionError, LicenceError, MissingSolverError, SpecError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Termination
+from mlspec.milp.model import Backend, Termination
 from mlspec.spec import load_spec
 from mlspec.spec.search import SolverChoice, named
 from mlspec.verifier.complete import CompleteStage
@@ -92,7 +92,7 @@ def question(seed: int, outcome: Decided) -> Question:
         seed += 1
 
 
-def decide(asked: Question, backend: ProgramBackend | PortfolioBackend) -> Verdict:
+def decide(asked: Question, backend: Backend) -> Verdict:
     box = asked.problem.neighborhood(asked.eps).box
     stage = CompleteStage(asked.problem, Compiler(asked.problem.relaxed), backend, SECONDS)
     analysis = analyse(asked.problem, box, "interval")
@@ -190,6 +190,45 @@ def test_the_word_of_a_solver_that_is_not_trusted_does_not_win() -> None:
     alone = decide(question(0, Decided.ROBUST), doubtful)
     assert alone.outcome is Decided.UNKNOWN
     assert "proves nothing" in alone.reason
+
+
+def test_an_infeasible_without_proof_is_none_whoever_else_was_asked() -> None:
+    """The one whose word counts fails, or its licence is too small: the other alone answers."""
+    asked = question(0, Decided.ROBUST)
+    profile = solver("glpk").profile.model_copy(update={"capabilities": ()})
+    doubtful = ProgramBackend(profile, MAKERS["glpk"])
+    for backend in (
+        PortfolioBackend([twisted("highs", crash), doubtful]),
+        AutoBackend([doubtful]),
+    ):
+        verdict = decide(asked, backend)
+        assert verdict.outcome is Decided.UNKNOWN
+        assert "infeasible, unproved" in verdict.reason
+
+
+@pytest.mark.parametrize("name", ["glpsol", "cbc"])
+def test_no_profile_makes_a_second_opinion_a_proof(name: str) -> None:
+    update = {"capabilities": ("infeasibility_proof",), "rank": 1}
+    profile = solver(name).profile.model_copy(update=update)
+    assert not ProgramBackend(profile, MAKERS[name]).proves
+
+
+def test_a_solver_that_fails_near_an_image_leaves_the_model_as_it_was() -> None:
+    asked = question(0, Decided.VIOLATED)
+    model = compiled(asked, "interval", decision=True)
+    calls = iter(range(10))
+
+    def second(outcome: Outcome) -> Outcome:
+        return crash(outcome) if next(calls) == 1 else outcome
+
+    session = twisted("highs", second).open(model)
+    subset = tuple(model.margins)
+    with pytest.raises(RuntimeError, match="a crash"):
+        session.near(asked.problem.neighborhood(asked.eps).box.lower, subset, SECONDS)
+    fresh = solver("highs").open(model)
+    for each in (subset, subset[:1]):
+        end = fresh.solve(each, SECONDS).termination
+        assert session.solve(each, SECONDS).termination is end
 
 
 def test_a_member_that_fails_is_out_of_the_race() -> None:

@@ -137,7 +137,6 @@ class Scripted:
     """A solver that answers as told, and counts."""
 
     report: SolveReport
-    trusted_infeasible: bool = True
     name: str = "scripted"
     contains: bool = True
     asked: list[tuple[int, ...]] = field(default_factory=list)
@@ -173,10 +172,9 @@ def decided(
     report: SolveReport,
     *,
     decision: bool = True,
-    trusted: bool = True,
     contains: bool = True,
 ) -> tuple[Verdict, Scripted]:
-    backend = Scripted(report, trusted, contains=contains)
+    backend = Scripted(report, contains=contains)
     stage = CompleteStage(problem, Compiler(problem.relaxed, decision), backend, SECONDS)
     box = problem.neighborhood(eps).box
     analysis = analyse(problem, box, "interval")
@@ -186,6 +184,7 @@ def decided(
 
 CASES: Mapping[str, tuple[SolveReport, Outcome]] = {
     "infeasible": (SolveReport(Termination.INFEASIBLE, None, None, 0.1), Outcome.ROBUST),
+    "unproved": (SolveReport(Termination.UNPROVED, None, None, 0.1), Outcome.UNKNOWN),
     "limit": (SolveReport(Termination.LIMIT, None, None, 0.1), Outcome.UNKNOWN),
     "limit with a bound": (SolveReport(Termination.LIMIT, None, 5.0, 0.1), Outcome.UNKNOWN),
     "failed": (SolveReport(Termination.FAILED, None, None, 0.1, "numbers"), Outcome.UNKNOWN),
@@ -218,10 +217,11 @@ def test_a_model_that_excludes_the_images_themselves_proves_nothing() -> None:
 
 def test_the_word_of_an_untrusted_solver_proves_nothing() -> None:
     problem, eps = hard()
-    report, _ = CASES["infeasible"]
-    verdict, backend = decided(problem, eps, report, trusted=False)
+    report, _ = CASES["unproved"]
+    verdict, backend = decided(problem, eps, report)
     assert verdict.outcome is Outcome.UNKNOWN
     assert backend.name in verdict.reason
+    assert "solver: highs" in verdict.reason
 
 
 @pytest.mark.parametrize("bound", [None, -1.0, 0.0, 1e-7, 1e-6, float("nan")])
