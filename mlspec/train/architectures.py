@@ -25,7 +25,6 @@ def small(height: int, width: int, labels: int) -> nn.Sequential:
         width: W of the images, at least 13 pixels.
         labels: M, the number of scores.
     """
-    side = _halved(_halved(height)) // 4, _halved(_halved(width)) // 4
     return nn.Sequential(
         _conv(1, 8, kernel=3, stride=2),
         nn.ReLU(),
@@ -33,7 +32,7 @@ def small(height: int, width: int, labels: int) -> nn.Sequential:
         nn.ReLU(),
         nn.MaxPool2d(4),
         nn.Flatten(),
-        _linear(16 * math.prod(side), labels),
+        _linear(16 * _pooled(height, width, 4), labels),
     )
 
 
@@ -48,7 +47,6 @@ def large(height: int, width: int, labels: int) -> nn.Sequential:
         width: W of the images, at least 29 pixels.
         labels: M, the number of scores.
     """
-    side = _halved(_halved(height)) // 8, _halved(_halved(width)) // 8
     return nn.Sequential(
         _conv(1, 16, kernel=5, stride=2),
         nn.ReLU(),
@@ -58,7 +56,7 @@ def large(height: int, width: int, labels: int) -> nn.Sequential:
         nn.ReLU(),
         nn.MaxPool2d(8),
         nn.Flatten(),
-        _linear(40 * math.prod(side), labels),
+        _linear(40 * _pooled(height, width, 8), labels),
     )
 
 
@@ -87,7 +85,6 @@ def resnet_tiny(height: int, width: int, labels: int) -> nn.Sequential:
         width: W of the images, at least 13 pixels.
         labels: M, the number of scores.
     """
-    side = _halved(_halved(height)) // 4, _halved(_halved(width)) // 4
     return nn.Sequential(
         _conv(1, 8, kernel=3, stride=2),
         nn.ReLU(),
@@ -97,7 +94,7 @@ def resnet_tiny(height: int, width: int, labels: int) -> nn.Sequential:
         nn.ReLU(),
         nn.AvgPool2d(4),
         nn.Flatten(),
-        _linear(16 * math.prod(side), labels),
+        _linear(16 * _pooled(height, width, 4), labels),
     )
 
 
@@ -118,9 +115,9 @@ def initialise(network: nn.Sequential, generator: torch.Generator) -> None:
                 nn.init.zeros_(op.bias)
 
 
-def _halved(size: int) -> int:
-    """Size after a convolution of stride 2 that is padded by half its kernel."""
-    return (size + 1) // 2
+def _pooled(height: int, width: int, pool: int) -> int:
+    """Pixels after two convolutions of stride 2, padded by half their kernels, and a pool."""
+    return math.prod((size + 3) // 4 // pool for size in (height, width))
 
 
 def _conv(channels: int, filters: int, *, kernel: int, stride: int) -> nn.Conv2d:
