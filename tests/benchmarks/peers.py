@@ -1,7 +1,8 @@
 """mlspec beside its peers, on the same queries in the same run: ``make bench-peers``.
 
 A peer that is not installed is left out, with the command that installs it. A verdict that
-contradicts ours ends the run.
+contradicts ours ends the run. A peer that gives none, for want of time or memory, counts with the
+time limit.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from statistics import median
 
 from benchmarks import loads, peers_marabou
 from benchmarks.cases import Case, cases
-from benchmarks.queries import Answer, Query, agree, decided, ours, queries, warm
+from benchmarks.queries import Answer, Query, agree, controlled, decided, ours, queries, warm
 from benchmarks.tables import footer, markdown
 from mlspec.tensors import single_threaded
 
@@ -76,7 +77,11 @@ def ask_marabou(question: Question) -> str:
     answers = []
     for case, share, query in question.asked():
         own = ours(case, query, question.seconds)
-        peer = peers_marabou.ask(query, case.onnx, question.seconds, question.gigabytes)
+
+        def ask(each: Query, onnx: bytes = case.onnx) -> Answer:
+            return peers_marabou.ask(each, onnx, question.seconds, question.gigabytes)
+
+        peer = controlled(case, query, ask)
         answers.append((case, share, query, own, peer))
         _checked(query, own, peer, "Marabou")
     return compared(answers, "Marabou", question.seconds)

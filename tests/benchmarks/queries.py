@@ -7,7 +7,8 @@ all be at most zero somewhere in it. Every peer's answer is an ``Answer``; ``agr
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -26,6 +27,9 @@ from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
 from mlspec.tolerances import REPLAY_AGREEMENT
 
+CONTROL = 1e-3
+"""How far pixels move around a violating image in a control question."""
+
 
 class End(StrEnum):
     """How a tool ended on a query."""
@@ -36,6 +40,8 @@ class End(StrEnum):
     MEMORY = "out of memory"
     FAILED = "failed"
     """Crashed, or gave a point that does not violate when it is replayed."""
+    REFUTED = "robust, but refuted"
+    """Said robust, and also of a box with a violating image in it: see ``controlled``."""
 
     @property
     def decides(self) -> bool:
@@ -156,6 +162,29 @@ def decided(
         return Answer(End.ROBUST, took)
     end = End.TIMEOUT if report.termination is Termination.LIMIT else End.FAILED
     return Answer(end, took, note=report.message)
+
+
+def controlled(case: Case, query: Query, ask: Callable[[Query], Answer]) -> Answer:
+    """Return what a tool answers to ``query``; one that says robust is asked a second question.
+
+    That is a small box around an image that violates, which the attack finds at the attack radius.
+    Whoever calls that robust too has proved nothing.
+    """
+    answer = ask(query)
+    if answer.end is not End.ROBUST:
+        return answer
+    eps = case.eps(1.0)
+    image = run.verifier_of(case.problem, case.spec).weakest(eps, thorough=True).images[0]
+    if query.margin(image) > 0.0:
+        return replace(answer, note="no control: the attack violates with other rivals")
+    around = case.problem.neighborhood(eps).box
+    box = Box(np.maximum(around.lower, image - CONTROL), np.minimum(around.upper, image + CONTROL))
+    second = ask(replace(query, box=box))
+    if second.end is not End.ROBUST:
+        return replace(answer, note=f"control: {second.end.value}")
+    margin = f"{query.margin(image):.2g}"
+    note = f"also robust, it says, within {CONTROL:g} of an image with margin {margin}"
+    return replace(answer, end=End.REFUTED, note=note)
 
 
 class DisagreementError(RuntimeError):
