@@ -11,6 +11,8 @@ multiplied by one: otherwise badly scaled parameters would let a solver overlook
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -105,8 +107,9 @@ class Builder:
         coefficients, variables, _ = row
         if not self._units:
             return coefficients
-        units = [self._units.get(id(variable), 1.0) for variable in variables]
-        return [c * unit for c, unit in zip(coefficients, units, strict=True)]
+        # Maps of built-ins: a model has a hundred thousand of these terms.
+        units = map(self._units.get, map(id, variables), repeat(1.0))
+        return list(map(mul, coefficients, units))
 
     def _scaled(self, row: Row) -> Row:
         """Return ``row`` in the units of its variables, its largest coefficient not small."""
@@ -125,7 +128,7 @@ class Builder:
         give way by, so that no point is lost.
         """
         coefficients, variables, constant = row
-        if all(abs(c) >= CRUMB for c in coefficients):
+        if min(map(abs, coefficients), default=CRUMB) >= CRUMB:
             return row, 0.0
         kept: list[tuple[float, Any]] = []
         slack = 0.0
