@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from mlspec.core.network import Array
 from mlspec.errors import SolverError
 from mlspec.milp.collector import collector_paused
 from mlspec.milp.model import MilpModel
+from mlspec.milp.piecewise import Structure
+
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,8 @@ class LinearProgram:
     """``(m,)``: 1 for <=, 0 for =, -1 for >=."""
     rhs: Array
     """``(m,)``."""
+    pieces: tuple[Piece, ...] = ()
+    """What its integers stand for, each after those it reads; empty where it is not known."""
 
     @property
     def columns(self) -> int:
@@ -72,6 +77,24 @@ class LinearProgram:
 
 
 @dataclass(frozen=True, eq=False)
+class Piece:
+    """``x[output]`` is at least each ``weights[k] @ x[inputs] + constants[k]``, and is that value
+    where the integer ``wins[k]`` is 1; where all are 0 it is at most ``rest``."""
+
+    output: int
+    inputs: Indices
+    """``(n,)``."""
+    weights: Array
+    """``(k, n)``."""
+    constants: Array
+    """``(k,)``."""
+    wins: Indices
+    """``(k,)``."""
+    rest: float | None
+    """None where one of ``wins`` always is 1."""
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Where the parts of a model stand in its program."""
 
@@ -102,6 +125,7 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
     # Pyomo's variables come in whole components, of which some have no part in any row.
     used = np.flatnonzero((np.bincount(matrix.indices, minlength=len(cost)) > 0) | (cost != 0.0))
     kept = [columns.variables[number] for number in used.tolist()]
+    places = {id(variable): number for number, variable in enumerate(kept)}
     program = LinearProgram(
         cost=cost[used],
         lower=np.array([-np.inf if v.lb is None else v.lb for v in kept], dtype=float),
@@ -110,8 +134,8 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
         matrix=sparse.csr_array(matrix[:, used]),
         kind=np.array(rows.kinds, dtype=int),
         rhs=np.array(rows.rhs, dtype=float),
+        pieces=tuple(_pieces(model.structure, places)) if model.decision else (),
     )
-    places = {id(variable): number for number, variable in enumerate(kept)}
     margins = {id(constraint): row for row, constraint in model.margins.items()}
     return program, Layout(
         tuple(places.get(id(variable)) for variable in model.inputs),
@@ -121,6 +145,28 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
             if id(constraint) in margins
         },
     )
+
+
+def _pieces(structure: Structure, places: Mapping[int, int]) -> Iterator[Piece]:
+    """Yield the pieces in columns of the program, and in its units."""
+    columns = np.array([places.get(id(variable), -1) for variable in structure.columns])
+    scales = np.array(structure.scales)
+    scale_of = {id(v): scale for v, scale in zip(structure.columns, structure.scales, strict=True)}
+    for piece in structure.pieces:
+        inputs, weights = piece.before.dense(piece.units)
+        wins = [places.get(id(variable), -1) for variable in piece.wins]
+        output = places.get(id(piece.output), -1)
+        if min(output, *wins, *columns[inputs], 0) < 0:
+            continue  # the program has no use for one of its variables
+        scale = scale_of[id(piece.output)]
+        yield Piece(
+            output,
+            columns[inputs],
+            weights * scales[inputs] / scale,
+            piece.before.constant[list(piece.units)] / scale,
+            np.array(wins, dtype=np.intp),
+            None if piece.rest is None else piece.rest / scale,
+        )
 
 
 def _terms(body: Any) -> tuple[Sequence[float], Sequence[Any], float]:

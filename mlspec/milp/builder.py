@@ -22,6 +22,7 @@ from pyomo.core.expr.numeric_expr import LinearExpression
 from mlspec.core.network import Array
 from mlspec.errors import SolverError
 from mlspec.milp.affine import Affine
+from mlspec.milp.piecewise import Piecewise, Structure
 from mlspec.tolerances import BOUND_ROUNDING, MAX_BIG_M
 
 Row = tuple[list[float], list[Any], float]
@@ -45,6 +46,7 @@ class Builder:
         """The largest absolute value of each column."""
         self.binaries = 0
         self._units: dict[int, float] = {}
+        self._pieces: list[Piecewise] = []
 
     def inputs(self, name: str, keys: Sequence[Any], lower: Array, upper: Array) -> list[Any]:
         """Add one bounded variable per key and return them; its value is that of the pixel."""
@@ -102,6 +104,22 @@ class Builder:
         constraint = pyo.Constraint(list(rows), rule=rule)
         self.model.add_component(name, constraint)
         return constraint
+
+    def piecewise(
+        self,
+        output: Any,
+        before: Affine,
+        units: Sequence[int],
+        wins: Sequence[Any],
+        rest: float | None,
+    ) -> None:
+        """Note that the column ``output`` is the largest of ``units`` of ``before``."""
+        self._pieces.append(Piecewise(output, before, tuple(units), tuple(wins), rest))
+
+    def structure(self) -> Structure:
+        """Return what was noted."""
+        scales = [self._units.get(id(variable), 1.0) for variable in self.columns]
+        return Structure(self.columns, scales, self._pieces)
 
     def _in_units(self, row: Row) -> list[float]:
         coefficients, variables, _ = row

@@ -98,6 +98,7 @@ class Compiler:
             decision=self.decision,
             centre=(box.lower + box.upper) / 2,
             binaries=build.binaries,
+            structure=build.structure(),
         )
 
     def _needed(
