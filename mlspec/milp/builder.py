@@ -45,6 +45,8 @@ class Builder:
         self.magnitudes: list[float] = []
         """The largest absolute value of each column."""
         self.binaries = 0
+        self.row_scales: dict[tuple[str, Any], float] = {}
+        """What the rows that were multiplied were multiplied by."""
         self._units: dict[int, float] = {}
         self._pieces: list[Piecewise] = []
 
@@ -93,7 +95,10 @@ class Builder:
         """Add the rows ``sum c v + constant <= 0`` (or ``= 0``) and return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:
-            row = self._scaled(rows[key if len(key) > 1 else key[0]])
+            place = key if len(key) > 1 else key[0]
+            row, scale = self._scaled(rows[place])
+            if scale != 1.0:
+                self.row_scales[name, place] = scale
             (coefficients, variables, constant), slack = self._without_crumbs(row)
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
@@ -129,15 +134,16 @@ class Builder:
         units = map(self._units.get, map(id, variables), repeat(1.0))
         return list(map(mul, coefficients, units))
 
-    def _scaled(self, row: Row) -> Row:
-        """Return ``row`` in the units of its variables, its largest coefficient not small."""
+    def _scaled(self, row: Row) -> tuple[Row, float]:
+        """Return ``row`` in the units of its variables, multiplied if its coefficients are small,
+        and by what."""
         _, variables, constant = row
         coefficients = self._in_units(row)
         largest = max(map(abs, coefficients), default=0.0)
         factor = float(_power_of_two(np.array(largest))) if largest < 1.0 else 1.0
         if factor == 1.0:
-            return coefficients, variables, constant
-        return [c / factor for c in coefficients], variables, constant / factor
+            return (coefficients, variables, constant), 1.0
+        return ([c / factor for c in coefficients], variables, constant / factor), 1.0 / factor
 
     def _without_crumbs(self, row: Row) -> tuple[Row, float]:
         """Return ``row`` without coefficients that solvers drop, or stumble over.

@@ -98,6 +98,7 @@ class Compiler:
             decision=self.decision,
             centre=(box.lower + box.upper) / 2,
             binaries=build.binaries,
+            scales={r: build.row_scales.get(("margin", r), 1.0) for r in rows},
             structure=build.structure(),
         )
 

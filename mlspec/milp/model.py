@@ -34,6 +34,8 @@ class MilpModel:
     centre: Array
     """``(C, H, W)``: values of the pixels that have no variable."""
     binaries: int
+    scales: Mapping[int, float] = field(default_factory=dict)
+    """What the constraints of ``margins`` were multiplied by; 1 where nothing is said."""
     structure: Structure = field(default_factory=Structure)
     """What the binaries stand for."""
 

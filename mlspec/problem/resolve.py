@@ -43,7 +43,8 @@ def resolve(spec: ExperimentSpec) -> Resolved:
     source = spec.source
     file = source.resolve_path("classifier.onnx", spec.classifier.onnx)
     try:
-        network = read_network(file)
+        by_rank = isinstance(spec.classifier.decision, specs.TopK)
+        network = read_network(file, by_rank=by_rank)
     except NetworkError as error:
         raise source.error("classifier.onnx", str(error)) from error
     names = spec.classifier.label_names

@@ -30,7 +30,7 @@ class TopK(SpecModel):
 
 
 class Threshold(SpecModel):
-    """The predicted labels are those with a score of at least tau."""
+    """The predicted labels are those with a score above tau."""
 
     rule: Literal["threshold"]
     """Name of the rule."""

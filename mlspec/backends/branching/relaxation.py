@@ -158,23 +158,11 @@ class Relaxation:
         return np.inf if proved else -np.inf
 
     def _bound(self, multipliers: Array, cost: Array) -> float:
-        low, high = self._row_ends()
-        ends = np.where(multipliers > 0.0, low, high)
-        # A row without that end says nothing: its multiplier can only be noise.
-        multipliers = np.where(np.isfinite(ends), multipliers, 0.0)
-        rows = multipliers * np.where(np.isfinite(ends), ends, 0.0)
-        reduced = cost - self._all_rows().T @ multipliers
-        at_ends = np.minimum(_times(reduced, self._lower), _times(reduced, self._upper))
-        terms = np.abs(rows).sum() + np.abs(at_ends).sum()
-        bound = float(rows.sum() + at_ends.sum() - ROUNDING * terms)
-        return bound if np.isfinite(bound) else -np.inf
-
-    def _row_ends(self) -> tuple[Array, Array]:
         limits = np.array([cut.limit for cut in self._cuts])
-        return (
-            np.append(self._low, np.full(len(limits), -np.inf)),
-            np.append(self._high, limits),
-        )
+        low = np.append(self._low, np.full(len(limits), -np.inf))
+        high = np.append(self._high, limits)
+        box = self._lower, self._upper
+        return dual_bound(multipliers, cost, self._all_rows(), (low, high), box)
 
     def _all_rows(self) -> sparse.csr_array:
         if self._stacked is None:
@@ -185,6 +173,28 @@ class Relaxation:
             cuts = sparse.csr_array((values, columns, starts), shape=shape)
             self._stacked = sparse.csr_array(sparse.vstack([self._matrix, cuts], format="csr"))
         return self._stacked
+
+
+def dual_bound(
+    multipliers: Array,
+    cost: Array,
+    rows: sparse.csr_array,
+    row_ends: tuple[Array, Array],
+    ends: tuple[Array, Array],
+) -> float:
+    """Return a lower bound of ``cost @ x`` where ``rows @ x`` and ``x`` lie between their ends.
+
+    It holds for all ``multipliers`` ``(m,)``; there are ``m`` rows and ``n`` variables.
+    """
+    chosen = np.where(multipliers > 0.0, *row_ends)
+    # A row without that end says nothing: its multiplier can only be noise.
+    multipliers = np.where(np.isfinite(chosen), multipliers, 0.0)
+    of_rows = multipliers * np.where(np.isfinite(chosen), chosen, 0.0)
+    reduced = cost - rows.T @ multipliers
+    of_ends = np.minimum(_times(reduced, ends[0]), _times(reduced, ends[1]))
+    terms = np.abs(of_rows).sum() + np.abs(of_ends).sum()
+    bound = float(of_rows.sum() + of_ends.sum() - ROUNDING * terms)
+    return bound if np.isfinite(bound) else -np.inf
 
 
 def _times(reduced: Array, ends: Array) -> Array:
