@@ -12,6 +12,7 @@ from oracles import TooManyCellsError, level
 from strategies import TINY, Question, questions
 
 from mlspec.core.network import Array
+from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort
@@ -36,7 +37,9 @@ def test_no_robust_radius_of_a_grid_is_larger_than_the_bound(question: Question)
             reject()
 
     assume(robust(np.zeros(count)))
-    effort = Effort(problem.weights, cascade(problem), Budget(20.0), lambda trace, doing: None)
+    effort = Effort(
+        WeightedSum(problem.weights), cascade(problem), Budget(20.0), lambda trace, doing: None
+    )
     trace = maximise(effort, lambda effort, start: exact(effort, start, GAP), 0.0, 0.05)
     size = float(problem.weights @ trace.best)
     assert robust(trace.best)

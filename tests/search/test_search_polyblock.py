@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from mlspec.core.objective import WeightedSum
 from mlspec.search.polyblock import Polyblock
 
 Floats = np.ndarray
@@ -33,7 +34,7 @@ def test_the_bound_is_the_optimum_of_the_program_of_all_cuts(seed: int) -> None:
     layers, count = int(rng.integers(1, 5)), int(rng.integers(1, 8))
     weights = rng.random(layers) + 0.05
     cuts = rng.random((count, layers)) * (rng.random((count, layers)) < 0.8)
-    left = Polyblock(weights, np.zeros(layers))
+    left = Polyblock(WeightedSum(weights), np.zeros(layers))
     for cut in cuts:
         left.add(cut)
     bound, vertex = left.largest()
@@ -45,7 +46,7 @@ def test_the_bound_is_the_optimum_of_the_program_of_all_cuts(seed: int) -> None:
 def test_no_radius_of_a_grid_that_the_cuts_leave_is_larger(seed: int, floor: float) -> None:
     rng = np.random.default_rng(seed)
     weights = rng.random(3)
-    left = Polyblock(weights, np.full(3, floor))
+    left = Polyblock(WeightedSum(weights), np.full(3, floor))
     cuts = rng.random((12, 3))
     last = np.inf
     for cut in cuts:
@@ -62,7 +63,7 @@ def test_no_radius_of_a_grid_that_the_cuts_leave_is_larger(seed: int, floor: flo
 def test_cuts_of_many_layers_never_cost_more_than_their_worth() -> None:
     rng = np.random.default_rng(0)
     weights = rng.random(400)
-    left = Polyblock(weights, np.zeros(400))
+    left = Polyblock(WeightedSum(weights), np.zeros(400))
     for _ in range(20):
         left.add(rng.random(400))
     for layer in range(400):
