@@ -27,6 +27,8 @@ from mlspec.core.network import Array
 
 LEAST: Final = 1e-6
 """Epsilons below this count as this where a logarithm or its slope would be infinite."""
+TANGENTS, FIRST = 6, 1e-3
+"""Tangents of the logarithm of each layer; the first is no lower than this share of the last."""
 TINY: Final = 1e-300
 """What a weight of 0 counts as in a denominator."""
 
@@ -39,7 +41,7 @@ class Objective(Protocol):
     symbol: ClassVar[str]
     """How to write the value, in a word or two."""
     words: ClassVar[str]
-    """What the value is."""
+    """What the value is, for a table."""
     together: ClassVar[bool]
     """Whether layers that grow together, in proportion to their weights, beat one after the
     other."""
@@ -53,7 +55,7 @@ class Objective(Protocol):
     def unit(self) -> Array | None:
         """The radius ``(R,)`` of value 1 that lies below all others of that value, if one does.
 
-        If so, no layer makes up for another: there is nothing to trade, and one way to grow.
+        If so, no layer makes up for another, and there is one way to grow.
         """
         ...
 
@@ -193,10 +195,6 @@ class LogVolume:
     words: ClassVar[str] = "geometric mean of the epsilons, by weights"
     together: ClassVar[bool] = True
     unit: ClassVar[None] = None
-    TANGENTS: ClassVar[int] = 6
-    """Tangents of the logarithm of each layer."""
-    WIDEST: ClassVar[float] = 1e-3
-    """They begin at this share of the largest epsilon at the latest."""
 
     @cached_property
     def shares(self) -> Array:
@@ -227,15 +225,15 @@ class LogVolume:
         layers = np.flatnonzero(self.shares > 0.0)
         count, radii = len(layers), len(self.shares)
         last = np.maximum(high[layers], LEAST)
-        first = np.clip(low[layers], self.WIDEST * last, last)
-        steps = np.linspace(0.0, 1.0, self.TANGENTS)[:, None]
+        first = np.clip(low[layers], FIRST * last, last)
+        steps = np.linspace(0.0, 1.0, TANGENTS)[:, None]
         at = first * (last / first) ** steps
         share = np.broadcast_to(self.shares[layers], at.shape)
         row = np.arange(at.size)
         return Pieces(
             np.concatenate([np.zeros(radii), np.ones(count)]),
             np.tile(row, 2),
-            np.concatenate([np.tile(layers, self.TANGENTS), radii + row % count]),
+            np.concatenate([np.tile(layers, TANGENTS), radii + row % count]),
             np.concatenate([(-share / at).ravel(), np.ones(at.size)]),
             (share * (np.log(at) - 1.0)).ravel(),
         )

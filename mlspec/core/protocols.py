@@ -13,7 +13,6 @@ from mlspec.core.verdict import Verdict, WeakestPoints
 Path = Callable[[Array], Array]
 """Shares ``(S,)`` in [0, 1] to radii ``(S, R)`` that grow with the share."""
 
-
 Steer = Callable[[WeakestPoints], Array]
 """Weakest points of a neighborhood to weights ``(R,)`` of its layers."""
 
