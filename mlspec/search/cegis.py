@@ -13,7 +13,7 @@ from mlspec.search.effort import Effort
 GIVEN_UP = 0.5
 """Share of the value to gain that a refused complete query costs."""
 SECANTS, NEARLY = 20, 1.0 + 1e-9
-"""At most so many, and until this near."""
+"""Steps towards the point that gives up no more, at most, and how near is near enough."""
 
 
 def shrink_until_certified(

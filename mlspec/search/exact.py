@@ -2,8 +2,8 @@
 
 Outer approximation (Tuy 2000): the largest vertex that the cuts so far leave is attacked, and so
 are ever smaller radii below it; the witness of the smallest cuts the vertex off. A vertex near
-which no attack succeeds is asked to be proved, a little inside. Meant for few layers: the number of
-vertices grows with every one.
+which no attack succeeds is asked to be proved, a little inside. Meant for few layers, as the number
+of vertices grows with every one; only ``max_min`` has one vertex however many there are.
 """
 
 from __future__ import annotations
