@@ -17,7 +17,7 @@ import xarray as xr
 
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
-from mlspec.attack.sensitivity import sensitivities
+from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
@@ -32,6 +32,7 @@ from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
     Provenance,
+    aim_of,
     label_names_of,
     layering_of,
     open_result,
@@ -105,7 +106,7 @@ def solve(
 ) -> xr.Dataset:
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
-    ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an
+    ``path`` receives the result file early and whenever the certified value grows. ``resume`` is an
     earlier result of the same problem to go on from. KeyboardInterrupt ends the search, not the
     call: the dataset then holds what was certified, with the stop reason ``interrupted``.
     """
@@ -125,7 +126,7 @@ def solve_experiment(
     with single_threaded():
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries)
-        effort = Effort(problem.weights, verifier, budget, saver)
+        effort = Effort(problem.objective, verifier, budget, saver)
         if resume is not None:
             _resume(effort, verifier, problem, resume)
         policy = POLICIES[spec.shrink.policy](
@@ -133,7 +134,8 @@ def solve_experiment(
             spec.shrink.order == "prose",
         )
         search = spec.search
-        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay)
+        steer = steering(problem) if spec.weights == "sensitivity" else None
+        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay, steer)
         strategies: dict[str, Strategy] = {
             "gradient": lambda effort, start: gradient(
                 effort, start, policy, ascent, search.tolerance
@@ -196,6 +198,7 @@ def problem_of(result: xr.Dataset) -> Problem:
         property=property_of(result),
         weights=per_radius(result, "weight"),
         label_names=label_names_of(result),
+        aim=aim_of(result),
     )
 
 
@@ -249,17 +252,16 @@ class _Saver:
         self._experiment = experiment
         self._path = path
         self._watch = watch
-        self._saved_size = -1.0
+        self._saved: Array | None = None
         self._saved_at = -np.inf
 
     def __call__(self, trace: Trace, doing: str) -> None:
         if self._watch is not None:
             self._watch(trace, doing)
-        size = self._experiment.problem.size(trace.best)
         now = time.monotonic()
-        if self._path and size > self._saved_size and now - self._saved_at > SAVE_EVERY:
+        if self._path and trace.best is not self._saved and now - self._saved_at > SAVE_EVERY:
             save(self._dataset(trace), self._path)
-            self._saved_size, self._saved_at = size, now
+            self._saved, self._saved_at = trace.best, now
 
     def finish(self, trace: Trace) -> xr.Dataset:
         """Return the final dataset, saved."""

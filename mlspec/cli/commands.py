@@ -76,13 +76,13 @@ def solve(
     from mlspec.results import open_result
 
     experiment = run.prepare(loaded)
-    weights, seconds = experiment.problem.weights, experiment.spec.budget.seconds
+    objective, seconds = experiment.problem.objective, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
 
     layering = experiment.problem.layering
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
-    with LiveProgress(out, weights, seconds, experiment.name, parts) as live:
+    with LiveProgress(out, objective, seconds, experiment.name, parts) as live:
         result = run.solve_experiment(experiment, path, live, earlier)
     out.print()
     out.print(summary(result))

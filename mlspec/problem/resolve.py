@@ -72,6 +72,7 @@ def resolve(spec: ExperimentSpec) -> Resolved:
         property_,
         _weights(spec, network, scene.image, property_, layering),
         names,
+        spec.search.objective,
     )
     return Resolved(problem, file.read_bytes(), label_of(centres))
 

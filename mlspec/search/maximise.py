@@ -1,4 +1,4 @@
-"""Runs a strategy within its budget, then settles single layers: what blocks each?"""
+"""Runs a strategy within its budget, then settles the bound and single layers: what blocks each?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason, Trace
 from mlspec.search.effort import Effort, SpentError
+from mlspec.search.lower import lower
 from mlspec.search.maximality import settle
 from mlspec.search.start import certified_start
 
@@ -26,7 +27,7 @@ def maximise(effort: Effort, strategy: Strategy, floor: float, tolerance: float)
     try:
         with effort.reserve(RESERVED):
             reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
-        settled = _within_budget(lambda: settle(effort, tolerance))
+        settled = _within_budget(lambda: _settled(effort, tolerance))
     except KeyboardInterrupt:
         return effort.finish(StopReason.INTERRUPTED)
     if reason is StopReason.STALLED or (
@@ -34,6 +35,11 @@ def maximise(effort: Effort, strategy: Strategy, floor: float, tolerance: float)
     ):
         reason = settled
     return effort.finish(reason)
+
+
+def _settled(effort: Effort, tolerance: float) -> StopReason:
+    lower(effort, tolerance)
+    return settle(effort, tolerance)
 
 
 def _within_budget(work: Callable[[], StopReason]) -> StopReason:

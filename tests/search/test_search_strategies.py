@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
@@ -61,7 +62,9 @@ def search(
     queries: int | None = None,
     floor: float = 0.0,
 ) -> Trace:
-    effort = Effort(weights, verifier, Budget(60.0, queries), lambda trace, doing: None)
+    effort = Effort(
+        WeightedSum(weights), verifier, Budget(60.0, queries), lambda trace, doing: None
+    )
     return maximise(effort, strategy, floor, TOLERANCE)
 
 
@@ -230,7 +233,7 @@ def test_an_interrupt_keeps_the_best(after: int) -> None:
 
 def test_spent_seconds_end_the_search() -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
-    effort = Effort(np.ones(2), verifier, Budget(1e-6), lambda trace, doing: None)
+    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(1e-6), lambda trace, doing: None)
     trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE)
     assert trace.stop is StopReason.SECONDS
     assert not trace.best.any()
