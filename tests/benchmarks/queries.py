@@ -25,7 +25,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
-from mlspec.tolerances import REPLAY_AGREEMENT
+from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT
 from mlspec.verifier.complete import CompleteStage
 
 ROUNDING = 1e-9
@@ -157,8 +157,7 @@ def decided(
     case: Case,
     query: Query,
     model: MilpModel,
-    program: LinearProgram,
-    layout: Layout,
+    arrays: tuple[LinearProgram, Layout],
     limit: float,
     began: float,
 ) -> Answer:
@@ -166,7 +165,7 @@ def decided(
     backend = chosen(case.spec.solver, case.spec.source)
     if not isinstance(backend, ProgramBackend):
         raise TypeError(f"benchmarks ask one solver, not {backend.name}")
-    session = backend.open_program(model, program, layout)
+    session = backend.open_program(model, *arrays)
     left = limit - (time.perf_counter() - began)
     report = session.solve(query.subset, left, query.item.hardest(query.subset))
     took = time.perf_counter() - began
@@ -178,26 +177,25 @@ def decided(
     return Answer(end, took, note=report.message)
 
 
-def controlled(case: Case, query: Query, ask: Callable[[Query], Answer]) -> Answer:
-    """Return what a tool answers to ``query``; one that says robust is asked a second question.
+def controlled(case: Case, query: Query, answer: Answer, ask: Callable[[Query], Answer]) -> Answer:
+    """Return a tool's ``answer`` to ``query``; if that is robust, after a second question.
 
-    That is a small box around an image that violates, which the attack finds at the attack radius.
-    Whoever calls that robust too has proved nothing.
+    It is about a small box around an image that violates, which the attack finds at the attack
+    radius. Whoever calls that robust too has proved nothing.
     """
-    answer = ask(query)
     if answer.end is not End.ROBUST:
         return answer
     eps = case.eps(1.0)
     image = run.verifier_of(case.problem, case.spec).weakest(eps, thorough=True).images[0]
-    if query.margin(image) > 0.0:
+    margin = query.margin(image)
+    if margin > -MILP_MARGIN:
         return replace(answer, note="no control: the attack violates with other rivals")
     around = case.problem.neighborhood(eps).box
     box = Box(np.maximum(around.lower, image - CONTROL), np.minimum(around.upper, image + CONTROL))
     second = ask(replace(query, box=box))
     if second.end is not End.ROBUST:
         return replace(answer, note=f"control: {second.end.value}")
-    margin = f"{query.margin(image):.2g}"
-    note = f"also robust, it says, within {CONTROL:g} of an image with margin {margin}"
+    note = f"also robust, it says, within {CONTROL:g} of an image with margin {margin:.2g}"
     return replace(answer, end=End.REFUTED, note=note)
 
 

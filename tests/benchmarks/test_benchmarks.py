@@ -84,8 +84,8 @@ def of_omlt(case: Case) -> Ask:
 
     def ask(query: Query) -> Answer:
         model = peers_omlt.compiled(query)
-        program = loads.by_pyomo(model)
-        return decided(case, query, model, *program, SECONDS, time.perf_counter())
+        arrays = loads.by_pyomo(model)
+        return decided(case, query, model, arrays, SECONDS, time.perf_counter())
 
     return ask
 
@@ -154,23 +154,21 @@ def test_contradicting_verdicts_raise(query: Query) -> None:
 
 
 def test_who_calls_everything_robust_is_refuted(case: Case, query: Query) -> None:
+    robust = Answer(End.ROBUST, 1.0)
     asked: list[Query] = []
 
     def credulous(each: Query) -> Answer:
         asked.append(each)
-        return Answer(End.ROBUST, 1.0)
+        return robust
 
-    answer = controlled(case, query, credulous)
+    answer = controlled(case, query, robust, credulous)
     assert answer.end is End.REFUTED
-    assert not answer.end.decides
-    (_, control) = asked
+    (control,) = asked
     assert (control.box.upper - control.box.lower).max() < 0.01
-
-    def sound(each: Query) -> Answer:
-        return Answer(End.TIMEOUT if each is not query else End.ROBUST, 1.0)
-
-    answer = controlled(case, query, sound)
+    answer = controlled(case, query, robust, lambda _: Answer(End.TIMEOUT, 1.0))
     assert (answer.end, answer.note) == (End.ROBUST, "control: timeout")
+    violated = Answer(End.VIOLATED, 1.0, query.problem.image)
+    assert controlled(case, query, violated, credulous) is violated
 
 
 def test_a_model_of_about_a_size_is_found(case: Case) -> None:
