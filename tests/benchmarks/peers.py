@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks import loads, peers_marabou
 from benchmarks.cases import Case, cases
-from benchmarks.queries import Answer, Query, agree, controlled, decided, ours, queries, warm
+from benchmarks.queries import Answer, End, Query, agree, controlled, decided, ours, queries, warm
 from benchmarks.tables import footer, markdown
 from mlspec.tensors import single_threaded
 
@@ -28,8 +28,6 @@ LOADS = 5
 """How often our model is loaded; the median counts. OMLT's is loaded once."""
 Pair = tuple[Case, float, Query, Answer, Answer]
 """A query, the share of the attack radius that it comes from, our answer and a peer's."""
-SIGNS = {(True, True): "", (True, False): "≥ ", (False, True): "≤ ", (False, False): ""}
-"""Of a ratio, by whether we and a peer decided: who gave up would have needed longer."""
 BESIDE_ANSWERS = ("spec", "direction", "share of the attack radius", "rivals")
 
 
@@ -144,7 +142,7 @@ def compared(answers: Sequence[Pair], peer: str, limit: float) -> str:
         [
             *(f"`{case.name}`", case.label, f"{share:g}", query.rivals),
             *(shown(mine), shown(theirs)),
-            f"{SIGNS[mine.end.decides, theirs.end.decides]}{times(ratio)}",
+            compared_times(mine.end, theirs.end, ratio),
         ]
         for (case, share, query, mine, theirs), ratio in zip(answers, ratios, strict=True)
     ]
@@ -158,6 +156,16 @@ def compared(answers: Sequence[Pair], peer: str, limit: float) -> str:
 def shown(answer: Answer) -> str:
     """Return an answer as a cell."""
     return f"{answer.end.value}, {answer.seconds:.2f}"
+
+
+def compared_times(mine: End, theirs: End, ratio: float) -> str:
+    """Return a ratio as a cell: a bound where one ran into the time limit, in brackets where the
+    peer has no answer for another reason and only counts with the limit, none where nobody has."""
+    if not mine.decides:
+        return f"≤ {times(ratio)}" if theirs.decides else "-"
+    if theirs is End.TIMEOUT:
+        return f"≥ {times(ratio)}"
+    return times(ratio) if theirs.decides else f"({times(ratio)})"
 
 
 def times(ratio: float) -> str:

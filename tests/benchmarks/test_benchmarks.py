@@ -178,6 +178,15 @@ def test_a_model_of_about_a_size_is_found(case: Case) -> None:
     assert load.seconds == pytest.approx(load.build + load.arrays + load.hand_over)
 
 
+def test_a_ratio_says_what_it_is_worth() -> None:
+    assert peers.compared_times(End.ROBUST, End.ROBUST, 12.3) == "12 ×"
+    assert peers.compared_times(End.ROBUST, End.TIMEOUT, 1.23) == "≥ 1.2 ×"
+    assert peers.compared_times(End.ROBUST, End.MEMORY, 12.3) == "(12 ×)"
+    assert peers.compared_times(End.ROBUST, End.REFUTED, 12.3) == "(12 ×)"
+    assert peers.compared_times(End.TIMEOUT, End.ROBUST, 0.1) == "≤ 0.1 ×"
+    assert peers.compared_times(End.TIMEOUT, End.MEMORY, 1.0) == "-"
+
+
 def test_tables_are_markdown() -> None:
     assert markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
