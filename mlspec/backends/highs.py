@@ -28,6 +28,7 @@ TERMINATIONS: Mapping[Any, Termination] = {
     highspy.HighsModelStatus.kSolveError: Termination.NUMERICAL,
 }
 """Everything else is ``FAILED``."""
+NO_LIMIT = 2**31 - 1
 STRICTEST: Options = {"dual_feasibility_tolerance": 1e-10}
 """The least HiGHS allows. It stops at smaller reduced costs: many of them, on variables of wide
 range, could add up to a violation."""
@@ -58,13 +59,33 @@ class HighsEngine:
 
     def run(self, seconds: float) -> Outcome:
         """Minimise from scratch within ``seconds``."""
+        return self._from(None, seconds)
+
+    def _from(self, start: Array | None, seconds: float) -> Outcome:
         self._cancelled.clear()
         self._highs.clearSolver()
+        if start is not None:
+            given = highspy.HighsSolution()
+            given.col_value = start.tolist()
+            self._highs.setSolution(given)
         # Only over linear programs does HiGHS's clock run on from one solve to the next.
         spent = 0.0 if self._discrete else self._highs.getRunTime()
         set_option(self._highs, "time_limit", spent + seconds)
         self._highs.run()
         return self._outcome()
+
+    def seek(self, target: float, start: Array | None, seconds: float) -> Array | None:
+        """Return the best point ``(n,)`` found within ``seconds``, or the first whose objective is
+        at most ``target``; ``start`` is a point to begin with."""
+        options = {"objective_target": target, "mip_max_improving_sols": NO_LIMIT}
+        before = {key: self._highs.getOptionValue(key)[1] for key in options}
+        for key, value in options.items():
+            set_option(self._highs, key, value)
+        try:
+            return self._from(start, seconds).values
+        finally:
+            for key, value in before.items():
+                set_option(self._highs, key, value)
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""

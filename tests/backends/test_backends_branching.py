@@ -17,9 +17,10 @@ from strategies import Question, questions
 from test_backends_matrix import random_questions
 
 import mlspec
-from mlspec.backends.branching import tree
+from mlspec.backends.branching import nodes
 from mlspec.backends.branching.engine import BranchingEngine
-from mlspec.backends.branching.hull import LEAST_VIOLATION, Hull, hulls
+from mlspec.backends.branching.hull import LEAST_VIOLATION, Hull
+from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
 from mlspec.backends.program import Piece, arrays_of
 from mlspec.core.network import Array
@@ -145,7 +146,7 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
             integrality=program.integer,
         )
         assert found.x is not None
-        for hull in hulls(program):
+        for hull in Pieces(program).hulls:
             piece, point = hull.piece, found.x
             values = piece.weights @ point[piece.inputs] + piece.constants
             # A row may be off by the solver's tolerance in its own unit, not in that of the piece.
@@ -174,8 +175,8 @@ def open_model() -> MilpModel:
 def test_it_agrees_with_the_solver_of_highs(cuts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without cuts it has to branch on networks of this size."""
     if not cuts:
-        monkeypatch.setattr(tree, "deepest", lambda *_: [])
-    nodes, ends = [], set()
+        monkeypatch.setattr(nodes, "deepest", lambda *_: [])
+    counts, ends = [], set()
     for question in random_questions(12):
         model = compiled(question, "interval", decision=True)
         for row in model.margins:
@@ -185,10 +186,10 @@ def test_it_agrees_with_the_solver_of_highs(cuts: bool, monkeypatch: pytest.Monk
             )
             assert found.termination is expected.termination
             assert found.message.startswith("branch and cut, ")
-            nodes.append(int(found.message.split()[3]))
+            counts.append(int(found.message.split()[3]))
             ends.add(found.termination)
     assert ends == {Termination.OPTIMAL, Termination.INFEASIBLE}
-    assert cuts or max(nodes) > 3
+    assert cuts or max(counts) > 3
 
 
 def test_it_keeps_its_deadline_and_says_what_is_left() -> None:

@@ -10,20 +10,24 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
+from mlspec.backends.branching.nodes import NumericalTroubleError
 from mlspec.backends.branching.relaxation import Relaxation
-from mlspec.backends.branching.tree import NumericalTroubleError, Tree
+from mlspec.backends.branching.tree import Tree
 from mlspec.backends.engine import Engine, Maker, Options, Outcome
 from mlspec.backends.highs import HighsEngine
-from mlspec.backends.program import LinearProgram
+from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
+
+SHOWN = 8
+"""Points that are remembered."""
 
 
 class BranchingEngine:
     """A decision: is there a point whose aim, a row of its program, is within that row's limit?
 
-    What else is asked (about fixed variables, without an aim) HiGHS answers itself, and so it does
-    where a linear program ends in numerical trouble.
+    What is asked without an aim HiGHS answers itself, and so it does where a linear program ends in
+    numerical trouble.
     """
 
     def __init__(self, program: LinearProgram, options: Options) -> None:
@@ -35,6 +39,8 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
+        self._shown: list[Array] = []
+        """The last points that were found near given ones: violations may be near them too."""
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -61,8 +67,10 @@ class BranchingEngine:
         began = time.monotonic()
         self._cancelled.clear()
         aim = self._aim()
-        if aim is None or not self._is_whole():
+        if aim is None:
             return self._whole.run(seconds)
+        if not self._is_whole():
+            return self._near(aim, seconds)
         try:
             return self._branched(aim, seconds)
         except NumericalTroubleError:
@@ -76,8 +84,9 @@ class BranchingEngine:
         relaxation.switch({**self._limits, aim: np.inf})
         relaxation.aim(self._cost)
         program = replace(self._program, cost=self._cost)
-        tree = Tree(program, relaxation, self._limits[aim], self._cancelled)
-        point = tree.run(seconds)
+        tree = Tree(program, relaxation, self._limits[aim], seconds, self._cancelled)
+        hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
+        point = tree.run(hint, lambda *part: self._part(aim, *part))
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
@@ -85,6 +94,37 @@ class BranchingEngine:
             return Outcome(Termination.INFEASIBLE, None, None, done)
         left = self._limits[aim] - tree.bound
         return Outcome(Termination.LIMIT, None, None, f"{done}, {left:.3g} left to prove")
+
+    def _near(self, aim: int, seconds: float) -> Outcome:
+        """Look for a point where variables are fixed from outside; without one nothing is said."""
+        found = self._sought(aim, None, seconds)
+        if found is not None:
+            self._shown = [*self._shown, found][-SHOWN:]
+            if self._cost @ found <= self._limits[aim]:
+                return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
+        return Outcome(Termination.LIMIT, None, None, "no point near the given one")
+
+    def _part(
+        self, aim: int, columns: Indices, values: Array, start: Array | None, seconds: float
+    ) -> Array | None:
+        """Let HiGHS search for a point within the limit where ``columns`` have ``values``."""
+        self._whole.change_columns(columns.tolist(), values, values)
+        try:
+            found = self._sought(aim, start, seconds)
+        finally:
+            ends = self._lower[columns], self._upper[columns]
+            self._whole.change_columns(columns.tolist(), *ends)
+        return found if found is not None and self._cost @ found <= self._limits[aim] else None
+
+    def _sought(self, aim: int, start: Array | None, seconds: float) -> Array | None:
+        """Return the best point that HiGHS finds, or the first that is within the limit."""
+        limit = self._limits[aim]
+        # It finds good points by improving bad ones: the limit is a target, not a row.
+        self._whole.change_rows({aim: np.inf})
+        try:
+            return self._whole.seek(limit, start, seconds)
+        finally:
+            self._whole.change_rows({aim: limit})
 
     def _aim(self) -> int | None:
         """Return the row that switches on and off whose left side is the objective."""

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.program import LinearProgram, Piece
+from mlspec.backends.program import Piece
 from mlspec.core.network import Array
 from mlspec.tolerances import BOUND_ROUNDING
 
 LEAST_VIOLATION = 1e-4
 """Of a row whose coefficients have norm 1: shallower cuts are not worth their row."""
+LEAST_SPREAD = 1e-12
 CRUMB = 1e-7
 """Smaller coefficients of a row whose largest is about 1 are taken at their end instead."""
 
@@ -58,6 +59,12 @@ class Hull:
     def looseness(self, x: Array) -> float:
         """Return how far the output is above all values at ``x`` ``(n,)``."""
         return float(x[self.piece.output] - self.values(x).max())
+
+    def gap(self, x: Array) -> float:
+        """Return by how much the winner at ``x`` leads, as a share of the values' range."""
+        second, first = np.sort(self.values(x))[-2:]
+        spread = (np.abs(self._weights) @ (self._upper - self._lower)).max()
+        return float((first - second) / max(spread, LEAST_SPREAD))
 
     def values(self, x: Array) -> Array:
         """Return the value of each candidate at ``x``, the rest last, ``(k,)``."""
@@ -107,11 +114,6 @@ class Hull:
         small = np.abs(values) < CRUMB
         limit -= float(np.minimum(values * lower, values * upper)[small].sum())
         return Cut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
-
-
-def hulls(program: LinearProgram) -> list[Hull]:
-    """Return those of all pieces."""
-    return [Hull(piece, program.lower, program.upper) for piece in program.pieces]
 
 
 def deepest(candidates: Sequence[Hull], x: Array, most: int) -> list[Cut]:

@@ -1,0 +1,137 @@
+"""Relaxations of the nodes of a tree, with cuts, within one deadline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mlspec.backends.branching.hull import deepest
+from mlspec.backends.branching.pieces import Pieces
+from mlspec.backends.branching.relaxation import STATUS, Basis, Relaxation, Relaxed
+
+ROOT_ROUNDS, NODE_ROUNDS = 40, 3
+"""Rounds of cuts at most."""
+ROOT_CUTS, NODE_CUTS = 200, 80
+"""Cuts of one round at most."""
+TAIL, TAIL_GAIN = 4, 0.02
+"""The root is done when so many rounds together close less than this share of what is left."""
+NODE_GAIN = 0.01
+"""The same for one round at a node."""
+MOST_CUTS = 1.5
+"""Loose cuts are dropped when there are so many times the root's."""
+STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
+"""Ends that are nobody's fault."""
+UNLIMITED = 2**31 - 1
+
+
+class NumericalTroubleError(Exception):
+    """HiGHS ended a linear program in a way that neither bounds nor solves it."""
+
+
+@dataclass(order=True)
+class Node:
+    """A part of the problem that is left to prove."""
+
+    bound: float
+    number: int
+    fixed: Mapping[int, float] = field(compare=False)
+    """Integers by their place, and their values."""
+    basis: Basis | None = field(compare=False)
+
+
+class NodeSolver:
+    """Bounds the cost in a node from below."""
+
+    def __init__(
+        self,
+        relaxation: Relaxation,
+        pieces: Pieces,
+        limit: float,
+        deadline: float,
+        cancelled: threading.Event,
+    ) -> None:
+        self._relaxation = relaxation
+        self._pieces = pieces
+        self._limit = limit
+        self._deadline = deadline
+        self._cancelled = cancelled
+        self._root_cuts = 0
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of the last run."""
+        return self._relaxation.basis
+
+    def spent(self) -> bool:
+        """Whether there is no more time."""
+        return self._cancelled.is_set() or time.monotonic() >= self._deadline
+
+    def root(self) -> Relaxed:
+        """Return the relaxation of the whole problem, cut until cuts bring little."""
+        self.fix({})
+        relaxed = self.relaxed()
+        history = [relaxed.bound]
+        for done in range(ROOT_ROUNDS):
+            if relaxed.values is None or relaxed.bound > self._limit or self.spent():
+                break
+            cuts = deepest(self._pieces.hulls, relaxed.values, ROOT_CUTS)
+            left = self._limit - relaxed.bound
+            if not cuts or (done > TAIL and relaxed.bound - history[-1 - TAIL] < TAIL_GAIN * left):
+                break
+            if done % 3 == 2:
+                self._relaxation.drop_loose()
+            self._relaxation.add(cuts)
+            relaxed = self.relaxed()
+            history.append(relaxed.bound)
+        self._root_cuts = self._relaxation.cuts
+        return replace(relaxed, bound=max(history))
+
+    def solved(self, node: Node) -> Relaxed | None:
+        """Return the relaxation of ``node`` with cuts of its own; None if time ran out."""
+        self.fix(node.fixed)
+        if node.basis is not None:
+            self._relaxation.start_from(node.basis)
+        relaxed = self.relaxed()
+        bound = max(node.bound, relaxed.bound)
+        for _ in range(NODE_ROUNDS):
+            if relaxed.values is None or bound > self._limit or self.spent():
+                break
+            cuts = deepest(self._pieces.hulls, relaxed.values, NODE_CUTS)
+            if not cuts:
+                break
+            if self._relaxation.cuts > MOST_CUTS * self._root_cuts:
+                self._relaxation.drop_loose()
+            self._relaxation.add(cuts)
+            relaxed = self.relaxed()
+            gained = relaxed.bound - bound
+            bound = max(bound, relaxed.bound)
+            if gained < NODE_GAIN * (self._limit - bound):
+                break
+        if relaxed.values is None and bound <= self._limit:
+            return None
+        return replace(relaxed, bound=bound)
+
+    def tried(self, fixed: Mapping[int, float], basis: Basis, iterations: int) -> Relaxed:
+        """Return what a few iterations from ``basis`` say of a node."""
+        self.fix(fixed)
+        self._relaxation.start_from(basis)
+        return self.relaxed(iterations)
+
+    def fix(self, fixed: Mapping[int, float]) -> None:
+        """Fix these integers, and no others."""
+        lower, upper = (ends.copy() for ends in self._pieces.ends)
+        places = list(fixed)
+        lower[places] = upper[places] = list(fixed.values())
+        self._relaxation.fix(self._pieces.columns, lower, upper)
+
+    def relaxed(self, iterations: int = UNLIMITED) -> Relaxed:
+        """Run as things are; raises NumericalTroubleError."""
+        for _ in range(2):
+            relaxed = self._relaxation.solve(self._deadline - time.monotonic(), iterations)
+            if relaxed.values is not None or relaxed.bound > self._limit or relaxed.end in STOPPED:
+                return relaxed
+            # A bad basis may be all that is wrong.
+            self._relaxation.forget()
+        raise NumericalTroubleError(f"HiGHS ended a linear program with {relaxed.end}")

@@ -1,0 +1,82 @@
+"""Which integer to branch on: reliability branching (Achterberg, Koch, Martin 2005) where the
+relaxation is loose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from mlspec.backends.branching.nodes import Node, NodeSolver
+from mlspec.backends.branching.pieces import Pieces
+from mlspec.backends.branching.pseudocost import Pseudocosts, score
+from mlspec.backends.branching.relaxation import Basis, Relaxed
+from mlspec.core.network import Array
+
+TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
+"""Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
+EARLY = 10
+"""Nodes that count as the first."""
+TRIAL_ITERATIONS = 100
+"""Simplex iterations of one trial."""
+INTEGRAL = 1e-6
+"""So near to an integer a value is one."""
+
+Sides = tuple[float, float]
+"""A bound for each side of an integer."""
+
+
+class BranchingRule:
+    """Chooses, and learns from what it tries."""
+
+    def __init__(self, solver: NodeSolver, pieces: Pieces, limit: float) -> None:
+        self._solver = solver
+        self._pieces = pieces
+        self._limit = limit
+        self._pseudocosts = Pseudocosts(len(pieces.columns))
+        self._chosen = 0
+
+    def choose(
+        self, node: Node, bound: float, values: Array, basis: Basis
+    ) -> tuple[int | None, Sides]:
+        """Return the integer to branch on, and bounds of both sides; None where all are fixed."""
+        self._chosen += 1
+        best: tuple[float, int | None, Sides] = (-1.0, None, (bound, bound))
+        for place in self._worth_trying(node, values):
+            value = float(np.clip(values[self._pieces.columns[place]], INTEGRAL, 1.0 - INTEGRAL))
+            sides = self._tried(node, place, bound, basis)
+            bounds = sides[0].bound, sides[1].bound
+            if min(bounds) > self._limit:
+                return place, bounds
+            guesses = np.minimum([side.guess for side in sides], self._limit)
+            gains = np.maximum(guesses - bound, 0.0)
+            for number, distance in enumerate((value, 1.0 - value)):
+                self._pseudocosts.note(place, number, gains[number], distance)
+            # A side that is closed at once is worth more than two that are a little better.
+            worth = score(gains) + (max(bounds) > self._limit) * (self._limit - bound) ** 2
+            best = max(best, (worth, place, bounds), key=lambda each: each[0])
+            if self._solver.spent():
+                break
+        return best[1], best[2]
+
+    def _worth_trying(self, node: Node, values: Array) -> Iterator[int]:
+        """Yield integers whose sides to try, the loosest pieces first."""
+        integers = values[self._pieces.columns]
+        loose = self._pieces.looseness(values)
+        loose[list(node.fixed)] = -1.0
+        order = [place for place in np.argsort(-loose, kind="stable").tolist() if loose[place] >= 0]
+        broken = [place for place in order if INTEGRAL < integers[place] < 1.0 - INTEGRAL]
+        order = broken or order[:1]
+        known = [place for place in order if self._pseudocosts.known(place)]
+        known.sort(key=lambda place: -self._pseudocosts.expected(place, float(integers[place])))
+        fresh = [place for place in order if not self._pseudocosts.known(place)]
+        yield from known[:EXPECTED]
+        yield from fresh[: TRIED if self._chosen <= EARLY else TRIED_LATER]
+
+    def _tried(self, node: Node, place: int, bound: float, basis: Basis) -> list[Relaxed]:
+        sides = [
+            self._solver.tried({**node.fixed, place: value}, basis, TRIAL_ITERATIONS)
+            for value in (0.0, 1.0)
+        ]
+        return [replace(side, bound=max(bound, side.bound)) for side in sides]
