@@ -21,6 +21,13 @@ class InputError(MlspecError):
     """An argument outside a spec (a command-line value, an API argument) is wrong."""
 
 
+class ResumeError(MlspecError):
+    """An earlier result could not be proved again: the search that was to go on from it did not
+    begin."""
+
+    exit_code = 1
+
+
 class DataError(MlspecError):
     """A dataset or an image file is missing or malformed."""
 

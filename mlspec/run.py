@@ -25,7 +25,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
-from mlspec.errors import InputError
+from mlspec.errors import InputError, ResumeError
 from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
@@ -106,8 +106,9 @@ def solve(
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
     ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an
-    earlier result of the same problem to go on from. KeyboardInterrupt ends the search, not the
-    call: the dataset then holds what was certified, with the stop reason ``interrupted``.
+    earlier result of the same problem to go on from; raises ResumeError, and leaves ``path`` as it
+    is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
+    dataset then holds what was certified, with the stop reason ``interrupted``.
     """
     return solve_experiment(prepare(spec), path, watch, resume)
 
@@ -121,13 +122,14 @@ def solve_experiment(
     """Do what ``solve`` does, for a prepared experiment."""
     spec, problem = experiment.spec, experiment.problem
     require_licence(problem, spec)
-    saver = _Saver(experiment, path, watch)
+    saver = _Saver(experiment, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries)
         effort = Effort(problem.weights, verifier, budget, saver)
         if resume is not None:
-            _resume(effort, verifier, problem, resume)
+            _resume(effort, verifier, problem, resume, path)
+        saver.path = path
         policy = POLICIES[spec.shrink.policy](
             sensitivities(problem.network, problem.image, problem.property, problem.layering),
             spec.shrink.order == "prose",
@@ -223,9 +225,13 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 ALPHA_ITERATIONS = 40
 
 
-def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:
-    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved
-    again."""
+def _resume(
+    effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset, path: Path | None
+) -> None:
+    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again.
+
+    Raises ResumeError where the proof does not come: a search from nothing could only lose.
+    """
     same = problem_of(earlier)
     if (
         same.network.digest != problem.network.digest
@@ -239,15 +245,20 @@ def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dat
             "target differ): give another output file, or leave --resume out"
         )
     witnesses = earlier["witness_image"].values
-    effort.recall(verifier.learn(witnesses), radii_of(earlier))
+    failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
+    if failure:
+        stays = "" if path is None else f"; {path} stays as it is"
+        raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
 
 
 class _Saver:
     """Passes news of a search on, and saves what is certified as it grows."""
 
-    def __init__(self, experiment: Experiment, path: Path | None, watch: Watcher | None) -> None:
+    path: Path | None = None
+    """Where to. What lies there is not touched before an earlier result is proved again."""
+
+    def __init__(self, experiment: Experiment, watch: Watcher | None) -> None:
         self._experiment = experiment
-        self._path = path
         self._watch = watch
         self._saved_size = -1.0
         self._saved_at = -np.inf
@@ -257,15 +268,15 @@ class _Saver:
             self._watch(trace, doing)
         size = self._experiment.problem.size(trace.best)
         now = time.monotonic()
-        if self._path and size > self._saved_size and now - self._saved_at > SAVE_EVERY:
-            save(self._dataset(trace), self._path)
+        if self.path and size > self._saved_size and now - self._saved_at > SAVE_EVERY:
+            save(self._dataset(trace), self.path)
             self._saved_size, self._saved_at = size, now
 
     def finish(self, trace: Trace) -> xr.Dataset:
         """Return the final dataset, saved."""
         dataset = self._dataset(trace)
-        if self._path is not None:
-            save(dataset, self._path)
+        if self.path is not None:
+            save(dataset, self.path)
         return dataset
 
     def _dataset(self, trace: Trace) -> xr.Dataset:

@@ -36,6 +36,25 @@ def test_going_on_never_loses(solved: Path, tmp_path: Path) -> None:
     assert known <= {cut.tobytes() for cut in after["cut_extents"].values}
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--budget", "1.0e-3"], "budget: seconds spent"),
+        (["--set", "verifier.bounds=interval", "--set", "verifier.milp.seconds=1.0e-3"], ""),
+    ],
+)
+def test_what_cannot_be_proved_again_is_not_lost(
+    options: list[str], why: str, solved: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    ran = mlspec("solve", SMALL, *options, "--resume", "-o", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("the earlier result could not be proved again (")
+    assert why in ran.err
+    assert ran.err.endswith("r.nc stays as it is\n")
+    assert (tmp_path / "r.nc").read_bytes() == solved.read_bytes()
+
+
 def test_there_need_be_nothing_to_go_on_from(tmp_path: Path) -> None:
     ran = mlspec("solve", SMALL, *FRUGAL, "--resume", "-o", "new.nc", cwd=tmp_path)
     assert (ran.code, ran.err) == (0, "")

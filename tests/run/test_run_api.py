@@ -17,7 +17,7 @@ import mlspec
 import mlspec.run
 from mlspec.core.trace import Trace
 from mlspec.core.verdict import Outcome, Verdict
-from mlspec.errors import InputError
+from mlspec.errors import InputError, ResumeError
 from mlspec.results import save
 
 
@@ -178,9 +178,18 @@ def test_radii_that_were_tampered_with_do_not_become_certified(
     earlier = mlspec.open_result(solved[1])
     earlier["epsilon"].values[:] = 0.9
     save(earlier, tmp_path / "forged.nc")
-    result = mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
-    assert result["step_verdict"].values[0] == "violated"
-    assert float(result["epsilon"].max()) < 0.9
+    with pytest.raises(ResumeError, match="proved again .an image within it violates.$"):
+        mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
+
+
+def test_ctrl_c_before_an_earlier_result_is_proved_again_leaves_its_file(
+    solved: tuple[xr.Dataset, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "r.nc"
+    path.write_bytes(solved[1].read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        mlspec.solve(small(), path, interruption(1), mlspec.open_result(path))
+    assert path.read_bytes() == solved[1].read_bytes()
 
 
 def test_another_question_is_not_gone_on_with(solved: tuple[xr.Dataset, Path]) -> None:
