@@ -36,6 +36,10 @@ class NetworkError(MlspecError):
     """A classifier file is unreadable or uses an operation that is not supported."""
 
 
+class SaveWarning(UserWarning):
+    """A result could not be saved while its search runs."""
+
+
 class SolverError(MlspecError):
     """A solver is missing, over its licence, or failed."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 import tempfile
-import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,15 +22,17 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
-from mlspec.core.trace import Trace
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError, ResumeError
+from mlspec.files import require_writable
+from mlspec.interrupts import undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
     Provenance,
+    Saver,
     label_names_of,
     layering_of,
     open_result,
@@ -39,7 +40,6 @@ from mlspec.results import (
     property_of,
     radii_of,
     save,
-    to_dataset,
 )
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
@@ -54,8 +54,6 @@ from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
-SAVE_EVERY = 2.0
-"""Seconds between saves while a search improves."""
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
@@ -110,7 +108,10 @@ def solve(
     is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
     dataset then holds what was certified, with the stop reason ``interrupted``.
     """
-    return solve_experiment(prepare(spec), path, watch, resume)
+    result = solve_experiment(prepare(spec), path, watch, resume)
+    if path is not None:
+        save(result, path)
+    return result
 
 
 def solve_experiment(
@@ -119,10 +120,12 @@ def solve_experiment(
     watch: Watcher | None = None,
     resume: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Do what ``solve`` does, for a prepared experiment."""
+    """Do what ``solve`` does, for a prepared experiment; the final result is left to be saved."""
     spec, problem = experiment.spec, experiment.problem
+    if path is not None:
+        require_writable(path)
     require_licence(problem, spec)
-    saver = _Saver(experiment, watch)
+    saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries)
@@ -146,7 +149,8 @@ def solve_experiment(
         }
         strategy = strategies[search.strategy]
         trace = maximise(effort, strategy, search.floor, search.tolerance)
-    return saver.finish(trace)
+    with undisturbed(afterwards=False):
+        return saver.dataset(trace)
 
 
 def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
@@ -249,39 +253,6 @@ def _resume(
     if failure:
         stays = "" if path is None else f"; {path} stays as it is"
         raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
-
-
-class _Saver:
-    """Passes news of a search on, and saves what is certified as it grows."""
-
-    path: Path | None = None
-    """Where to. What lies there is not touched before an earlier result is proved again."""
-
-    def __init__(self, experiment: Experiment, watch: Watcher | None) -> None:
-        self._experiment = experiment
-        self._watch = watch
-        self._saved_size = -1.0
-        self._saved_at = -np.inf
-
-    def __call__(self, trace: Trace, doing: str) -> None:
-        if self._watch is not None:
-            self._watch(trace, doing)
-        size = self._experiment.problem.size(trace.best)
-        now = time.monotonic()
-        if self.path and size > self._saved_size and now - self._saved_at > SAVE_EVERY:
-            save(self._dataset(trace), self.path)
-            self._saved_size, self._saved_at = size, now
-
-    def finish(self, trace: Trace) -> xr.Dataset:
-        """Return the final dataset, saved."""
-        dataset = self._dataset(trace)
-        if self.path is not None:
-            save(dataset, self.path)
-        return dataset
-
-    def _dataset(self, trace: Trace) -> xr.Dataset:
-        problem = self._experiment.problem
-        return to_dataset(problem, trace, self._experiment.provenance)
 
 
 __all__ = [

@@ -1,5 +1,17 @@
 """The command line: ``mlspec COMMAND ...``."""
 
-from mlspec.cli.entry import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import sys
+
+from mlspec.interrupts import EXIT_CODE
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it is still loading ends it without a word."""
+    try:
+        from mlspec.cli.entry import run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_CODE)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+import mlspec.cli.making  # noqa: F401 (its commands join the others)
 from mlspec.cli.commands import app, err
 from mlspec.errors import ContradictionError, MlspecError
 
 INTERNAL = 70
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; every expected error is one clear message and an exit code."""
     arguments = [each for each in sys.argv[1:] if each != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1

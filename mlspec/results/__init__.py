@@ -12,11 +12,13 @@ from mlspec.results.reading import (
     property_of,
     radii_of,
 )
+from mlspec.results.saver import Saver
 from mlspec.results.store import open_result, save
 
 __all__ = [
     "Provenance",
     "ResultAccessor",
+    "Saver",
     "blocked_radii",
     "blocking_witness",
     "is_asymmetric",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mlspec.errors import DataError
+from mlspec.interrupts import undisturbed
 from mlspec.results.digests import digests
 from mlspec.results.schema import ASYMMETRIC, FORMAT, LATER, VARIABLES
 
@@ -29,9 +29,9 @@ def save(ds: xr.Dataset, path: str | Path) -> None:
     goes to a temporary file beside it, to the disk, and takes the name in one step. Raises
     DataError when the place cannot be written.
     """
-    # Ctrl-C reaches the main thread only: within the netCDF library it may leave a lock held.
-    with ThreadPoolExecutor(1) as writer:
-        writer.submit(_write, ds, Path(path)).result()
+    # Within the netCDF library Ctrl-C may leave a lock held.
+    with undisturbed(afterwards=True):
+        _write(ds, Path(path))
 
 
 def _write(ds: xr.Dataset, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from cli_cases import SMALL, mlspec, spec_with
 from PIL import Image
 
 from mlspec import open_result
-from mlspec.results import save
+from mlspec.errors import DataError
+from mlspec.results import save, store
 
 # Lines of a spec (see `spec_with`) and the error they give after FILE:.
 SPEC_MISTAKES = {
@@ -265,9 +267,40 @@ def test_epsilons_that_were_tampered_with_are_not_robust(solved: Path, tmp_path:
     assert ran.out.startswith("violated\n")
 
 
-def test_a_place_that_cannot_be_written_is_said_early(tmp_path: Path) -> None:
-    (tmp_path / "out.nc").mkdir()
-    ran = mlspec("solve", SMALL, "--budget", "20", "-o", "out.nc", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (["solve", SMALL, "-o", "taken"], "mlspec.run.maximise"),
+        (["plot", "r.nc", "-o", "taken"], "mlspec.report.figure.plot"),
+        (
+            ["train", "specs/training/pgd.yaml", "--set", "output=taken"],
+            "mlspec.train.train.fit",
+        ),
+        (["export", SMALL, "--format", "lp", "-o", "taken"], "mlspec.outlook.write_models"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_early(
+    command: list[str], work: str, solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    module, _, name = work.rpartition(".")
+    monkeypatch.setattr(import_module(module), name, None)
+    ran = mlspec(*command, cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "taken: cannot be written (it is a folder); give another place\n"
+
+
+def test_an_answer_that_cannot_be_saved_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(ds: object, path: Path) -> None:
+        raise DataError(f"{path}: the result cannot be written (no space); give another place")
+
+    monkeypatch.setattr(store, "_write", full)
+    ran = mlspec("solve", SMALL, "--budget", "1.0e-6", "-o", "r.nc", cwd=tmp_path)
     assert ran.code == 2
-    assert "out.nc: the result cannot be written (it is a folder); give another place" in ran.err
+    assert "label 2 stays predicted" in ran.out
     assert "saved" not in ran.out
+    warning, error = ran.err.splitlines()
+    assert warning == f"{error}; the search goes on"

@@ -178,7 +178,7 @@ def test_radii_that_were_tampered_with_do_not_become_certified(
     earlier = mlspec.open_result(solved[1])
     earlier["epsilon"].values[:] = 0.9
     save(earlier, tmp_path / "forged.nc")
-    with pytest.raises(ResumeError, match="proved again .an image within it violates.$"):
+    with pytest.raises(ResumeError, match="an image within it violates"):
         mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
 
 
