@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.verdict import Verdict
 from mlspec.errors import InputError, ResumeError
 from mlspec.files import require_writable
-from mlspec.interrupts import undisturbed
+from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
@@ -54,6 +55,8 @@ from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
+GRACE = 0.5
+"""Seconds after the budget's last at which a search is ended wherever it is."""
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
@@ -108,7 +111,8 @@ def solve(
     is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
     dataset then holds what was certified, with the stop reason ``interrupted``.
     """
-    result = solve_experiment(prepare(spec), path, watch, resume)
+    began = time.monotonic()
+    result = solve_experiment(prepare(spec), path, watch, resume, began)
     if path is not None:
         save(result, path)
     return result
@@ -119,8 +123,13 @@ def solve_experiment(
     path: Path | None = None,
     watch: Watcher | None = None,
     resume: xr.Dataset | None = None,
+    began: float | None = None,
 ) -> xr.Dataset:
-    """Do what ``solve`` does, for a prepared experiment; the final result is left to be saved."""
+    """Do what ``solve`` does, for a prepared experiment; the final result is left to be saved.
+
+    The budget counts from ``began``, in ``time.monotonic()`` seconds; from now if None.
+    """
+    began = time.monotonic() if began is None else began
     spec, problem = experiment.spec, experiment.problem
     if path is not None:
         require_writable(path)
@@ -128,10 +137,11 @@ def solve_experiment(
     saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
-        budget = Budget(spec.budget.seconds, spec.budget.queries)
+        budget = Budget(spec.budget.seconds, spec.budget.queries, began)
         effort = Effort(problem.weights, verifier, budget, saver)
         if resume is not None:
-            _resume(effort, verifier, problem, resume, path)
+            with overdue_after(effort.seconds_left + GRACE):
+                _resume(effort, verifier, problem, resume, path)
         saver.path = path
         policy = POLICIES[spec.shrink.policy](
             sensitivities(problem.network, problem.image, problem.property, problem.layering),
@@ -148,7 +158,8 @@ def solve_experiment(
             "exact": lambda effort, start: exact(effort, start, search.gap),
         }
         strategy = strategies[search.strategy]
-        trace = maximise(effort, strategy, search.floor, search.tolerance)
+        limit = overdue_after(effort.seconds_left + GRACE)
+        trace = maximise(effort, strategy, search.floor, search.tolerance, limit)
     with undisturbed(afterwards=False):
         return saver.dataset(trace)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 
 import pytest
 
-from mlspec.interrupts import SIGNALS, undisturbed
+from mlspec.errors import OverdueError
+from mlspec.interrupts import SIGNALS, overdue_after, undisturbed
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -45,3 +47,29 @@ def test_other_threads_are_never_interrupted() -> None:
     thread.start()
     thread.join()
     assert done == [before]
+
+
+def test_what_takes_too_long_is_overdue() -> None:
+    began = time.monotonic()
+    with pytest.raises(OverdueError), overdue_after(0.05):  # noqa: PT012
+        while time.monotonic() < began + 5.0:
+            pass
+    assert time.monotonic() - began < 1.0
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_what_ends_in_time_never_hears_of_it() -> None:
+    with overdue_after(0.05):
+        pass
+    time.sleep(0.1)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_an_alarm_of_somebody_else_is_left_alone() -> None:
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        with overdue_after(0.01):
+            time.sleep(0.05)
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGALRM, before)

@@ -52,6 +52,7 @@ def _options(
 
 @app.command()
 def solve(
+    context: typer.Context,
     spec: SpecPath,
     output: Annotated[
         Path | None,
@@ -67,6 +68,7 @@ def solve(
     ] = False,
 ) -> None:
     """Compute the maximal robust layered neighborhood of SPEC."""
+    began: float = context.obj
     loaded = load(spec, set_, solver, budget)
 
     from mlspec import run
@@ -84,11 +86,11 @@ def solve(
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
     with (
         warnings.catch_warnings(),
-        LiveProgress(out, weights, seconds, experiment.name, parts) as live,
+        LiveProgress(out, weights, seconds, experiment.name, parts, began) as live,
     ):
         warnings.simplefilter("always", SaveWarning)
         warnings.showwarning = _say
-        result = run.solve_experiment(experiment, path, live, earlier)
+        result = run.solve_experiment(experiment, path, live, earlier, began)
     with undisturbed(afterwards=False):
         out.print()
         out.print(summary(result))

@@ -12,6 +12,7 @@ from mlspec.core.network import Array
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
 from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.errors import OverdueError
 from mlspec.search.polyblock import Polyblock
 
 
@@ -35,7 +36,7 @@ class Effort:
         self._verifier = verifier
         self._budget = budget
         self._watch = watch
-        self._began = time.monotonic()
+        self._began = budget.since
         self._reserved = 0.0
         self.keep(self.trace.floor)
 
@@ -150,6 +151,8 @@ class Effort:
             verdict = self.prove(eps, "resumed")
         except SpentError as spent:
             return f"{spent.reason.value} spent"
+        except OverdueError:
+            return f"{StopReason.SECONDS.value} spent"
         if verdict.extents is not None:
             return "an image within it violates"
         return verdict.reason

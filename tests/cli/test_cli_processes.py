@@ -144,7 +144,7 @@ def test_a_closed_pipe_is_no_error_of_the_search(tmp_path: Path) -> None:
 def test_ctrl_c_while_loading_is_quiet(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted() -> None:
+    def interrupted(began: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(sys.modules, "mlspec.cli.entry", SimpleNamespace(run=interrupted))
