@@ -24,7 +24,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.verdict import Verdict
-from mlspec.errors import InputError, ResumeError
+from mlspec.errors import InputError, MissingSolverError, ResumeError, SpecError
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
@@ -49,7 +49,7 @@ from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.spec import ExperimentSpec
+from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
@@ -188,15 +188,32 @@ def radius_of(problem: Problem, eps: Array | float) -> Array:
     return radius
 
 
-def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
-    """Decide again, from the result alone, whether its neighborhood is robust."""
-    spec = ExperimentSpec.from_json(result.attrs["spec"])
+def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
+    """Decide again, from the result alone, whether its neighborhood is robust.
+
+    ``solver`` is ``NAME`` or ``NAME,NAME``, instead of what the result was made with; ``origin`` is
+    what errors call the result.
+    """
+    spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
     # The machine that made the result may have had another device.
     verifier = spec.verifier.model_copy(update={"device": "auto"})
     spec = spec.model_copy(update={"verifier": verifier})
     if solver is not None:
-        spec = spec.model_copy(update={"solver": named(solver)})
+        source = Source("--solver")
+        choice = named(solver, source)
+        chosen(choice, source)
+        spec = spec.model_copy(update={"solver": choice})
+    else:
+        _require_its_solver(spec)
     return _verified(problem_of(result), spec, radii_of(result))
+
+
+def _require_its_solver(spec: ExperimentSpec) -> None:
+    try:
+        chosen(spec.solver, spec.source)
+    except (SpecError, MissingSolverError) as error:
+        advice = "any other solver can verify the result, such as --solver highs"
+        raise type(error)(f"{error}; {advice}") from None
 
 
 def problem_of(result: xr.Dataset) -> Problem:

@@ -31,12 +31,14 @@ def load(
 ) -> Any:
     """Return the experiment of a spec file with what the command line changes in it."""
     from mlspec.spec import load_spec
+    from mlspec.spec.overrides import Given
+    from mlspec.spec.search import names_in
 
-    overrides = list(set_ or [])
+    overrides: list[str | Given] = list(set_ or [])
     if solver is not None:
-        overrides.append(f"solver=[{solver}]" if "," in solver else f"solver={solver}")
+        overrides.append(Given("--solver", "solver", names_in(solver)))
     if budget is not None:
-        overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
+        overrides.append(Given("--budget", "budget.seconds", budget))
     return load_spec(path, overrides)
 
 

@@ -148,7 +148,7 @@ def verify(
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
         from mlspec import run
 
-        verdict = run.recertify(run.open_result(what), solver)
+        verdict = run.recertify(run.open_result(what), solver, str(what))
     else:
         loaded = load(what, set_, solver)
         if eps is None:

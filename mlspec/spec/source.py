@@ -16,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the top of a spec to one of its values."""
 
 COMMAND_LINE = "--set"
-"""Origin of a value given on the command line."""
+"""Origin of a value given on the command line, if not by an option of its own."""
 
 
 class Mark(NamedTuple):
@@ -116,11 +116,11 @@ class Source:
     def resolve_path(self, path: str, value: str) -> Path:
         """The file or folder that ``value``, written at the dotted ``path``, names.
 
-        Relative ones start from the spec's folder; those given by ``--set`` may also start from
+        Relative ones start from the spec's folder; those given by an option may also start from
         the working directory; ``specs/...`` and ``solvers/...`` also name what ships with mlspec.
         """
         folders = [self.folder]
-        if self.mark(undotted(path)).origin == COMMAND_LINE:
+        if self.mark(undotted(path)).origin.startswith("--"):
             folders.append(Path())
         candidates = [folder / value for folder in folders]
         for candidate in [*candidates, shipped(value)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 
@@ -187,7 +188,12 @@ def test_every_command_reports_spec_mistakes_alike(command: str, folder: Path) -
             ["solve", SMALL, "--solver", "nonsense"],
             "no solver profile 'nonsense'; known: auto, cbc",
         ),
-        (["solve", SMALL, "--budget", "0"], "budget.seconds: expected a number above 0; got 0"),
+        (
+            ["solve", SMALL, "--budget", "0"],
+            "--budget: budget.seconds: expected a number above 0; got 0.0",
+        ),
+        (["check", SMALL, "--solver", ""], "--solver: solver.profile: expected text that is not"),
+        (["check", SMALL, "--solver", "highs,"], "--solver: solver[1].profile: expected text that"),
         (["verify", SMALL], "a spec needs --eps V, or --eps V,V,..."),
         (["verify", SMALL, "--eps", "x"], "--eps: 'x' is not a number"),
         (["verify", SMALL, "--eps", "0.1,,0.1"], "--eps: '0.1,,0.1' is not a number"),
@@ -244,10 +250,34 @@ def test_a_result_brings_its_own_epsilons_and_spec(solved: Path, tmp_path: Path)
         )
 
 
-def test_a_result_is_verified_only_by_a_known_solver(solved: Path, tmp_path: Path) -> None:
-    ran = mlspec("verify", solved, "--solver", "nonsense", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("solver", "complaint"),
+    [
+        ("nonsense", "solver.profile: no solver profile 'nonsense'; known: auto, cbc"),
+        ("", "solver.profile: expected text that is not empty; got '' (text)"),
+        ("highs,", "solver[1].profile: expected text that is not empty; got '' (text)"),
+        ("highs,highs", "solver: solver 'highs' is there twice: name each once"),
+        ("auto,highs", "solver: 'auto' chooses one solver: give it alone"),
+    ],
+)
+def test_a_result_is_verified_only_by_a_known_solver(
+    solver: str, complaint: str, solved: Path, tmp_path: Path
+) -> None:
+    ran = mlspec("verify", solved, "--solver", solver, cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert "no solver profile 'nonsense'; known: auto, cbc" in ran.err
+    assert ran.err.startswith(f"--solver: {complaint}")
+
+
+def test_a_result_of_a_solver_that_is_gone_says_what_to_do(solved: Path, tmp_path: Path) -> None:
+    ds = open_result(solved)
+    spec = json.loads(ds.attrs["spec"])
+    spec["solver"]["profile"] = "mine.yaml"
+    save(ds.assign_attrs(spec=json.dumps(spec)), tmp_path / "r.nc")
+    ran = mlspec("verify", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("r.nc: solver.profile: no such file: mine.yaml")
+    assert ran.err.endswith("any other solver can verify the result, such as --solver highs\n")
+    assert mlspec("verify", "r.nc", "--solver", "highs", cwd=tmp_path).code == 0
 
 
 def test_a_damaged_result_is_refused(solved: Path, tmp_path: Path) -> None:
