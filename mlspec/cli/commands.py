@@ -12,7 +12,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mlspec.cli.arguments import Epsilons, Overrides, SolverName, SpecPath, load, radii_of
-from mlspec.errors import InputError, LicenceError, SaveWarning
+from mlspec.errors import DataError, InputError, LicenceError, SaveWarning
 from mlspec.files import require_writable
 from mlspec.interrupts import EXIT_CODE, undisturbed
 
@@ -81,6 +81,8 @@ def solve(
     weights, seconds = experiment.problem.weights, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
+    if not resume:
+        _warn_of_replacing(path)
 
     layering = experiment.problem.layering
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
@@ -101,6 +103,18 @@ def solve(
         raise typer.Exit(EXIT_CODE)
     if not result["epsilon"].values.any():
         raise typer.Exit(1)
+
+
+def _warn_of_replacing(path: Path) -> None:
+    from mlspec.report.numbers import below
+    from mlspec.results import open_result
+
+    try:
+        size = below(float(open_result(path)["size"]), 4)
+    except DataError:  # there is none, or it is no result
+        return
+    line = f"replaces an earlier result of size {size} in {path}; --resume would go on from it"
+    out.print(Text(line), soft_wrap=True)
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:

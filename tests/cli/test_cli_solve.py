@@ -57,6 +57,16 @@ def test_what_cannot_be_proved_again_is_not_lost(
     assert (tmp_path / "r.nc").read_bytes() == solved.read_bytes()
 
 
+def test_what_is_replaced_is_said(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    options = ["--budget", "1.0e-6", "-o", "r.nc"]
+    for there, said in [(solved.read_bytes(), True), (b"junk", False)]:
+        (tmp_path / "r.nc").write_bytes(there)
+        line = mlspec("solve", SMALL, *options, cwd=tmp_path).out.splitlines()[0]
+        assert line.startswith("replaces an earlier result of size 0.00") is said
+        assert line.endswith(" in r.nc; --resume would go on from it") is said
+
+
 def test_there_need_be_nothing_to_go_on_from(tmp_path: Path) -> None:
     ran = mlspec("solve", SMALL, *FRUGAL, "--resume", "-o", "new.nc", cwd=tmp_path)
     assert (ran.code, ran.err) == (0, "")
