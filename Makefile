@@ -2,6 +2,7 @@
 # A virtual environment in .venv that is already there is used as it is, with what is installed in it.
 #
 #   make solve PYTHON=/opt/python3.12/bin/python3   chooses the Python that .venv is made with
+#   make bench-peers ARGS='--help'                  says what benchmarks can be told
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -11,16 +12,20 @@ PIP := $(PY) -m pip --disable-pip-version-check install --constraint constraints
 # Reruns install nothing: these files say that what they are named after is installed.
 INSTALLED := $(VENV)/.mlspec
 INSTALLED_DEV := $(VENV)/.mlspec-dev
+INSTALLED_PEERS := $(VENV)/.mlspec-peers
+
+BENCHMARKS := PYTHONPATH=tests $(PY) -m benchmarks
+ARGS ?=
 
 PYTHON ?=
 PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow bench train install clean
+.PHONY: help solve test check lint slow bench bench-peers bench-strategies train install clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 solve: $(INSTALLED)  ## The main job: results/pgd_img3.nc and its figure
 	$(MLSPEC) solve specs/pgd_img3.yaml -o results/pgd_img3.nc
@@ -44,7 +49,13 @@ slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
 	$(PY) -m pytest -m slow
 
 bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
-	$(PY) tests/benchmarks/run.py
+	$(BENCHMARKS) stages $(ARGS)
+
+bench-peers: $(INSTALLED_PEERS)  ## The same queries to mlspec, Marabou and OMLT
+	$(BENCHMARKS) peers $(ARGS)
+
+bench-strategies: $(INSTALLED)  ## The search strategies side by side
+	$(BENCHMARKS) strategies $(ARGS)
 
 train: $(INSTALLED)  ## Train every classifier anew, into specs/classifiers
 	@set -e; for spec in specs/training/*.yaml; do \
@@ -65,6 +76,10 @@ $(INSTALLED): pyproject.toml constraints.txt | $(PY)
 
 $(INSTALLED_DEV): $(INSTALLED)
 	$(PIP) --quiet --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(INSTALLED_PEERS): $(INSTALLED)
+	$(PIP) --quiet --no-build-isolation --editable '.[peers]'
 	@touch $@
 
 $(PY):

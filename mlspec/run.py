@@ -17,7 +17,7 @@ import xarray as xr
 
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
-from mlspec.attack.sensitivity import sensitivities
+from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
@@ -34,6 +34,7 @@ from mlspec.problem.resolve import resolve
 from mlspec.results import (
     Provenance,
     Saver,
+    aim_of,
     label_names_of,
     layering_of,
     open_result,
@@ -106,7 +107,7 @@ def solve(
 ) -> xr.Dataset:
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
-    ``path`` receives the result file early and whenever the certified size grows. ``resume`` is an
+    ``path`` receives the result file early and whenever the certified value grows. ``resume`` is an
     earlier result of the same problem to go on from; raises ResumeError, and leaves ``path`` as it
     is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
     dataset then holds what was certified, with the stop reason ``interrupted``.
@@ -138,7 +139,7 @@ def solve_experiment(
     with single_threaded():
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries, began)
-        effort = Effort(problem.weights, verifier, budget, saver)
+        effort = Effort(problem.objective, verifier, budget, saver)
         if resume is not None:
             with overdue_after(effort.seconds_left + GRACE):
                 _resume(effort, verifier, problem, resume, path)
@@ -148,7 +149,8 @@ def solve_experiment(
             spec.shrink.order == "prose",
         )
         search = spec.search
-        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay)
+        steer = steering(problem) if spec.weights == "sensitivity" else None
+        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay, steer)
         strategies: dict[str, Strategy] = {
             "gradient": lambda effort, start: gradient(
                 effort, start, policy, ascent, search.tolerance
@@ -230,6 +232,7 @@ def problem_of(result: xr.Dataset) -> Problem:
         property=property_of(result),
         weights=per_radius(result, "weight"),
         label_names=label_names_of(result),
+        aim=aim_of(result),
     )
 
 

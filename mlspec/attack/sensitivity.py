@@ -1,4 +1,4 @@
-"""How sensitive the target's margin is to each layer, by the vanilla gradient at the image."""
+"""How sensitive the target's margin is to each layer, by the vanilla gradient at an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import torch
 
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
+from mlspec.core.problem import Problem
 from mlspec.core.property import Property
+from mlspec.core.protocols import Steer
+from mlspec.core.verdict import WeakestPoints
 from mlspec.tensors import TensorNetwork
 
 
@@ -17,7 +20,28 @@ def sensitivities(network: Network, image: Array, property_: Property, layering:
     With a radius for each direction, ``(R,)``: the mean of what the margin loses that way. The
     margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).
     """
-    net = TensorNetwork(network, torch.float64)
+    return _at(TensorNetwork(network, torch.float64), image, property_, layering)
+
+
+def steering(problem: Problem) -> Steer:
+    """Return what estimates the sensitivities again, on the weakest images of a neighborhood.
+
+    Gradients change with the image: what the layers are sensitive to at the centre need not be what
+    an attack uses. The estimate is the mean over the weakest images, the largest weight being 1;
+    where it is 0 throughout, the weights of ``problem``.
+    """
+    net = TensorNetwork(problem.network, torch.float64)
+
+    def weights(points: WeakestPoints) -> Array:
+        images = points.images
+        found = sum(_at(net, image, problem.property, problem.layering) for image in images)
+        found = np.asarray(found)
+        return found / found.max() if found.any() else problem.weights
+
+    return weights
+
+
+def _at(net: TensorNetwork, image: Array, property_: Property, layering: Layering) -> Array:
     point = net.tensor(image[None]).requires_grad_()
     scores = net.forward(point)
     plain = scores.detach().numpy()

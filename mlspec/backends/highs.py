@@ -37,19 +37,10 @@ class HighsEngine:
     """One program inside HiGHS."""
 
     def __init__(self, program: LinearProgram, options: Options, first: bool) -> None:
-        self._highs = highspy.Highs()
-        self._highs.silent()
-        for key, value in {**STRICTEST, **options}.items():
-            self._set(key, value)
-        if first:
-            self._set("mip_max_improving_sols", 1)
         self._discrete = bool(program.integer.any())
-        if self._highs.passModel(as_highs(program)) == highspy.HighsStatus.kError:
-            raise SolverError("HiGHS refused the model; this is a defect, please report it")
         self._cancelled = threading.Event()
-        self._highs.cbSimplexInterrupt += self._on_poll
-        self._highs.cbIpmInterrupt += self._on_poll
-        self._highs.cbMipInterrupt += self._on_poll
+        first_only: Options = {"mip_max_improving_sols": 1} if first else {}
+        self._highs = opened(program, {**options, **first_only}, self._cancelled)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -71,17 +62,13 @@ class HighsEngine:
         self._highs.clearSolver()
         # Only over linear programs does HiGHS's clock run on from one solve to the next.
         spent = 0.0 if self._discrete else self._highs.getRunTime()
-        self._set("time_limit", spent + seconds)
+        set_option(self._highs, "time_limit", spent + seconds)
         self._highs.run()
         return self._outcome()
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""
         self._cancelled.set()
-
-    def _on_poll(self, event: Any) -> None:
-        if self._cancelled.is_set():
-            event.interrupt()
 
     def _outcome(self) -> Outcome:
         status = self._highs.getModelStatus()
@@ -98,12 +85,33 @@ class HighsEngine:
         optimal = termination is Termination.OPTIMAL
         return float(info.objective_function_value) if optimal else None
 
-    def _set(self, key: str, value: object) -> None:
-        known, _ = self._highs.getOptionType(key)
-        if known != highspy.HighsStatus.kOk:
-            raise OptionError(key, f"HiGHS has no option {key!r}")
-        if self._highs.setOptionValue(key, value) != highspy.HighsStatus.kOk:
-            raise OptionError(key, f"HiGHS refuses {value!r} for its option {key!r}")
+
+def opened(program: LinearProgram, options: Options, cancelled: threading.Event) -> Any:
+    """Return a HiGHS that holds ``program`` and ends soon once ``cancelled`` is set."""
+    highs = highspy.Highs()
+    highs.silent()
+    for key, value in {**STRICTEST, **options}.items():
+        set_option(highs, key, value)
+    if highs.passModel(as_highs(program)) == highspy.HighsStatus.kError:
+        raise SolverError("HiGHS refused the model; this is a defect, please report it")
+
+    def on_poll(event: Any) -> None:
+        if cancelled.is_set():
+            event.interrupt()
+
+    highs.cbSimplexInterrupt += on_poll
+    highs.cbIpmInterrupt += on_poll
+    highs.cbMipInterrupt += on_poll
+    return highs
+
+
+def set_option(highs: Any, key: str, value: object) -> None:
+    """Set an option by HiGHS's own name; raises OptionError."""
+    known, _ = highs.getOptionType(key)
+    if known != highspy.HighsStatus.kOk:
+        raise OptionError(key, f"HiGHS has no option {key!r}")
+    if highs.setOptionValue(key, value) != highspy.HighsStatus.kOk:
+        raise OptionError(key, f"HiGHS refuses {value!r} for its option {key!r}")
 
 
 def as_highs(program: LinearProgram) -> Any:

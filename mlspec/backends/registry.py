@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mlspec.backends.auto import AutoBackend
 from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.branching.engine import BRANCHING
 from mlspec.backends.cplex import CPLEX
 from mlspec.backends.engine import Maker
 from mlspec.backends.executables import CBC, GLPSOL
@@ -21,7 +22,8 @@ from mlspec.spec import SolverProfile, Source, find_profile, profiles
 from mlspec.spec.search import AUTO, LIMITS, SolverChoice
 
 MAKERS: Mapping[str, Maker] = {
-    "highs": HIGHS,
+    "highs": BRANCHING,
+    "highs-mip": HIGHS,
     "gurobi": GUROBI,
     "cplex": CPLEX,
     "scip": SCIP,

@@ -113,9 +113,12 @@ class ProgramSession:
 
     def _limits(self, subset: tuple[int, ...], beyond: float) -> Mapping[int, float]:
         return {
-            number: float(self._program.rhs[number]) - beyond if row in subset else np.inf
+            number: self._limit(row, number, beyond) if row in subset else np.inf
             for row, number in self._layout.margins.items()
         }
+
+    def _limit(self, row: int, number: int, beyond: float) -> float:
+        return float(self._program.rhs[number]) - beyond * self._model.scales.get(row, 1.0)
 
     def _aim(self, guide: int | None) -> Array:
         """Return the objective that is the margin of row ``guide``."""

@@ -94,7 +94,7 @@ def pool_planes(low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Te
     if relu:
         share = share / total.clamp_min(1.0)
     else:
-        share = torch.where(total > 0, share / total.clamp_min(1e-12), 1.0 / share.shape[-1])
+        share = torch.where(total > 1e-12, share / total, 1.0 / share.shape[-1])
     least = _others(up).clamp_min(0.0) if relu else _others(up)
     wins = (low >= least) & (low >= floor[..., None])
     first = torch.zeros_like(low).scatter(-1, wins.to(low.dtype).argmax(-1, keepdim=True), 1.0)

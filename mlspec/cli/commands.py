@@ -78,7 +78,7 @@ def solve(
     from mlspec.results import open_result, save
 
     experiment = run.prepare(loaded)
-    weights, seconds = experiment.problem.weights, experiment.spec.budget.seconds
+    objective, seconds = experiment.problem.objective, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
     if not resume:
@@ -88,7 +88,7 @@ def solve(
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
     with (
         warnings.catch_warnings(),
-        LiveProgress(out, weights, seconds, experiment.name, parts, began) as live,
+        LiveProgress(out, objective, seconds, experiment.name, parts, began) as live,
     ):
         warnings.simplefilter("always", SaveWarning)
         warnings.showwarning = _say

@@ -13,12 +13,13 @@ from mlspec.core.fuse import fused
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array, Network
+from mlspec.core.objective import OBJECTIVES, Objective, WeightedSum
 from mlspec.core.property import Property
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Find the largest ``weights @ eps`` for which the neighborhood of ``image`` is robust."""
+    """Find the radius of the largest value for which the neighborhood of ``image`` is robust."""
 
     network: Network
     image: Array
@@ -30,6 +31,13 @@ class Problem:
     weights: Array
     """One per radius of the layering, ``(R,)``, non-negative."""
     label_names: tuple[str, ...]
+    aim: str = WeightedSum.name
+    """Name of the objective."""
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What radii are worth."""
+        return OBJECTIVES[self.aim](self.weights)
 
     @cached_property
     def relaxed(self) -> Network:

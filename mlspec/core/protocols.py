@@ -14,6 +14,9 @@ from mlspec.core.verdict import Verdict, WeakestPoints
 Path = Callable[[Array], Array]
 """Shares ``(S,)`` in [0, 1] to radii ``(S, R)`` that grow with the share."""
 
+Steer = Callable[[WeakestPoints], Array]
+"""Weakest points of a neighborhood to weights ``(R,)`` of its layers."""
+
 
 class Verifier(Protocol):
     """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(K,)``."""

@@ -85,7 +85,7 @@ class StopReason(StrEnum):
     MAXIMAL = "maximal"
     """No layer can grow by the tolerance."""
     OPTIMAL = "optimal"
-    """The upper bound is within the gap of the certified size."""
+    """The upper bound is within the gap of the certified value."""
     SECONDS = "budget: seconds"
     QUERIES = "budget: queries"
     INTERRUPTED = "interrupted"
@@ -101,7 +101,7 @@ class Trace:
     floor: Array = field(init=False)
     """The radius ``(R,)`` that the search keeps in every layer."""
     best: Array = field(init=False)
-    """The certified radius ``(K,)`` of the largest size so far."""
+    """The certified radius ``(K,)`` of the largest value so far."""
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
@@ -109,6 +109,8 @@ class Trace:
     """Per layer: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf
     """No robust radius whose layers all keep ``floor`` is larger in size."""
+    objective_bound: float = np.inf
+    """None of them has a larger value of the objective."""
     stop: StopReason | None = None
     seconds: float = 0.0
 

@@ -6,6 +6,7 @@ compose these maps exactly, so no variable is spent on them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -39,6 +40,17 @@ class Affine:
             self.matrix.data[start:end].tolist(),
             float(self.constant[unit]),
         )
+
+    def dense(self, units: Sequence[int]) -> tuple[NDArray[np.intp], Array]:
+        """Return the variables that some of ``units`` has, ``(n,)``, and the coefficients
+        ``(units, n)``."""
+        ends = [slice(*self.matrix.indptr[unit : unit + 2]) for unit in units]
+        parts = [self.matrix.indices[end] for end in ends]
+        variables, places = np.unique(np.concatenate(parts), return_inverse=True)
+        coefficients = np.zeros((len(units), len(variables)))
+        rows = np.repeat(np.arange(len(units)), [len(part) for part in parts])
+        coefficients[rows, places] = np.concatenate([self.matrix.data[end] for end in ends])
+        return variables.astype(np.intp), coefficients
 
     def over(self, width: int) -> Affine:
         """Return the same values over ``width`` variables, of which the further ones do not

@@ -11,6 +11,8 @@ multiplied by one: otherwise badly scaled parameters would let a solver overlook
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from pyomo.core.expr.numeric_expr import LinearExpression
 from mlspec.core.network import Array
 from mlspec.errors import SolverError
 from mlspec.milp.affine import Affine
+from mlspec.milp.piecewise import Piecewise, Structure
 from mlspec.tolerances import BOUND_ROUNDING, MAX_BIG_M
 
 Row = tuple[list[float], list[Any], float]
@@ -42,7 +45,10 @@ class Builder:
         self.magnitudes: list[float] = []
         """The largest absolute value of each column."""
         self.binaries = 0
+        self.row_scales: dict[tuple[str, Any], float] = {}
+        """What the rows that were multiplied were multiplied by."""
         self._units: dict[int, float] = {}
+        self._pieces: list[Piecewise] = []
 
     def inputs(self, name: str, keys: Sequence[Any], lower: Array, upper: Array) -> list[Any]:
         """Add one bounded variable per key and return them; its value is that of the pixel."""
@@ -89,7 +95,10 @@ class Builder:
         """Add the rows ``sum c v + constant <= 0`` (or ``= 0``) and return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:
-            row = self._scaled(rows[key if len(key) > 1 else key[0]])
+            place = key if len(key) > 1 else key[0]
+            row, scale = self._scaled(rows[place])
+            if scale != 1.0:
+                self.row_scales[name, place] = scale
             (coefficients, variables, constant), slack = self._without_crumbs(row)
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
@@ -101,22 +110,40 @@ class Builder:
         self.model.add_component(name, constraint)
         return constraint
 
+    def piecewise(
+        self,
+        output: Any,
+        before: Affine,
+        units: Sequence[int],
+        wins: Sequence[Any],
+        rest: float | None,
+    ) -> None:
+        """Note that the column ``output`` is the largest of ``units`` of ``before``."""
+        self._pieces.append(Piecewise(output, before, tuple(units), tuple(wins), rest))
+
+    def structure(self) -> Structure:
+        """Return what was noted."""
+        scales = [self._units.get(id(variable), 1.0) for variable in self.columns]
+        return Structure(self.columns, scales, self._pieces)
+
     def _in_units(self, row: Row) -> list[float]:
         coefficients, variables, _ = row
         if not self._units:
             return coefficients
-        units = [self._units.get(id(variable), 1.0) for variable in variables]
-        return [c * unit for c, unit in zip(coefficients, units, strict=True)]
+        # Maps of built-ins: a model has a hundred thousand of these terms.
+        units = map(self._units.get, map(id, variables), repeat(1.0))
+        return list(map(mul, coefficients, units))
 
-    def _scaled(self, row: Row) -> Row:
-        """Return ``row`` in the units of its variables, its largest coefficient not small."""
+    def _scaled(self, row: Row) -> tuple[Row, float]:
+        """Return ``row`` in the units of its variables, multiplied if its coefficients are small,
+        and by what."""
         _, variables, constant = row
         coefficients = self._in_units(row)
         largest = max(map(abs, coefficients), default=0.0)
         factor = float(_power_of_two(np.array(largest))) if largest < 1.0 else 1.0
         if factor == 1.0:
-            return coefficients, variables, constant
-        return [c / factor for c in coefficients], variables, constant / factor
+            return (coefficients, variables, constant), 1.0
+        return ([c / factor for c in coefficients], variables, constant / factor), 1.0 / factor
 
     def _without_crumbs(self, row: Row) -> tuple[Row, float]:
         """Return ``row`` without coefficients that solvers drop, or stumble over.
@@ -125,7 +152,7 @@ class Builder:
         give way by, so that no point is lost.
         """
         coefficients, variables, constant = row
-        if all(abs(c) >= CRUMB for c in coefficients):
+        if min(map(abs, coefficients), default=CRUMB) >= CRUMB:
             return row, 0.0
         kept: list[tuple[float, Any]] = []
         slack = 0.0

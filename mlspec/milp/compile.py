@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +31,7 @@ from mlspec.errors import SolverError
 from mlspec.milp import maxpool, relu
 from mlspec.milp.affine import Affine, Ints, operator
 from mlspec.milp.builder import Builder, plus
+from mlspec.milp.collector import collector_paused
 from mlspec.milp.model import MilpModel
 from mlspec.tolerances import MILP_MARGIN
 
@@ -52,13 +52,8 @@ class Compiler:
         Only values that can move and matter get variables. Raises SolverError where ``bounds``
         would make a big-M that no solver tolerance survives.
         """
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with collector_paused():
             return self._compile(box, bounds, claim, rows)
-        finally:
-            if collecting:
-                gc.enable()
 
     def _compile(self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]) -> MilpModel:
         if not all(np.isfinite(ends).all() for ends in (*bounds.lower, *bounds.upper)):
@@ -103,6 +98,8 @@ class Compiler:
             decision=self.decision,
             centre=(box.lower + box.upper) / 2,
             binaries=build.binaries,
+            scales={r: build.row_scales.get(("margin", r), 1.0) for r in rows},
+            structure=build.structure(),
         )
 
     def _needed(

@@ -127,6 +127,9 @@ def encode(
             total[pool.number] = plus(([1.0], [y], -pool.floor), *parts)
             chosen = [1.0] * len(parts), [wins[pool.number, unit] for unit in pool.units], -1.0
             (one_or_none if pool.rest else one)[pool.number] = chosen
+        if pool.units:
+            winners = [wins[pool.number, unit] for unit in pool.units]
+            build.piecewise(y, before, pool.units, winners, pool.floor if pool.rest else None)
     build.below_zero(f"{tag}_above", above)
     build.below_zero(f"{tag}_below", below)
     build.below_zero(f"{tag}_won", won)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 import pyomo.environ as pyo
 
 from mlspec.core.network import Array
+from mlspec.milp.piecewise import Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,10 @@ class MilpModel:
     centre: Array
     """``(C, H, W)``: values of the pixels that have no variable."""
     binaries: int
+    scales: Mapping[int, float] = field(default_factory=dict)
+    """What the constraints of ``margins`` were multiplied by; 1 where nothing is said."""
+    structure: Structure = field(default_factory=Structure)
+    """What the binaries stand for."""
 
     @property
     def variables(self) -> int:

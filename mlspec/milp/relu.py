@@ -37,6 +37,7 @@ def encode(
         above[unit] = plus(z, (-1.0, y))
         on[unit] = plus(build.row(before, unit, -1.0), (1.0, y), (-l, a), constant=l)
         off[unit] = ([1.0, -u], [y, a], 0.0)
+        build.piecewise(y, before, [unit], [a], rest=0.0)
     build.below_zero(f"{tag}_above", above)
     build.below_zero(f"{tag}_on", on)
     build.below_zero(f"{tag}_off", off)

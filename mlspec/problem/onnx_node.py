@@ -96,6 +96,8 @@ class Node:
         found = list(self.attributes.get(name, default) or [])
         if len(found) != 2:
             raise NetworkError(f"{name}={found} is not of height and width")
+        if min(found) < 1:
+            raise NetworkError(f"{name}={found} is less than 1")
         return int(found[0]), int(found[1])
 
     def padding(self) -> Pair:
@@ -104,6 +106,8 @@ class Node:
         pads = list(self.attributes.get("pads", [0, 0, 0, 0]))
         if len(pads) != 4:
             raise NetworkError(f"pads={pads} is not of height and width")
+        if min(pads) < 0:
+            raise NetworkError(f"pads={pads} are negative")
         if pads[:2] != pads[2:]:
             raise NetworkError(f"pads {pads} differ between the two sides")
         return int(pads[0]), int(pads[1])

@@ -32,6 +32,8 @@ def _conv(node: Node, graph: Graph) -> int:
     weight = node.constant(1)
     if weight.ndim != 4:
         raise NetworkError("only two-dimensional convolutions are supported")
+    if "kernel_shape" in node.attributes and node.pair("kernel_shape") != weight.shape[2:]:
+        raise NetworkError(f"kernel_shape {node.pair('kernel_shape')}, but weights {weight.shape}")
     rows, columns = node.pair("dilations", [1, 1])
     if (rows, columns) != (1, 1):
         dense = np.zeros(
@@ -44,6 +46,8 @@ def _conv(node: Node, graph: Graph) -> int:
         dense[:, :, ::rows, ::columns] = weight
         weight = dense
     bias = node.constant(2) if node.has(2) else np.zeros(len(weight))
+    if bias.shape != weight.shape[:1]:
+        raise NetworkError(f"its bias has shape {bias.shape}, not one number per filter")
     groups = int(node.attributes.get("group", 1))
     conv = Conv(weight, bias, node.pair("strides", [1, 1]), node.padding(), groups)
     return graph.add(conv, node.value())
@@ -51,20 +55,26 @@ def _conv(node: Node, graph: Graph) -> int:
 
 def _gemm(node: Node, graph: Graph) -> int:
     node.expect("transA", 0)
-    weight = node.constant(1) * node.attributes.get("alpha", 1.0)
+    weight = _matrix(node) * node.attributes.get("alpha", 1.0)
     weight = weight if node.attributes.get("transB", 0) else weight.T
     bias = np.zeros(len(weight))
     if node.has(2):
-        bias = bias + node.attributes.get("beta", 1.0) * node.constant(2).ravel()
+        constant = _of_one_image(node.constant(2), bias.shape)
+        bias = bias + node.attributes.get("beta", 1.0) * np.broadcast_to(constant, bias.shape)
     return graph.add(Linear(np.ascontiguousarray(weight), bias), node.value())
 
 
 def _mat_mul(node: Node, graph: Graph) -> int:
+    weight = _matrix(node)
+    linear = Linear(np.ascontiguousarray(weight.T), np.zeros(weight.shape[1]))
+    return graph.add(linear, node.value())
+
+
+def _matrix(node: Node) -> Array:
     weight = node.constant(1)
     if weight.ndim != 2:
         raise NetworkError(f"its constant has shape {weight.shape}, only matrices are supported")
-    linear = Linear(np.ascontiguousarray(weight.T), np.zeros(weight.shape[1]))
-    return graph.add(linear, node.value())
+    return weight
 
 
 def _max_pool(node: Node, graph: Graph) -> int:
@@ -100,7 +110,7 @@ def _global_average_pool(node: Node, graph: Graph) -> int:
 
 def _reduce_mean(node: Node, graph: Graph) -> int:
     axes = node.constant(1).tolist() if node.has(1) else node.attributes.get("axes", [])
-    if sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+    if sorted(int(axis) % 4 for axis in axes) != [2, 3] or max(map(abs, axes)) > 4:
         raise NetworkError(f"axes={list(axes)} is not supported, only height and width: [2, 3]")
     pooled = _global_average_pool(node, graph)
     return pooled if node.attributes.get("keepdims", 1) else graph.add(Flatten(), pooled)
@@ -116,7 +126,13 @@ def _batch_normalization(node: Node, graph: Graph) -> int:
     node.expect("training_mode", 0)
     node.expect("spatial", 1)
     factor, shift, mean, variance = (node.constant(position) for position in range(1, 5))
-    weight = factor / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+    channels = graph.shapes[node.value()][:1]
+    if any(each.shape != channels for each in (factor, shift, mean, variance)):
+        raise NetworkError(f"its constants are not of shape {channels}: one number per channel")
+    variance = variance + node.attributes.get("epsilon", 1e-5)
+    if not (variance > 0.0).all():
+        raise NetworkError("a variance is not positive")
+    weight = factor / np.sqrt(variance)
     shape = (-1, *[1] * (len(graph.shapes[node.value()]) - 1))
     bias = shift - mean * weight
     return graph.add(Scale(weight.reshape(shape), bias.reshape(shape)), node.value())
@@ -177,6 +193,7 @@ def _flatten(node: Node, graph: Graph) -> int:
 
 
 def _reshape(node: Node, graph: Graph) -> int:
+    node.expect("allowzero", 0)
     target = [int(size) for size in node.constant(1)]
     units = int(np.prod(graph.shapes[node.value()]))
     if target not in ([0, -1], [1, -1], [-1, units], [0, units], [1, units]):

@@ -43,7 +43,8 @@ def resolve(spec: ExperimentSpec) -> Resolved:
     source = spec.source
     file = source.resolve_path("classifier.onnx", spec.classifier.onnx)
     try:
-        network = read_network(file)
+        by_rank = isinstance(spec.classifier.decision, specs.TopK)
+        network = read_network(file, by_rank=by_rank)
     except NetworkError as error:
         raise source.error("classifier.onnx", str(error)) from error
     names = spec.classifier.label_names
@@ -71,6 +72,7 @@ def resolve(spec: ExperimentSpec) -> Resolved:
         property_,
         _weights(spec, network, scene.image, property_, layering),
         names,
+        spec.search.objective,
     )
     return Resolved(problem, file.read_bytes(), label_of(centres))
 

@@ -13,11 +13,12 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.parts import object_reach
 from mlspec.report.words import finding
-from mlspec.results import is_asymmetric, per_radius
+from mlspec.results import aim_of, is_asymmetric, per_radius, value_of
 
 Cell = Callable[[xr.Dataset], str]
 
@@ -59,7 +60,10 @@ def _side_by_side(results: Sequence[xr.Dataset]) -> Table:
         table.add_column(
             str(ds.attrs["name"]), justify="right", overflow="fold", max_width=_COLUMN - 2
         )
-    for name, cell in ROWS.items():
+    rows = dict(ROWS)
+    if {aim_of(ds) for ds in results} != {WeightedSum.name}:
+        rows |= OBJECTIVE_ROWS
+    for name, cell in rows.items():
         table.add_row(name, *[cell(ds) for ds in results])
     return table
 
@@ -107,6 +111,13 @@ ROWS: dict[str, Cell] = {
 }
 """What is compared, by name of the row."""
 
+OBJECTIVE_ROWS: dict[str, Cell] = {
+    "objective": aim_of,
+    "value": lambda ds: below(value_of(ds)[0], 4),
+    "value at most": lambda ds: above(value_of(ds)[1], 4),
+}
+"""What is compared beside where one of the results has another objective than the size."""
+
 
 def differences(results: Sequence[xr.Dataset]) -> list[str]:
     """Return in which parts of the question the ``results`` differ; empty if they are
@@ -124,7 +135,8 @@ QUESTION: dict[str, Callable[[xr.Dataset], Any]] = {
     "targets": lambda ds: str(ds.attrs["targets"]),
     "decision rule": lambda ds: str(ds.attrs["decision"]),
     "layers": lambda ds: ds["layer_index"].values,
+    "objective": aim_of,
     "directions": is_asymmetric,
     "weights": lambda ds: ds["weight"].values,
 }
-"""What must agree for two sizes to be comparable."""
+"""What must agree for two results to be comparable."""

@@ -1,4 +1,4 @@
-"""The panels that are curves: size over time, epsilon over layers."""
+"""The panels that are curves: value over time, epsilon over layers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlspec.core.layering import FIXED, Layering
 from mlspec.core.network import Array
+from mlspec.core.objective import WeightedSum
 from mlspec.core.verdict import Outcome
 from mlspec.report.numbers import above, below, near
 from mlspec.report.palette import (
@@ -25,7 +26,8 @@ from mlspec.report.palette import (
 )
 from mlspec.report.parts import noun
 from mlspec.report.pictures import radius_range
-from mlspec.results import layering_of, per_radius, radii_of
+from mlspec.report.words import value_name
+from mlspec.results import aim_of, layering_of, per_radius, radii_of, value_of
 
 _MOST_BARS = 48
 """More boxes or pixels than this become points."""
@@ -34,14 +36,16 @@ _WIDE = 30.0
 
 
 def search_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel d: the size certified over time, and every neighborhood tried."""
-    seconds, sizes = ds["step_seconds"].values, ds["step_size"].values
+    """Panel d: the value certified over time, and every neighborhood tried."""
+    plain = aim_of(ds) == WeightedSum.name
+    sizes = ds["step_size" if plain else "step_objective"].values
+    seconds = ds["step_seconds"].values
     verdicts = ds["step_verdict"].values
-    title(axes, "d", "Size of the neighborhood over time")
+    title(axes, "d", f"{'Size' if plain else 'Value'} of the neighborhood over time")
     as_plot(axes)
     axes.set_xlabel("time (s)", fontsize=NORMAL)
-    axes.set_ylabel("size  w·ε", fontsize=NORMAL)
-    size, bound = float(ds["size"]), float(ds["upper_bound"])
+    axes.set_ylabel(value_name(ds), fontsize=NORMAL)
+    size, bound = value_of(ds)
     end = max(float(ds.attrs["wall_seconds"]), *seconds.tolist(), 1.0)
     robust = verdicts == Outcome.ROBUST.value
     best = np.maximum.accumulate(np.where(robust, sizes, 0.0)) if len(sizes) else sizes

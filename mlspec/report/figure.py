@@ -16,8 +16,8 @@ from mlspec.report.gallery import chosen, gallery
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.palette import INK, MUTED, SMALL
 from mlspec.report.pictures import layer_panel, object_panel, radius_panel
-from mlspec.report.words import finding
-from mlspec.results import is_asymmetric
+from mlspec.report.words import finding, value_name
+from mlspec.results import is_asymmetric, value_of
 
 WIDTH = 13.0
 """Inches."""
@@ -74,8 +74,9 @@ def _headline(sentence: str) -> str:
 
 def _footer(ds: xr.Dataset) -> str:
     attrs = ds.attrs
+    value, bound = value_of(ds)
     return (
-        f"{attrs['name']} · classifier {attrs['classifier_file']} · size w·ε = "
-        f"{below(float(ds['size']), 4)}, at most {above(float(ds['upper_bound']), 4)} · "
+        f"{attrs['name']} · classifier {attrs['classifier_file']} · {value_name(ds)} = "
+        f"{below(value, 4)}, at most {above(bound, 4)} · "
         f"{attrs['stop_reason']} after {duration(attrs['wall_seconds'])} · solver {attrs['solver']}"
     )

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core.network import Array
+from mlspec.core.objective import Objective
 from mlspec.core.trace import Ask, Trace
 from mlspec.core.verdict import Stage
 from mlspec.report.bars import bar_row, scale
@@ -29,7 +30,7 @@ class _State:
     """What is shown: a copy, as the panel is drawn by a thread of its own while the trace grows."""
 
     best: Array
-    size: float = 0.0
+    value: float = 0.0
     bound: float = np.inf
     doing: str = "starting"
     steps: int = 0
@@ -40,9 +41,9 @@ class _State:
 class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
-    ``weights`` is ``(R,)``, ``budget_seconds`` what the search may spend, ``name`` what it is
-    called, ``parts`` what the weights belong to, ``began`` when the budget began to count (now if
-    None, in ``time.monotonic()`` seconds).
+    ``objective`` says what radii are worth, ``budget_seconds`` what the search may spend, ``name``
+    what it is called, ``parts`` what the weights belong to, ``began`` when the budget began to
+    count (now if None, in ``time.monotonic()`` seconds).
 
     On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
     is a line for each improvement. Both end with one line that stays.
@@ -51,18 +52,18 @@ class LiveProgress:
     def __init__(
         self,
         console: Console,
-        weights: Array,
+        objective: Objective,
         budget_seconds: float,
         name: str,
         parts: str = "layers",
         began: float | None = None,
     ) -> None:
         self._console = console
-        self._weights = weights
+        self._objective = objective
         self._budget = budget_seconds
         self._name = name
         self._parts = parts
-        self._state = _State(np.zeros(len(weights)))
+        self._state = _State(np.zeros(len(objective.weights)))
         self._seen = 0
         self._began = time.monotonic() if began is None else began
         self._trace: Trace | None = None
@@ -101,20 +102,24 @@ class LiveProgress:
             state.queries[query.ask, query.stage] += 1
         self._seen = len(trace.queries)
         state.doing, state.steps, state.blocked = doing, len(trace.steps), len(trace.blocked)
-        state.bound = trace.upper_bound
-        size = float(self._weights @ trace.best)
-        if size > state.size:
-            first = state.size == 0.0
-            state.best, state.size = trace.best.copy(), size
+        state.bound = trace.objective_bound
+        value = float(self._objective.values(trace.best))
+        state.best = trace.best.copy()
+        if value > state.value:
+            first = state.value == 0.0
+            state.value = value
             self._announce(first)
 
     def _announce(self, first: bool) -> None:
-        size = below(self._state.size, 4)
+        said = self._said(self._state.value)
         if first:
             after = duration(self._elapsed)
-            self._say(f"first certified neighborhood after {after}: w·eps = {size}")
+            self._say(f"first certified neighborhood after {after}: {said}")
         elif self._live is None:
-            self._say(f"{duration(self._elapsed):>12}  certified w·eps = {size}")
+            self._say(f"{duration(self._elapsed):>12}  certified {said}")
+
+    def _said(self, value: float) -> str:
+        return f"{self._objective.symbol} = {below(value, 4)}"
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -123,9 +128,9 @@ class LiveProgress:
         asked = Counter(query.ask for query in trace.queries)
         counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in Ask)
         reason = trace.stop.value if trace.stop else "interrupted"
-        size = below(float(self._weights @ trace.best), 4)
+        said = self._said(float(self._objective.values(trace.best)))
         return (
-            f"{self._name}: {reason} after {duration(self._elapsed)}, certified w·eps = {size}; "
+            f"{self._name}: {reason} after {duration(self._elapsed)}, certified {said}; "
             f"queries: {counts}"
         )
 
@@ -141,7 +146,7 @@ class LiveProgress:
         body.add_row("time", f"{duration(self._elapsed)} of {duration(self._budget)}")
         body.add_row("doing", Text(state.doing, overflow="ellipsis", no_wrap=True))
         body.add_row("certified", self._certified())
-        if state.size > 0.0:
+        if state.value > 0.0:
             low, high = scale(state.best)
             row = bar_row(state.best, max(20, self._console.width - 24))
             span = f"{self._parts} 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
@@ -153,9 +158,10 @@ class LiveProgress:
 
     def _certified(self) -> Text:
         state = self._state
-        if state.size == 0.0:
+        if state.value == 0.0:
             return Text("nothing yet", style="dim")
-        text = Text.assemble("w·eps = ", (below(state.size, 4), "bold green"))
+        name, value = f"{self._objective.symbol} = ", below(state.value, 4)
+        text = Text.assemble(name, (value, "bold green"))
         if np.isfinite(state.bound):
             text.append(f", at most {above(state.bound, 4)}")
         if state.blocked:

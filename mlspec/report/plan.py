@@ -52,6 +52,7 @@ def _facts(problem: Problem) -> dict[str, str]:
         "layers": f"{counted(layering)}; {moving} of {layering.index.size} pixels can move",
         "weights": f"{weights[0]:.3g} at the object to {weights[-1]:.3g} at the last "
         + noun(layering),
+        "objective": f"{problem.aim}: {problem.objective.words}",
     }
 
 

@@ -10,13 +10,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
 from mlspec.report.parts import NOUNS, counted, noun, part_name
 from mlspec.report.words import attacked, block_of, exchange, finding, gap, misreading
-from mlspec.results import layering_of, per_radius, radii_of
+from mlspec.results import aim_of, layering_of, objective_of, per_radius, radii_of, value_of
 
 __all__ = ["account", "comparison", "summary"]
 
@@ -50,11 +51,17 @@ def _facts(ds: xr.Dataset) -> Table:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    over = counted(layering_of(ds))
-    size = f"{below(float(ds['size']), 4)}  (sum of weight × epsilon over {over})"
-    facts.add_row("size", size)
-    bound = f"{above(float(ds['upper_bound']), 4)}  (no neighborhood is larger; gap {_gap(ds)})"
-    facts.add_row("upper bound", bound)
+    over, size = counted(layering_of(ds)), below(float(ds["size"]), 4)
+    value, bound = value_of(ds)
+    most, exceeds = f"{above(bound, 4)}  (no neighborhood", f"; gap {_gap(ds)})"
+    if aim_of(ds) == WeightedSum.name:
+        facts.add_row("size", f"{size}  ({WeightedSum.words} over {over})")
+        facts.add_row("upper bound", f"{most} is larger{exceeds}")
+    else:
+        facts.add_row("objective", f"{aim_of(ds)}: {objective_of(ds).words}")
+        facts.add_row("value", f"{below(value, 4)}  (over {over})")
+        facts.add_row("upper bound", f"{most} has a larger value{exceeds}")
+        facts.add_row("size", f"{size}  ({WeightedSum.words})")
     facts.add_row(
         "stopped", f"{ds.attrs['stop_reason']}, after {duration(ds.attrs['wall_seconds'])}"
     )
@@ -65,7 +72,8 @@ def _facts(ds: xr.Dataset) -> Table:
 
 def _gap(ds: xr.Dataset) -> str:
     share = gap(ds)
-    return percent(share) if share < _LARGE_GAP else f"{near(share)} times the size"
+    what = "size" if aim_of(ds) == WeightedSum.name else "value"
+    return percent(share) if share < _LARGE_GAP else f"{near(share)} times the {what}"
 
 
 def _layers(ds: xr.Dataset) -> RenderableType:

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from mlspec.core.network import Array
+from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Block
 from mlspec.report.numbers import above, below, listed
 from mlspec.report.parts import NOUNS, object_reach, part_name, reach_in_words
@@ -15,9 +16,11 @@ from mlspec.results import (
     blocking_witness,
     label_names_of,
     layering_of,
+    objective_of,
     per_radius,
     property_of,
     ranges,
+    value_of,
 )
 
 _MANY = 3
@@ -143,6 +146,18 @@ def the_object(ds: xr.Dataset) -> str:
 
 
 def gap(ds: xr.Dataset) -> float:
-    """Return ``upper_bound / size - 1``; infinite while nothing is certified."""
-    size, bound = float(ds["size"]), float(ds["upper_bound"])
-    return bound / size - 1.0 if size > 0.0 else float("inf")
+    """Return by which share the upper bound of the objective exceeds its value; infinite while that
+    is 0.
+
+    For the log-volume, whose value is a geometric mean, it is ``exp(difference / sum w) - 1``.
+    """
+    value, bound = value_of(ds)
+    return bound / value - 1.0 if value > 0.0 else float("inf")
+
+
+def value_name(ds: xr.Dataset) -> str:
+    """Return how to call the value of a result by its objective: ``size w·ε``, ``max_min: min
+    ε/w``."""
+    objective = objective_of(ds)
+    symbol = objective.symbol.replace("eps", "ε")
+    return f"size {symbol}" if objective.name == WeightedSum.name else f"{objective.name}: {symbol}"

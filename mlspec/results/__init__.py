@@ -3,14 +3,17 @@
 from mlspec.results.accessor import ResultAccessor, blocked_radii, ranges
 from mlspec.results.dataset import Provenance, to_dataset
 from mlspec.results.reading import (
+    aim_of,
     blocking_witness,
     is_asymmetric,
     label_names_of,
     layering_of,
     neighborhood_of,
+    objective_of,
     per_radius,
     property_of,
     radii_of,
+    value_of,
 )
 from mlspec.results.saver import Saver
 from mlspec.results.store import open_result, save
@@ -19,12 +22,14 @@ __all__ = [
     "Provenance",
     "ResultAccessor",
     "Saver",
+    "aim_of",
     "blocked_radii",
     "blocking_witness",
     "is_asymmetric",
     "label_names_of",
     "layering_of",
     "neighborhood_of",
+    "objective_of",
     "open_result",
     "per_radius",
     "property_of",
@@ -32,4 +37,5 @@ __all__ = [
     "ranges",
     "save",
     "to_dataset",
+    "value_of",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
+from mlspec.core.objective import OBJECTIVES, Objective, WeightedSum
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import DataError
 
@@ -62,6 +63,23 @@ def blocking_witness(ds: xr.Dataset, radius: int) -> Array | None:
 def neighborhood_of(ds: xr.Dataset) -> Neighborhood:
     """Return the certified neighborhood of a result: image, layers and radii."""
     return Neighborhood(ds["image"].values, layering_of(ds), radii_of(ds))
+
+
+def aim_of(ds: xr.Dataset) -> str:
+    """Return the name of the objective of a result."""
+    return str(ds.attrs.get("objective", WeightedSum.name))
+
+
+def objective_of(ds: xr.Dataset) -> Objective:
+    """Return what the search that made a result maximised."""
+    return OBJECTIVES[aim_of(ds)](per_radius(ds, "weight"))
+
+
+def value_of(ds: xr.Dataset) -> tuple[float, float]:
+    """Return the value of a result by its objective, and the upper bound of that."""
+    if aim_of(ds) == WeightedSum.name:
+        return float(ds["size"]), float(ds["upper_bound"])
+    return float(ds["objective"]), float(ds["objective_bound"])
 
 
 def property_of(ds: xr.Dataset) -> Property:

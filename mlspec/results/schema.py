@@ -44,6 +44,12 @@ VARIABLES: Final[dict[str, Variable]] = {
     "upper_bound": Variable(
         (), "no robust neighborhood whose layers all keep the floor is larger than this"
     ),
+    "objective": Variable(
+        (), "value of what the search maximises, which the attribute of the same name names"
+    ),
+    "objective_bound": Variable(
+        (), "no robust neighborhood whose layers all keep the floor has a larger value than this"
+    ),
     "floor": Variable(("layer",), "least radius that the search keeps, pixel intensity"),
     "epsilon_attacked": Variable(
         ("layer",),
@@ -64,7 +70,7 @@ VARIABLES: Final[dict[str, Variable]] = {
         ("direction", "y", "x"), "certified radius of each pixel in each direction, pixel intensity"
     ),
     # The question
-    "weight": Variable(("layer",), "weight of each layer in the size"),
+    "weight": Variable(("layer",), "weight of each layer in size and objective"),
     "layer_pixels": Variable(("layer",), "number of pixels of each layer"),
     "layer_distance": Variable(("layer",), "distance of each layer from the object, in pixels"),
     "layer_index": Variable(("y", "x"), "layer of each pixel, -1 where the pixel does not move"),
@@ -75,6 +81,7 @@ VARIABLES: Final[dict[str, Variable]] = {
     # The search
     "step_epsilon": Variable(("step", "layer"), "radius tried in each step, pixel intensity"),
     "step_size": Variable(("step",), "size tried in each step, weights times radii"),
+    "step_objective": Variable(("step",), "value of the objective tried in each step"),
     "step_verdict": Variable(("step",), "verdict of each step: robust, violated or unknown"),
     "step_seconds": Variable(("step",), "time of each step since the search began", "s"),
     "step_note": Variable(("step",), "move that led to each step"),
@@ -113,8 +120,18 @@ no pixel has room."""
 ASYMMETRIC: Final = frozenset({"epsilon_directed", "epsilon_map_directed"})
 """Variables of an asymmetric result only."""
 
-LATER: Final = frozenset({"blocking_cut", "layer_distance", "floor", "epsilon_attacked"})
-"""Variables that files of format 1 lack."""
+LATER: Final = frozenset(
+    {
+        "blocking_cut",
+        "layer_distance",
+        "floor",
+        "epsilon_attacked",
+        "objective",
+        "objective_bound",
+        "step_objective",
+    }
+)
+"""Variables that older files lack."""
 
 MOST_WITNESS_VALUES: Final = 2**22
 """A ``blocking_witness`` of more values is left out; ``blocking_cut`` says where to find each."""

@@ -11,7 +11,9 @@ from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
 
 GIVEN_UP = 0.5
-"""Share of the size to gain that a refused complete query costs."""
+"""Share of the value to gain that a refused complete query costs."""
+SECANTS, NEARLY = 20, 1.0 + 1e-9
+"""Steps towards the point that gives up no more, at most, and how near is near enough."""
 
 
 def shrink_until_certified(
@@ -26,18 +28,19 @@ def shrink_until_certified(
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
     they refuse takes a step of ``policy``, what the complete verifier refuses as many as give up
-    half of the size to gain: a layer that barely shrinks would cost a query for every bit of the
+    half of the value to gain: a layer that barely shrinks would cost a query for every bit of the
     way. No refusal gives up more than half. What cannot be decided blames no layer: all shrink
-    alike.
+    alike. What does not add to the value shrinks back at once.
 
-    Ends at ``robust`` when less than the share ``tolerance`` of its size is left to gain, or when a
-    complete query with a time slice of ``seconds``, if finite, stays open.
+    Ends at ``robust`` when less than the share ``tolerance`` of its value is left to gain, or when
+    a complete query with a time slice of ``seconds``, if finite, stays open.
     """
 
     def gain(radius: Array) -> float:
-        return effort.size(radius) - effort.size(robust)
+        return effort.value(radius) - effort.value(robust)
 
-    while gain(eps) > tolerance * effort.size(robust) and gain(eps) > 0.0:
+    while gain(eps) > tolerance * effort.value(robust) and gain(eps) > 0.0:
+        eps = effort.objective.lean(eps, robust, share=0.0)
         cut = effort.broken(eps, "attacking before the proof", thorough=True)
         most = (1.0 - GIVEN_UP) * gain(eps)
         if cut is not None:
@@ -59,8 +62,13 @@ def shrink_until_certified(
 
 
 def _no_further(eps: Array, shrunk: Array, gain: Callable[[Array], float], least: float) -> Array:
-    """Return ``shrunk``, or the point on the way to it from ``eps`` where ``gain`` is ``least``."""
-    high, low = gain(eps), gain(shrunk)
-    if low >= least:
-        return shrunk
-    return eps + (high - least) / (high - low) * (shrunk - eps)
+    """Return ``shrunk``, or the point on the way to it from ``eps`` where ``gain`` is ``least``,
+    or little more: as the gain is concave, secants come near that point from above."""
+    for _ in range(SECANTS):
+        high, low = gain(eps), gain(shrunk)
+        if low >= least:
+            return shrunk
+        if high <= NEARLY * least:
+            break
+        eps = eps + (high - least) / (high - low) * (shrunk - eps)
+    return eps

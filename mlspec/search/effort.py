@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import numpy as np
 
 from mlspec.core.network import Array
+from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
 from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 from mlspec.errors import OverdueError
-from mlspec.search.polyblock import Polyblock
+from mlspec.search.polyblock import remaining
 
 
 class SpentError(Exception):
@@ -27,12 +28,16 @@ class SpentError(Exception):
 class Effort:
     """Asks the verifier within a budget and writes the trace.
 
-    ``trace.best`` is at every moment the largest certified radius: it only ever changes on ROBUST.
+    ``trace.best`` is at every moment the certified radius of the largest value, and among those of
+    the same value the largest in size: it only ever changes on ROBUST.
     """
 
-    def __init__(self, weights: Array, verifier: Verifier, budget: Budget, watch: Watcher) -> None:
-        self.weights = weights
-        self.trace = Trace(len(weights))
+    def __init__(
+        self, objective: Objective, verifier: Verifier, budget: Budget, watch: Watcher
+    ) -> None:
+        self.objective = objective
+        self.trace = Trace(len(objective.weights))
+        self._size = WeightedSum(objective.weights)
         self._verifier = verifier
         self._budget = budget
         self._watch = watch
@@ -44,6 +49,11 @@ class Effort:
     def layers(self) -> int:
         """Number of layers ``K``."""
         return len(self.weights)
+
+    @property
+    def weights(self) -> Array:
+        """What an epsilon of each layer is worth, ``(K,)``."""
+        return self.objective.weights
 
     @property
     def elapsed(self) -> float:
@@ -64,9 +74,13 @@ class Effort:
         finally:
             self._reserved = 0.0
 
-    def size(self, eps: Array) -> float:
-        """Return ``weights @ eps``."""
-        return float(self.weights @ eps)
+    def value(self, eps: Array) -> float:
+        """Return what the objective says ``eps`` is worth."""
+        return float(self.objective.values(eps))
+
+    def said(self, eps: Array) -> str:
+        """Return the value of ``eps`` in words."""
+        return f"{self.objective.symbol} = {self.value(eps):.4g}"
 
     def prove(
         self, eps: Array, note: str, seconds: float = np.inf, ask: Ask = Ask.COMPLETE
@@ -77,7 +91,7 @@ class Effort:
         the budget is spent.
         """
         self._check(complete=True)
-        self._watch(self.trace, f"proving w·eps = {self.size(eps):.4g} ({note})")
+        self._watch(self.trace, f"proving {self.said(eps)} ({note})")
         verdict = self._verifier.verify(eps, min(self.seconds_left + self._reserved, seconds))
         self._count(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
         self._cut(verdict.extents, verdict.witness)
@@ -127,16 +141,18 @@ class Effort:
     def keep(self, floor: Array) -> None:
         """Let the search, and so its upper bound, be about radii of at least ``floor``."""
         self.trace.floor = floor
-        self._left = Polyblock(self.weights, floor)
+        aims = {aim.name: aim for aim in (self._size, self.objective)}
+        self._left = {name: remaining(aim, floor) for name, aim in aims.items()}
         for cut in self.trace.cuts:
-            self._left.add(cut.extents)
+            self._rule_out(cut)
         self.remaining()
 
     def remaining(self) -> tuple[float, Array]:
-        """Return the upper bound and the radius ``(R,)`` that no cut rules out and attains it."""
-        bound, vertex = self._left.largest()
-        self.trace.upper_bound = bound
-        return bound, vertex
+        """Return the upper bound of the value and the radius ``(R,)`` that no cut rules out and
+        attains it."""
+        self.trace.upper_bound, _ = self._left[self._size.name].largest()
+        self.trace.objective_bound, vertex = self._left[self.objective.name].largest()
+        return self.trace.objective_bound, vertex
 
     def recall(self, cuts: Sequence[Cut], eps: Array) -> str:
         """Begin from an earlier search: take over its cuts, and prove its radius ``eps`` again.
@@ -181,17 +197,25 @@ class Effort:
 
     def _note(self, cut: Cut) -> None:
         self.trace.cuts.append(cut)
-        self._left.add(cut.extents)
+        self._rule_out(cut)
         self.remaining()
+
+    def _rule_out(self, cut: Cut) -> None:
+        for left in self._left.values():
+            left.add(cut.extents)
 
     def _step(self, eps: Array, outcome: Outcome, note: str) -> None:
         eps = np.array(eps, dtype=np.float64)
-        size = self.size(eps)
-        self.trace.steps.append(Step(eps, size, outcome, self.elapsed, note))
-        best = self.trace.best
-        larger = size > self.size(best) or (size == self.size(best) and bool(np.all(eps >= best)))
-        if outcome is Outcome.ROBUST and larger:
-            if not np.all(eps >= best):
+        self.trace.steps.append(
+            Step(eps, float(self._size.values(eps)), outcome, self.elapsed, note)
+        )
+        around = bool(np.all(eps >= self.trace.best))
+        if outcome is Outcome.ROBUST and (around or self._rank(eps) > self._rank(self.trace.best)):
+            if not around:
                 self.trace.blocked.clear()
             self.trace.best = eps
-            self._watch(self.trace, f"certified w·eps = {size:.4g} ({note})")
+            self._watch(self.trace, f"certified {self.said(eps)} ({note})")
+
+    def _rank(self, eps: Array) -> tuple[float, float]:
+        """Return by what radii are ordered: the value, then the size."""
+        return self.value(eps), float(self._size.values(eps))

@@ -2,8 +2,8 @@
 
 A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL
 (Kabaha and Drachsler-Cohen, VMCAI 2023), with ``grad RL`` from the weakest points, averaged with
-softmax weights of their margins. What an attack does not break is kept for the moment; the proof
-comes once, at the end.
+softmax weights of their margins. ``w^`` is where the objective ascends: for a weighted sum, the
+weights. What an attack does not break is kept for the moment; the proof comes once, at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.network import Array
+from mlspec.core.protocols import Steer
 from mlspec.core.trace import StopReason
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
@@ -38,6 +39,8 @@ class Ascent:
     """Step length, as a fraction of the way to where the gradient predicts the boundary."""
     lambda_start: float
     lambda_decay: float
+    steer: Steer | None = None
+    """Weights that the direction follows instead of those of the objective."""
 
 
 def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
@@ -59,21 +62,24 @@ def _grown(
     ``holds`` also gets the weakest points of the radius. A step that does not hold is taken back;
     then both lambda and the step get shorter.
     """
-    kept = start
+    kept, objective = start, effort.objective
     lambda_, step = ascent.lambda_start, ascent.step
     points = effort.weakest(kept, "looking for the weakest points")
     touching = TOUCHING * float(points.margins[0])
     for _ in range(MOST_STEPS):
         if points.margins[0] <= touching or step < SHORTEST:
             break
-        direction = _direction(effort.weights, _gradient(points), kept, lambda_)
+        weights = effort.weights if ascent.steer is None else ascent.steer(points)
+        upwards = objective.ascent(kept, weights)
+        pull = lambda_ if objective.unit is None else 0.0  # else a layer left behind is all lost
+        direction = _direction(upwards, _gradient(points), kept, pull)
         reached = np.minimum(kept + _length(points, direction, kept, step) * direction, CAP)
         if not np.any(reached > kept):
             if lambda_ == 0.0:
                 break
             lambda_ = lambda_ * ascent.lambda_decay if lambda_ > SMALLEST_LAMBDA else 0.0
             continue
-        tried = effort.weakest(reached, f"growing to w·eps = {effort.size(reached):.4g}")
+        tried = effort.weakest(reached, f"growing to {effort.said(reached)}")
         if not holds(reached, tried):
             lambda_, step = lambda_ * ascent.lambda_decay, step * 0.5
         else:
@@ -89,13 +95,13 @@ def _gradient(points: WeakestPoints) -> Array:
     return np.asarray(share @ points.slopes / share.sum())
 
 
-def _direction(weights: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
+def _direction(upwards: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
     free = eps < CAP
     slope = np.where(free, gradient, 0.0)
-    weight = np.where(free, weights, 0.0)
+    upwards = np.where(free, upwards, 0.0)
     length = float(np.linalg.norm(slope))
-    pull = lambda_ * np.linalg.norm(weight) / length * slope if length > 0.0 else 0.0
-    ascent = np.maximum(0.0, weight + pull)
+    pull = lambda_ * np.linalg.norm(upwards) / length * slope if length > 0.0 else 0.0
+    ascent = np.maximum(0.0, upwards + pull)
     norm = float(np.linalg.norm(ascent))
     return ascent / norm if norm > 0.0 else ascent
 

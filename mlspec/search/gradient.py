@@ -20,7 +20,7 @@ LAMBDA_FACTORS = (1.0, 4.0)
 ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
 PROMISE = 0.8
-"""Where between the size that bounds prove and its own a proposal is first expected to end."""
+"""Where between the value that bounds prove and its own a proposal is first expected to end."""
 FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.6, 0.4, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
@@ -43,18 +43,18 @@ def gradient(
     """
     bands = []
     for proposal in _proposals(effort, start, ascent):
-        proved = effort.size(farthest_bounded(effort, start, proposal))
-        bands.append((proved, effort.size(proposal), proposal))
+        proved = effort.value(farthest_bounded(effort, start, proposal))
+        bands.append((proved, effort.value(proposal), proposal))
     promise = PROMISE
     while bands:
         expected = [low + promise * (high - low) for low, high, _ in bands]
-        if max(expected) <= (1.0 + tolerance) * effort.size(effort.trace.best):
+        if max(expected) <= (1.0 + tolerance) * effort.value(effort.trace.best):
             break
         low, high, proposal = bands.pop(int(np.argmax(expected)))
         _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
         if high > low:
-            promise = min((effort.size(effort.trace.best) - low) / (high - low), 1.0)
-    best = effort.trace.best.copy()
+            promise = min((effort.value(effort.trace.best) - low) / (high - low), 1.0)
+    best = effort.objective.lean(effort.trace.best, start, share=0.0)
     proposal = trade(effort, expand(effort, best, ascent), floor=best)
     _climb(effort, best, proposal, policy, ascent, FINER * tolerance, np.inf)
     return StopReason.STALLED
@@ -77,12 +77,12 @@ def _climb(
     patient = np.isinf(seconds)
     share = FIRST_SHARE
     proposal = _worthwhile(effort, robust, proposal)
-    while share > LEAST_SHARE and effort.size(proposal) > (1.0 + tolerance) * effort.size(robust):
+    while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         target = bounded + share * (proposal - bounded)
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
-        won = effort.size(robust) - effort.size(bounded)
-        won /= max(effort.size(proposal) - effort.size(bounded), np.finfo(np.float64).tiny)
+        won = effort.value(robust) - effort.value(bounded)
+        won /= max(effort.value(proposal) - effort.value(bounded), np.finfo(np.float64).tiny)
         if won < 0.99 * share and not patient:
             break
         share = LATER_SHARE if won > 0.99 * share else max(won, share / 4)
@@ -92,16 +92,14 @@ def _climb(
 
 def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
     """Return ``proposal`` without the layers that add next to nothing to ``robust``."""
-    gains = effort.weights * (proposal - robust)
-    order = np.argsort(gains)
-    left_out = order[np.cumsum(gains[order]) <= NEGLIGIBLE * gains.sum()]
-    kept = proposal.copy()
-    kept[left_out] = robust[left_out]
-    return kept
+    return effort.objective.lean(proposal, robust, NEGLIGIBLE)
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
-    """Return radii that touch the attack's boundary, grown from different starts."""
+    """Return radii that touch the attack's boundary, grown from different starts; one where the
+    objective leaves no choice."""
+    if effort.objective.unit is not None:
+        return [trade(effort, expand(effort, robust, ascent), floor=robust)]
     proposals = [
         expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
         for factor in LAMBDA_FACTORS

@@ -1,4 +1,4 @@
-"""Runs a strategy within its budget, then settles single layers: what blocks each?"""
+"""Runs a strategy within its budget, then settles the bound and single layers: what blocks each?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mlspec.core.network import Array
 from mlspec.core.trace import StopReason, Trace
 from mlspec.errors import OverdueError
 from mlspec.search.effort import Effort, SpentError
+from mlspec.search.lower import lower
 from mlspec.search.maximality import settle
 from mlspec.search.start import certified_start
 
@@ -39,7 +40,7 @@ def maximise(
         with limit:
             with effort.reserve(RESERVED):
                 reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
-            settled = _within_budget(lambda: settle(effort, tolerance))
+            settled = _within_budget(lambda: _settled(effort, tolerance))
     except OverdueError:
         return effort.finish(StopReason.SECONDS)
     except KeyboardInterrupt:
@@ -49,6 +50,11 @@ def maximise(
     ):
         reason = settled
     return effort.finish(reason)
+
+
+def _settled(effort: Effort, tolerance: float) -> StopReason:
+    lower(effort, tolerance)
+    return settle(effort, tolerance)
 
 
 def _within_budget(work: Callable[[], StopReason]) -> StopReason:

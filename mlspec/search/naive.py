@@ -1,4 +1,7 @@
-"""The naive strategy: one binary search per layer, in the order of importance. The baseline."""
+"""The naive strategy: one binary search per layer, in the order of importance. The baseline.
+
+Under an objective that rewards balance, one search of all layers together comes before.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,27 @@ LEAST = 1e-4
 
 
 def naive(effort: Effort, start: Array, tolerance: float) -> StopReason:
-    """Grow layer after layer from ``start``, the heaviest first, as far as it is certified."""
-    eps = start.copy()
-    for layer in np.argsort(-effort.weights, kind="stable").tolist():
-        low, high = float(eps[layer]), 1.0
-        while high - low > max(tolerance * low, LEAST):
-            eps[layer] = (low + high) / 2
-            if effort.prove(eps, f"layer {layer}").robust:
-                low = float(eps[layer])
-            else:
-                high = float(eps[layer])
-        eps[layer] = low
+    """Grow layer after layer from ``start``, the heaviest first, as far as it is certified.
+
+    Together, layers grow in proportion to their weights.
+    """
+    eps, weights = start, effort.weights
+    if effort.objective.together:
+        eps = _grown(effort, eps, weights / weights.max(), tolerance, "all layers")
+    for layer in np.argsort(-weights, kind="stable").tolist():
+        alone = np.where(np.arange(effort.layers) == layer, 1.0, 0.0)
+        eps = _grown(effort, eps, alone, tolerance, f"layer {layer}")
     return StopReason.STALLED
+
+
+def _grown(effort: Effort, eps: Array, along: Array, tolerance: float, note: str) -> Array:
+    """Return the largest of ``eps`` and a multiple of ``along``, by bisection."""
+    low, high = float(np.min(eps[along > 0.0] / along[along > 0.0])), 1.0
+    while high - low > max(tolerance * low, LEAST):
+        middle = (low + high) / 2
+        reached = np.maximum(eps, middle * along)
+        if effort.prove(reached, note).robust:
+            eps, low = reached, middle
+        else:
+            high = middle
+    return eps

@@ -1,16 +1,22 @@
-"""What cuts leave of the radii: an upper bound on the size of every robust neighborhood.
+"""What cuts leave of the radii: an upper bound on the value of every robust neighborhood.
 
 A witness of extents ``a`` rules out every radius ``eps >= a``. What no cut rules out lies below one
-of finitely many vertices, whose largest size is the bound: the polyblock algorithm of monotonic
-optimisation (Tuy 2000).
+of finitely many vertices, whose largest value is the bound of any monotone objective: the polyblock
+algorithm of monotonic optimisation (Tuy 2000). Where one radius ``u`` is the least of value 1 no
+vertices are needed: a cut leaves ``max a_d / u_d`` over the layers that can stay below it. Those
+are the layers whose extent is above their floor, by more than rounding adds.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.network import Array
+from mlspec.core.objective import Objective
+from mlspec.tolerances import BOX_SLACK
 
 CAP = 1.0
 MOST_WORK = 2**25
@@ -18,16 +24,61 @@ MOST_WORK = 2**25
 out: the bound holds without it, and cuts of few layers lower it most."""
 
 
-class Polyblock:
-    """Radii in ``[floor, 1]`` that none of the cuts so far rules out.
+class Remaining(Protocol):
+    """Radii in ``[floor, 1]`` that none of the cuts so far rules out."""
 
-    ``weights`` and ``floor`` are ``(R,)``.
-    """
+    def add(self, extents: Array) -> None:
+        """Take the cut of ``extents`` ``(R,)`` into account."""
+        ...
 
-    def __init__(self, weights: Array, floor: Array) -> None:
-        self._weights = weights
+    def largest(self) -> tuple[float, Array]:
+        """Return the bound and a radius ``(R,)`` that attains it and no cut rules out.
+
+        Every radius that is left has at most the value of the bound. Where the cuts leave none,
+        that is the value of the floor.
+        """
+        ...
+
+
+def remaining(objective: Objective, floor: Array) -> Remaining:
+    """Return all radii in ``[floor, 1]``, valued by ``objective``; ``floor`` is ``(R,)``."""
+    unit = objective.unit
+    return Polyblock(objective, floor) if unit is None else Ray(unit, floor)
+
+
+class Ray:
+    """Radii of an objective whose least radius of value ``t`` is ``t * unit``, up to 1."""
+
+    def __init__(self, unit: Array, floor: Array) -> None:
+        self._unit = unit
         self._floor = floor
-        self._vertices = np.full((1, len(weights)), CAP)
+        self._bound = CAP / float(unit.max())
+
+    def add(self, extents: Array) -> None:
+        """Lower the bound to where no layer can stay below ``extents`` any more."""
+        possible = extents > self._floor + BOX_SLACK
+        if not np.any(possible & (self._unit == 0.0)):
+            most = extents[possible] / self._unit[possible]
+            self._bound = min(self._bound, float(most.max(initial=self._lowest)))
+
+    def largest(self) -> tuple[float, Array]:
+        """Return the bound and its least radius."""
+        return self._bound, np.maximum(self._floor, self._bound * self._unit)
+
+    @property
+    def _lowest(self) -> float:
+        """The value of the floor."""
+        counts = self._unit > 0.0
+        return float((self._floor[counts] / self._unit[counts]).min())
+
+
+class Polyblock:
+    """The vertices below which all that is left lies, for any objective."""
+
+    def __init__(self, objective: Objective, floor: Array) -> None:
+        self._objective = objective
+        self._floor = floor
+        self._vertices = np.full((1, len(floor)), CAP)
 
     def add(self, extents: Array) -> None:
         """Take the cut of ``extents`` ``(R,)`` into account.
@@ -36,7 +87,7 @@ class Polyblock:
         """
         ruled_out = (self._vertices > extents).all(axis=1)
         old, kept = self._vertices[ruled_out], self._vertices[~ruled_out]
-        layers = np.flatnonzero(extents > self._floor)
+        layers = np.flatnonzero(extents > self._floor + BOX_SLACK)
         count = len(old) * len(layers)
         if count * (len(kept) + count) * len(extents) > MOST_WORK:
             return
@@ -48,15 +99,11 @@ class Polyblock:
         self._vertices = np.concatenate([kept, fresh[~_below(fresh, fresh)]])
 
     def largest(self) -> tuple[float, Array]:
-        """Return the bound and the vertex ``(R,)`` that attains it.
-
-        Every radius that is left has at most the size of the bound. Where the cuts leave none, that
-        is the size of the floor.
-        """
+        """Return the bound and the vertex ``(R,)`` that attains it."""
         if not len(self._vertices):
-            return float(self._weights @ self._floor), self._floor
-        sizes = self._vertices @ self._weights
-        return float(sizes.max()), self._vertices[int(sizes.argmax())]
+            return float(self._objective.values(self._floor)), self._floor
+        values = self._objective.values(self._vertices)
+        return float(values.max()), self._vertices[int(values.argmax())]
 
 
 def _below(some: Array, others: Array) -> NDArray[np.bool_]:

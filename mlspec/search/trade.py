@@ -6,6 +6,8 @@ and slopes ``s_i`` at ``eps_i`` every step solves, inside a trust region,
     max w . eps'   s.t.   m_i + s_i . (eps' - eps_i) >= slack for the recent points i,   floor <=
     eps' <= 1.
 
+Other objectives than a weighted sum are approximated by linear pieces.
+
 A step that an attack breaks is taken back, but its points stay as constraints. The attack is an
 optimistic oracle: what comes out is a proposal, not a proof.
 """
@@ -13,11 +15,14 @@ optimistic oracle: what comes out is a proposal, not a proof.
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linprog
 
 from mlspec.core.network import Array
+from mlspec.core.objective import Objective, Pieces
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
 
@@ -34,7 +39,7 @@ CAP = 1.0
 
 
 def trade(effort: Effort, start: Array, floor: Array) -> Array:
-    """Return a radius of larger size than ``start`` that no attack breaks, or ``start`` itself.
+    """Return a radius of larger value than ``start`` that no attack breaks, or ``start`` itself.
 
     ``floor`` ``(K,)`` stays a lower bound of every layer. ``start`` itself must not be broken.
     """
@@ -46,22 +51,22 @@ def trade(effort: Effort, start: Array, floor: Array) -> Array:
         if trust < LEAST_TRUST or poor > 1:
             break
         reach = trust * np.maximum(kept, kept.mean())
-        proposal = _best(effort.weights, bundle, kept, reach, floor, slack)
-        gain = effort.size(proposal) - effort.size(kept)
-        if gain <= LEAST_GAIN * effort.size(kept):
+        proposal = _best(effort.objective, bundle, kept, reach, floor, slack)
+        gain = effort.value(proposal) - effort.value(kept)
+        if gain <= LEAST_GAIN * effort.value(kept):
             break
-        points = effort.weakest(proposal, f"trading up to w·eps = {effort.size(proposal):.4g}")
+        points = effort.weakest(proposal, f"trading up to {effort.said(proposal)}")
         bundle.append((proposal, points))
         if points.violates:
             trust *= 0.5
             continue
-        poor = poor + 1 if gain < 5 * LEAST_GAIN * effort.size(kept) else 0
+        poor = poor + 1 if gain < 5 * LEAST_GAIN * effort.value(kept) else 0
         kept, trust = proposal, min(1.5 * trust, FIRST_TRUST)
     return kept
 
 
 def _best(
-    weights: Array,
+    objective: Objective,
     bundle: deque[tuple[Array, WeakestPoints]],
     centre: Array,
     reach: Array,
@@ -73,6 +78,27 @@ def _best(
     rest = np.concatenate([points.margins - slack - points.slopes @ at for at, points in bundle])
     lower = np.maximum(centre - reach, np.minimum(floor, centre))
     upper = np.minimum(centre + reach, CAP)
-    box = list(zip(lower.tolist(), upper.tolist(), strict=True))
-    answer = linprog(-weights, A_ub=-slopes, b_ub=rest, bounds=box)
-    return centre if answer.x is None else np.clip(answer.x, lower, upper)
+    pieces = objective.pieces(lower, upper)
+    further = len(pieces.cost) - len(centre)
+    answer = linprog(
+        -pieces.cost,
+        A_ub=_below(slopes, pieces),
+        b_ub=np.append(rest, pieces.limits),
+        bounds=[*zip(lower.tolist(), upper.tolist(), strict=True), *[(None, None)] * further],
+    )
+    return centre if answer.x is None else np.clip(answer.x[: len(centre)], lower, upper)
+
+
+def _below(slopes: Array, pieces: Pieces) -> Any:
+    """Return the rows that keep the margins, then those of the objective, as a sparse matrix."""
+    margins, layers = np.nonzero(slopes)
+    return sparse.csr_array(
+        (
+            np.append(-slopes[margins, layers], pieces.entries),
+            (
+                np.append(margins, len(slopes) + pieces.rows),
+                np.append(layers, pieces.columns),
+            ),
+        ),
+        shape=(len(slopes) + len(pieces.limits), len(pieces.cost)),
+    )

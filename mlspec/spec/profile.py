@@ -14,7 +14,7 @@ from mlspec.spec.load import load_model
 from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
 from mlspec.spec.source import Source, did_you_mean
 
-BackendName = Literal["highs", "gurobi", "cplex", "scip", "glpk", "glpsol", "cbc"]
+BackendName = Literal["highs", "highs-mip", "gurobi", "cplex", "scip", "glpk", "glpsol", "cbc"]
 
 Capability = Literal[
     "bound_when_stopped",

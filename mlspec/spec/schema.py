@@ -30,7 +30,7 @@ class TopK(SpecModel):
 
 
 class Threshold(SpecModel):
-    """The predicted labels are those with a score of at least tau."""
+    """The predicted labels are those with a score above tau."""
 
     rule: Literal["threshold"]
     """Name of the rule."""
@@ -130,7 +130,10 @@ class ExperimentSpec(SpecModel):
     ] = "uniform"
     """What an epsilon of each layer is worth: alike, falling linearly with the distance d, as
     1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer, group
-    or box. The distance of a group is its place in the list, that of a box its nearest pixel's."""
+    or box. The distance of a group is its place in the list, that of a box its nearest pixel's.
+    Sensitivity is that of the image itself: these weights define size and objective throughout. On
+    the way it is estimated again at the weakest images of each neighborhood, and layers grow by
+    that."""
     shrink: Shrink = Shrink()
     """How a neighborhood that is not robust shrinks."""
     search: Search = Search()

@@ -13,6 +13,7 @@ from mlspec.spec.source import Source
 from mlspec.spec.unions import by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
+ObjectiveName = Literal["weighted_sum", "max_min", "log_volume"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact"]
 BoundsName = Literal["interval", "crown", "alpha"]
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -50,8 +51,13 @@ class Search(SpecModel):
     """``gradient`` moves all layers at once; ``naive`` is one binary search per layer; ``ascent``
     only grows, and only as far as bounds certify; ``exact`` closes the gap to the upper bound, for
     few layers."""
+    objective: ObjectiveName = "weighted_sum"
+    """What is maximised: the ``weighted_sum`` of the epsilons; the least ratio of epsilon to
+    weight (``max_min``: weights are relative budgets, uniform ones make the smallest epsilon as
+    large as possible); or the ``log_volume``, the sum of weight times logarithm of epsilon."""
     gap: Fraction = 0.02
-    """``exact`` ends when the upper bound is within this share of the certified size."""
+    """``exact`` ends when the upper bound is within this share of the certified value of the
+    objective."""
     tolerance: Fraction = 0.02
     """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -46,7 +46,8 @@ shrink:
 
 search:
   strategy: gradient           # or naive, ascent, exact
-  gap: 0.02                    # exact: how near the upper bound must come to the certified size
+  objective: weighted_sum      # or max_min (least epsilon / weight), log_volume
+  gap: 0.02                    # exact: how near the upper bound must come to the certified value
   tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
   floor: 0.25                  # every layer keeps this share of the certified uniform epsilon
   step: 0.5                    # a fraction of the way to where the gradient predicts a violation

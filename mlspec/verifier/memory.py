@@ -46,7 +46,8 @@ class Memory:
     def note_proof(self, eps: Array, verdict: Verdict) -> None:
         """Remember that ``eps`` is robust; raises ContradictionError if a witness is inside."""
         for witness, extents in zip(self.witnesses, self._extents, strict=True):
-            if np.all(extents <= eps):
+            # A corner of the box may lie a rounding beyond it; no certified margin vanishes there.
+            if np.all(extents <= eps + BOX_SLACK):
                 raise self._contradiction(eps, verdict.stage, witness)
         self._proofs.append((eps.copy(), verdict.margin or 0.0, verdict.stage))
 
@@ -57,7 +58,7 @@ class Memory:
         """
         extents = self._problem.layering.extents(witness - self._problem.image)
         for proved, _, stage in self._proofs:
-            if np.all(extents <= proved):
+            if np.all(extents <= proved + BOX_SLACK):
                 raise self._contradiction(proved, stage, witness)
         if not any(np.array_equal(witness, known) for known in self.witnesses):
             self.witnesses.append(witness)

@@ -14,7 +14,7 @@ from mlspec.errors import MissingSolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
 
-EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
+EMBEDDED = ("highs", "highs-mip", "gurobi", "cplex", "scip", "glpk")
 """Those that pip installs: all of them are here."""
 COMMANDS = {"glpsol": "apt install glpk-utils", "cbc": "apt install coinor-cbc"}
 """Those that a system must bring, and how it does."""

@@ -202,7 +202,14 @@ def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
         true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
         good = pool_weights(lower, upper, relu), pool_levels(upper)
         wild = free(rng, low.shape), free(rng, low.shape[:-1])
-        for weights, levels in (good, wild, (good[0], wild[1]), (wild[0], good[1])):
+        tiny = torch.full_like(good[0], 1e-14)
+        for weights, levels in (
+            good,
+            wild,
+            (good[0], wild[1]),
+            (wild[0], good[1]),
+            (tiny, good[1]),
+        ):
             planes = pool_planes(lower, upper, relu, weights, levels)
             slack = tolerance(low, up) * 10
             least = (planes.low.numpy() * inside).sum(-1)

@@ -115,6 +115,8 @@ NORM: Node = (
     [RNG.normal(size=2), RNG.normal(size=2), RNG.normal(size=2), np.array([0.5, 2.0])],
 )
 SHAPE = ("batch", 1, 6, 6)
+GEMM_ALL = RNG.normal(size=(3, 36))
+"""Weights for the whole image."""
 
 
 def variant(node: Node, **attributes: Any) -> Node:
@@ -298,6 +300,22 @@ def test_average_pools_of_every_geometry_are_read(nodes: list[Node]) -> None:
 
 
 REFUSED: dict[str, tuple[list[Node], str]] = {
+    "bias per image": ([FLAT, ("Gemm", {"transB": 1}, [GEMM_ALL, np.ones((3, 1))])], "(3, 1)"),
+    "bias of another length": ([FLAT, ("Gemm", {"transB": 1}, [GEMM_ALL, np.ones(5)])], "Gemm"),
+    "weight vector": ([FLAT, ("Gemm", {}, [np.ones(36)])], "matrices"),
+    "one bias for all filters": ([("Conv", {}, [CONV[2][0], np.ones(1)]), FLAT], "bias"),
+    "kernel of another shape": ([variant(CONV, kernel_shape=[2, 2]), FLAT], "kernel_shape"),
+    "no stride": ([variant(CONV, strides=[0, 1]), FLAT], "strides"),
+    "negative pads": ([variant(CONV, pads=[-1, -1, -1, -1]), FLAT], "pads"),
+    "axes that are not there": ([("ReduceMean", {"axes": [6, 7]}, [])], "axes"),
+    "variance": (
+        [CONV, ("BatchNormalization", {}, [np.ones(2), np.ones(2), np.ones(2), -np.ones(2)]), FLAT],
+        "variance",
+    ),
+    "statistics of one channel": (
+        [CONV, ("BatchNormalization", {}, [np.ones(1), np.ones(1), np.ones(1), np.ones(1)]), FLAT],
+        "one number per channel",
+    ),
     "group conv": (
         [
             (
@@ -386,7 +404,17 @@ def test_an_op_of_another_domain_is_not_taken_for_the_standard_one(tmp_path: Pat
         read_network(path)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_softmax_is_dropped_only_where_the_order_of_scores_decides(tmp_path: Path) -> None:
+    """Each of its values depends on all scores: a threshold on one is none on a logit."""
+    path = written(model_of([CONV, FLAT, GEMM, ("Softmax", {}, [])], SHAPE, 3), tmp_path)
+    assert read_network(path).labels == 3
+    with pytest.raises(NetworkError, match="ends in a Softmax"):
+        read_network(path, by_rank=False)
+    path = written(model_of([CONV, FLAT, GEMM, ("Sigmoid", {}, [])], SHAPE, 3), tmp_path)
+    assert read_network(path, by_rank=False).labels == 3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 2e7])
 def test_parameters_that_overflow_are_refused(value: float, tmp_path: Path) -> None:
     weight = GEMM[2][0].copy()
     weight[1, 3] = value

@@ -106,4 +106,5 @@ def make_result(
         name, json.dumps(spec), b"onnx", f"classifiers/{name}.onnx", "highs", 0, {}, "3"
     )
     trace.upper_bound = 1.5 * problem.size(trace.best) + 0.1
+    trace.objective_bound = 1.5 * float(problem.objective.values(trace.best)) + 0.1
     return to_dataset(problem, trace, provenance)

@@ -50,7 +50,7 @@ def test_a_figure_has_its_panels(channels: int) -> None:
         "target: 9",
         "pixel intensity, range [0, 1]",
         "time (s)",
-        "size  w·ε",
+        "size w·ε",
         "layer (0 is the object)",
         "tried: robust",
         "a violating image",

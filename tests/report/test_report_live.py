@@ -26,7 +26,7 @@ def replay(problem: Problem, watch: LiveProgress) -> Trace:
     """Tell ``watch`` of a search as it goes, and return its trace."""
     full = make_trace(problem)
     trace = Trace(problem.layering.count)
-    trace.upper_bound = 9.87
+    trace.upper_bound = trace.objective_bound = 9.87
     queries = iter(full.queries)
     for step in full.steps:
         watch(trace, f"proving w·eps = {step.size:.4g}")
@@ -51,7 +51,7 @@ def console(terminal: bool, width: int = 100) -> Console:
 
 def test_off_a_terminal_there_is_a_line_per_improvement(problem: Problem) -> None:
     screen = console(terminal=False)
-    with LiveProgress(screen, problem.weights, 60.0, "known") as watch:
+    with LiveProgress(screen, problem.objective, 60.0, "known") as watch:
         trace = replay(problem, watch)
     lines = text_of(screen).splitlines()
     robust = [step for step in trace.steps if step.outcome is Outcome.ROBUST]
@@ -66,7 +66,7 @@ def test_off_a_terminal_there_is_a_line_per_improvement(problem: Problem) -> Non
 
 def test_long_lines_are_not_broken_off_a_terminal(problem: Problem) -> None:
     screen = console(terminal=False, width=30)
-    with LiveProgress(screen, problem.weights, 60.0, "a result with a long name") as watch:
+    with LiveProgress(screen, problem.objective, 60.0, "a result with a long name") as watch:
         replay(problem, watch)
     assert text_of(screen).splitlines()[-1].startswith("a result with a long name: budget")
 
@@ -74,7 +74,7 @@ def test_long_lines_are_not_broken_off_a_terminal(problem: Problem) -> None:
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_on_a_terminal_a_panel_shows_the_search(problem: Problem, width: int) -> None:
     screen = console(terminal=True, width=width)
-    watch = LiveProgress(screen, problem.weights, 60.0, "known")
+    watch = LiveProgress(screen, problem.objective, 60.0, "known")
     replay(problem, watch)
     panel = Console(file=StringIO(), width=width)
     panel.print(watch._panel())
@@ -87,7 +87,7 @@ def test_on_a_terminal_a_panel_shows_the_search(problem: Problem, width: int) ->
 
 def test_the_panel_goes_and_the_last_line_stays(problem: Problem) -> None:
     screen = console(terminal=True)
-    with LiveProgress(screen, problem.weights, 60.0, "known") as watch:
+    with LiveProgress(screen, problem.objective, 60.0, "known") as watch:
         watch(Trace(problem.layering.count), "looking around")
         time.sleep(1.5 / live.REDRAWS_PER_SECOND)
         replay(problem, watch)
@@ -98,7 +98,7 @@ def test_the_panel_goes_and_the_last_line_stays(problem: Problem) -> None:
 
 
 def stop_with(error: BaseException, problem: Problem, screen: Console) -> None:
-    with LiveProgress(screen, problem.weights, 60.0, "k") as watch:
+    with LiveProgress(screen, problem.objective, 60.0, "k") as watch:
         watch(Trace(problem.layering.count), "growing")
         raise error
 

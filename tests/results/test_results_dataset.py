@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,17 @@ from law import law
 from results_cases import ONNX, PROVENANCE, UPPER_BOUND, Case, cases, random_case
 
 from mlspec.core import forward
+from mlspec.core.objective import OBJECTIVES
 from mlspec.core.trace import Block, Trace
 from mlspec.errors import DataError
-from mlspec.results import neighborhood_of, property_of, to_dataset
+from mlspec.results import (
+    aim_of,
+    neighborhood_of,
+    objective_of,
+    property_of,
+    to_dataset,
+    value_of,
+)
 from mlspec.results.schema import ASYMMETRIC, VARIABLES
 
 
@@ -32,6 +41,28 @@ def test_a_dataset_holds_the_answer_and_the_question(case: Case) -> None:
     )
     assert ds["classifier_onnx"].values.tobytes() == ONNX
     assert tuple(ds["label"].values) == problem.label_names
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_dataset_says_what_was_maximised(name: str) -> None:
+    case = random_case(np.random.default_rng(4))
+    problem = replace(case.problem, aim=name, weights=case.problem.weights + 0.5)
+    case.trace.objective_bound = 0.75
+    ds = to_dataset(problem, case.trace, PROVENANCE)
+    assert aim_of(ds) == ds.attrs["objective"] == name
+    assert float(ds["objective"]) == float(problem.objective.values(case.trace.best))
+    steps = [float(problem.objective.values(step.eps)) for step in case.trace.steps]
+    np.testing.assert_allclose(ds["step_objective"], steps)
+    np.testing.assert_array_equal(objective_of(ds).weights, problem.weights)
+    expected = UPPER_BOUND if name == "weighted_sum" else 0.75
+    assert value_of(ds) == (float(ds["objective"]), expected)
+
+
+def test_results_that_know_no_objective_maximised_the_size() -> None:
+    ds = random_case(np.random.default_rng(4)).ds
+    later = ["objective", "objective_bound", "step_objective"]
+    older = ds.drop_vars(later).drop_attrs(deep=False).assign_attrs(targets=ds.attrs["targets"])
+    assert value_of(older) == (float(ds["size"]), UPPER_BOUND)
 
 
 @law(cases(), quick=60, deep=1000)

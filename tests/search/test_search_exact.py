@@ -12,6 +12,7 @@ from oracles import TooManyCellsError, level
 from strategies import TINY, Question, questions
 
 from mlspec.core.network import Array
+from mlspec.core.objective import OBJECTIVES
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort
@@ -23,7 +24,7 @@ POINTS = 6
 
 
 @law(questions(TINY, targets=1), quick=4, deep=40)
-def test_no_robust_radius_of_a_grid_is_larger_than_the_bound(question: Question) -> None:
+def test_no_robust_radius_of_a_grid_is_worth_more_than_the_bound(question: Question) -> None:
     problem = question.problem
     count = problem.layering.count
     assume(count <= 2)
@@ -36,13 +37,16 @@ def test_no_robust_radius_of_a_grid_is_larger_than_the_bound(question: Question)
             reject()
 
     assume(robust(np.zeros(count)))
-    effort = Effort(problem.weights, cascade(problem), Budget(20.0), lambda trace, doing: None)
-    trace = maximise(effort, lambda effort, start: exact(effort, start, GAP), 0.0, 0.05)
-    size = float(problem.weights @ trace.best)
-    assert robust(trace.best)
-    if trace.stop is StopReason.OPTIMAL:
-        assert trace.upper_bound <= (1.0 + GAP) * size
-    grid = np.linspace(0.0, 1.0, POINTS)
-    for eps in map(np.array, itertools.product(*[grid] * count)):
-        if problem.weights @ eps > trace.upper_bound * (1.0 + 1e-9):
-            assert not robust(eps)
+    for objective in (aim(problem.weights) for aim in OBJECTIVES.values()):
+        effort = Effort(objective, cascade(problem), Budget(20.0), lambda trace, doing: None)
+        trace = maximise(effort, lambda effort, start: exact(effort, start, GAP), 0.0, 0.05)
+        value = float(objective.values(trace.best))
+        assert robust(trace.best)
+        if trace.stop is StopReason.OPTIMAL:
+            assert trace.objective_bound <= (1.0 + GAP) * value
+        grid = np.linspace(0.0, 1.0, POINTS)
+        for eps in map(np.array, itertools.product(*[grid] * count)):
+            if objective.values(eps) > trace.objective_bound * (1.0 + 1e-9):
+                assert not robust(eps)
+            if problem.weights @ eps > trace.upper_bound * (1.0 + 1e-9):
+                assert not robust(eps)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from closed_form import LinearVerifier
 
+from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask
 from mlspec.search.effort import Effort
@@ -16,7 +17,7 @@ WEIGHTS = np.array([1.0, 0.5, 0.25])
 
 def begun(margin: float) -> tuple[Effort, LinearVerifier, np.ndarray]:
     verifier = LinearVerifier(margin, np.array([1.0, 2.0, 1.0]), bounded=0.5)
-    effort = Effort(WEIGHTS, verifier, Budget(60.0), lambda trace, doing: None)
+    effort = Effort(WeightedSum(WEIGHTS), verifier, Budget(60.0), lambda trace, doing: None)
     return effort, verifier, certified_start(effort, 0.25)
 
 
@@ -28,7 +29,7 @@ def test_fragile_or_not_little_is_left(margin: float) -> None:
     np.testing.assert_array_equal(lowest, effort.trace.floor)
     left = verifier.bounded * margin - float(verifier.slopes @ lowest)
     step = left / float(verifier.slopes @ WEIGHTS)
-    assert effort.size(effort.trace.best) >= effort.size(lowest + step / PRECISION * WEIGHTS)
+    assert WEIGHTS @ effort.trace.best >= WEIGHTS @ (lowest + step / PRECISION * WEIGHTS)
     assert len(effort.trace.queries) <= 22
     assert all(query.ask is Ask.BOUND for query in effort.trace.queries)
 

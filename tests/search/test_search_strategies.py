@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
@@ -65,7 +66,9 @@ def search(
     queries: int | None = None,
     floor: float = 0.0,
 ) -> Trace:
-    effort = Effort(weights, verifier, Budget(60.0, queries), lambda trace, doing: None)
+    effort = Effort(
+        WeightedSum(weights), verifier, Budget(60.0, queries), lambda trace, doing: None
+    )
     return maximise(effort, strategy, floor, TOLERANCE)
 
 
@@ -205,7 +208,7 @@ def test_the_witness_of_a_complete_query_blocks_its_layer() -> None:
 
 def test_without_queries_left_attacks_still_block_layers() -> None:
     verifier = LinearVerifier(1.0, np.array([0.1, 5.0, 3.0]), bounded=0.999)
-    effort = Effort(np.ones(3), verifier, Budget(60.0, 0), lambda trace, doing: None)
+    effort = Effort(WeightedSum(np.ones(3)), verifier, Budget(60.0, 0), lambda trace, doing: None)
     trace = maximise(effort, by_naive, 0.0, tolerance=0.1)
     assert trace.stop is StopReason.QUERIES
     blocks = [trace.block_of(layer)[0] for layer in range(3)]
@@ -240,7 +243,7 @@ def test_the_alarm_ends_the_search_with_the_best_so_far() -> None:
         raise OverdueError
 
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]), bounded=0.5)
-    effort = Effort(np.ones(2), verifier, Budget(60.0), lambda trace, doing: None)
+    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(60.0), lambda trace, doing: None)
     trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE, late())
     assert trace.stop is StopReason.SECONDS
     assert trace.best.any()
@@ -248,7 +251,7 @@ def test_the_alarm_ends_the_search_with_the_best_so_far() -> None:
 
 def test_spent_seconds_end_the_search() -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
-    effort = Effort(np.ones(2), verifier, Budget(1e-6), lambda trace, doing: None)
+    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(1e-6), lambda trace, doing: None)
     trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE)
     assert trace.stop is StopReason.SECONDS
     assert not trace.best.any()

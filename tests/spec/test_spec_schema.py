@@ -74,7 +74,11 @@ specs = st.fixed_dictionaries(
             ["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
         ),
         "shrink": some_of(policy=st.sampled_from(["fixed", "counterexample"])),
-        "search": some_of(strategy=st.sampled_from(["gradient", "naive"]), step=fraction),
+        "search": some_of(
+            strategy=st.sampled_from(["gradient", "naive"]),
+            objective=st.sampled_from(["weighted_sum", "max_min", "log_volume"]),
+            step=fraction,
+        ),
         "verifier": some_of(attack=some_of(restarts=count), milp=some_of(seconds=positive)),
         "solver": word
         | st.lists(word, min_size=2, max_size=3, unique=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from strategies import problem_of
@@ -93,6 +95,23 @@ def test_a_proof_around_a_witness_is_a_contradiction(problem: Problem) -> None:
     with pytest.raises(ContradictionError):
         memory.note_proof(np.array([0.4, 0.4]), robust())
     assert memory.proof_around(np.array([0.4, 0.4])) is None
+
+
+def test_a_corner_that_lies_a_rounding_beyond_the_proof_contradicts_it(problem: Problem) -> None:
+    """Extents are differences: of a witness at a corner they may exceed the radius by rounding."""
+    problem = replace(problem, image=image(0.1, 0.3, 0.0))
+    eps = np.array([0.7, 0.2])
+    corner = problem.neighborhood(eps).box.upper
+    assert not np.all(problem.layering.extents(corner - problem.image) <= eps)
+    assert problem.margin(corner[None])[0] <= 0.0
+    memory = Memory(problem)
+    memory.note_proof(eps, robust())
+    with pytest.raises(ContradictionError):
+        memory.note_witness(corner)
+    memory = Memory(problem)
+    memory.note_witness(corner)
+    with pytest.raises(ContradictionError):
+        memory.note_proof(eps, robust())
 
 
 def test_the_same_witness_is_kept_once(problem: Problem) -> None:

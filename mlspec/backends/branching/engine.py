@@ -1,0 +1,112 @@
+"""HiGHS with branch and cut of our own, where a decision has an aim."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import highspy
+import numpy as np
+
+from mlspec.backends.branching.relaxation import Relaxation
+from mlspec.backends.branching.tree import NumericalTroubleError, Tree
+from mlspec.backends.engine import Engine, Maker, Options, Outcome
+from mlspec.backends.highs import HighsEngine
+from mlspec.backends.program import LinearProgram
+from mlspec.core.network import Array
+from mlspec.milp.model import Termination
+
+
+class BranchingEngine:
+    """A decision: is there a point whose aim, a row of its program, is within that row's limit?
+
+    What else is asked (about fixed variables, without an aim) HiGHS answers itself, and so it does
+    where a linear program ends in numerical trouble.
+    """
+
+    def __init__(self, program: LinearProgram, options: Options) -> None:
+        self._whole = HighsEngine(program, options, True)
+        self._program = program
+        self._options = options
+        self._limits: dict[int, float] = {}
+        self._lower, self._upper = program.lower.copy(), program.upper.copy()
+        self._cost = program.cost
+        self._cancelled = threading.Event()
+        self._relaxation: Relaxation | None = None
+
+    def change_rows(self, rhs: Mapping[int, float]) -> None:
+        """Set right-hand sides of rows of the kind <=."""
+        self._limits |= rhs
+        self._whole.change_rows(rhs)
+
+    def change_columns(self, columns: Sequence[int], lower: Array, upper: Array) -> None:
+        """Set the bounds of some variables."""
+        self._lower[list(columns)], self._upper[list(columns)] = lower, upper
+        self._whole.change_columns(columns, lower, upper)
+
+    def change_cost(self, cost: Array) -> None:
+        """Set the whole objective."""
+        self._cost = cost
+        self._whole.change_cost(cost)
+
+    def cancel(self) -> None:
+        """Make ``run`` end soon."""
+        self._cancelled.set()
+        self._whole.cancel()
+
+    def run(self, seconds: float) -> Outcome:
+        """Decide within ``seconds``."""
+        began = time.monotonic()
+        self._cancelled.clear()
+        aim = self._aim()
+        if aim is None or not self._is_whole():
+            return self._whole.run(seconds)
+        try:
+            return self._branched(aim, seconds)
+        except NumericalTroubleError:
+            return self._whole.run(seconds - (time.monotonic() - began))
+
+    def _branched(self, aim: int, seconds: float) -> Outcome:
+        if self._relaxation is None:
+            self._relaxation = Relaxation(self._program, self._options, self._cancelled)
+        relaxation = self._relaxation
+        # The row of the aim is the limit of the objective instead: then there are bounds to see.
+        relaxation.switch({**self._limits, aim: np.inf})
+        relaxation.aim(self._cost)
+        program = replace(self._program, cost=self._cost)
+        tree = Tree(program, relaxation, self._limits[aim], self._cancelled)
+        point = tree.run(seconds)
+        done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
+        if point is not None:
+            return Outcome(Termination.OPTIMAL, point, None, done)
+        if tree.proved:
+            return Outcome(Termination.INFEASIBLE, None, None, done)
+        left = self._limits[aim] - tree.bound
+        return Outcome(Termination.LIMIT, None, None, f"{done}, {left:.3g} left to prove")
+
+    def _aim(self) -> int | None:
+        """Return the row that switches on and off whose left side is the objective."""
+        places = np.flatnonzero(self._cost)
+        for row, limit in self._limits.items():
+            columns, values = self._program.row(row)
+            same = len(columns) == len(places) and np.array_equal(self._cost[columns], values)
+            if same and len(places) and np.isfinite(limit):
+                return row
+        return None
+
+    def _is_whole(self) -> bool:
+        """Whether all variables have the bounds that cuts were made for."""
+        lower, upper = self._program.lower, self._program.upper
+        return np.array_equal(self._lower, lower) and np.array_equal(self._upper, upper)
+
+
+def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
+    if first and program.pieces:
+        return BranchingEngine(program, options)
+    return HighsEngine(program, options, first)
+
+
+BRANCHING = Maker("HiGHS", lambda: str(highspy.Highs().version()), _load)
+"""HiGHS's linear programs, branch and cut of our own."""

@@ -1,0 +1,202 @@
+"""The linear relaxation of a program in HiGHS, with cuts, and bounds that need no tolerance.
+
+Weak duality: whatever the multipliers ``y`` of the rows, a point with ``A x >= b`` (rows the other
+way round likewise) and ``l <= x <= u`` has ``c x >= y b + min (c - y A) x`` over that box, if no
+``y`` is negative. Bounds are computed so, in float64, from the multipliers that HiGHS ends with:
+they hold however inexact those are (Neumaier and Shcherbina 2004).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import highspy
+import numpy as np
+from scipy import sparse
+
+from mlspec.backends.branching.hull import Cut
+from mlspec.backends.engine import Options
+from mlspec.backends.highs import opened, set_option
+from mlspec.backends.program import Indices, LinearProgram
+from mlspec.core.network import Array
+
+LOOSE = 1e-3
+"""Cuts that are this far from tight are dropped."""
+ROUNDING = 1e-9
+"""A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
+STATUS = highspy.HighsModelStatus
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """What a run says."""
+
+    bound: float
+    """No point of the relaxation has less; infinite if there is no point."""
+    guess: float
+    """About where the optimum is, as HiGHS says: at least that, if it was still on its way."""
+    values: Array | None
+    """``(n,)``: an optimum; None if the run ended without one."""
+    end: Any
+    """HiGHS's status."""
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Where a later run may start."""
+
+    held: Any
+    """HiGHS's own."""
+    epoch: int
+    """How often rows had been dropped: then they are numbered anew."""
+
+
+class Relaxation:
+    """Minimises ``cost`` over a program without its integrality."""
+
+    def __init__(
+        self, program: LinearProgram, options: Options, cancelled: threading.Event
+    ) -> None:
+        relaxed = replace(program, integer=np.zeros_like(program.integer))
+        # A basis of the last run is worth more than a presolved model.
+        self._highs = opened(relaxed, {**options, "presolve": "off"}, cancelled)
+        self._cost = program.cost.copy()
+        self._lower, self._upper = program.lower.copy(), program.upper.copy()
+        self._base = program.rows
+        self._matrix = program.matrix
+        self._low = np.where(program.kind <= 0, program.rhs, -np.inf)
+        self._high = np.where(program.kind >= 0, program.rhs, np.inf)
+        self._cuts: list[Cut] = []
+        self._stacked: sparse.csr_array | None = program.matrix
+        self._epoch = 0
+
+    @property
+    def cuts(self) -> int:
+        """Number of cuts."""
+        return len(self._cuts)
+
+    @property
+    def basis(self) -> Basis:
+        """The basis of the last run."""
+        return Basis(self._highs.getBasis(), self._epoch)
+
+    def switch(self, limits: Mapping[int, float]) -> None:
+        """Set right-hand sides of rows of the kind <=."""
+        for row, value in limits.items():
+            self._high[row] = value
+            self._highs.changeRowBounds(row, -highspy.kHighsInf, value)
+
+    def aim(self, cost: Array) -> None:
+        """Set the objective ``(n,)``."""
+        self._cost = cost
+        self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+
+    def fix(self, columns: Indices, lower: Array, upper: Array) -> None:
+        """Set the bounds of ``columns``."""
+        self._lower[columns], self._upper[columns] = lower, upper
+        self._highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
+
+    def start_from(self, basis: Basis) -> None:
+        """Take up a basis of an earlier run; cuts that are newer become part of it."""
+        if basis.epoch == self._epoch:
+            held = basis.held
+            missing = self._base + len(self._cuts) - len(held.row_status)
+            held.row_status = [*held.row_status, *[highspy.HighsBasisStatus.kBasic] * missing]
+            self._highs.setBasis(held)
+
+    def solve(self, seconds: float, iterations: int = 2**31 - 1) -> Relaxed:
+        """Run for so long at most."""
+        set_option(self._highs, "time_limit", self._highs.getRunTime() + max(seconds, 0.0))
+        set_option(self._highs, "simplex_iteration_limit", iterations)
+        self._highs.run()
+        end = self._highs.getModelStatus()
+        solution = self._highs.getSolution()
+        if end == STATUS.kInfeasible:
+            return Relaxed(self._infeasible(), np.inf, None, end)
+        bound = (
+            self._bound(np.array(solution.row_dual), self._cost) if solution.dual_valid else -np.inf
+        )
+        values = np.array(solution.col_value) if end == STATUS.kOptimal else None
+        guess = max(bound, float(self._highs.getInfo().objective_function_value))
+        return Relaxed(bound, guess, values, end)
+
+    def add(self, cuts: Sequence[Cut]) -> None:
+        """Add cuts."""
+        for cut in cuts:
+            self._highs.addRow(
+                -highspy.kHighsInf, cut.limit, len(cut.columns), cut.columns, cut.values
+            )
+        self._cuts += cuts
+        self._stacked = None
+
+    def drop_loose(self) -> None:
+        """Drop the cuts that do not bind at the last optimum."""
+        activity = np.array(self._highs.getSolution().row_value)[self._base :]
+        loose = [
+            number
+            for number, (cut, value) in enumerate(zip(self._cuts, activity, strict=True))
+            if cut.limit - value > LOOSE
+        ]
+        if loose:
+            rows = np.array(loose, dtype=np.int32) + self._base
+            self._highs.deleteRows(len(rows), rows)
+            self._epoch += 1
+            gone = set(loose)
+            self._cuts = [cut for number, cut in enumerate(self._cuts) if number not in gone]
+            self._stacked = None
+
+    def _infeasible(self) -> float:
+        """Return infinity if the ray that HiGHS gives proves that there is no point."""
+        _, given, ray = self._highs.getDualRay()
+        if not given:
+            return -np.inf
+        zero = np.zeros_like(self._cost)
+        proved = any(self._bound(sign * np.array(ray), zero) > 0.0 for sign in (1.0, -1.0))
+        return np.inf if proved else -np.inf
+
+    def _bound(self, multipliers: Array, cost: Array) -> float:
+        limits = np.array([cut.limit for cut in self._cuts])
+        low = np.append(self._low, np.full(len(limits), -np.inf))
+        high = np.append(self._high, limits)
+        box = self._lower, self._upper
+        return dual_bound(multipliers, cost, self._all_rows(), (low, high), box)
+
+    def _all_rows(self) -> sparse.csr_array:
+        if self._stacked is None:
+            starts = np.cumsum([0, *(len(cut.columns) for cut in self._cuts)])
+            columns = np.concatenate([cut.columns for cut in self._cuts] or [np.zeros(0, int)])
+            values = np.concatenate([cut.values for cut in self._cuts] or [np.zeros(0)])
+            shape = (len(self._cuts), self._matrix.shape[1])
+            cuts = sparse.csr_array((values, columns, starts), shape=shape)
+            self._stacked = sparse.csr_array(sparse.vstack([self._matrix, cuts], format="csr"))
+        return self._stacked
+
+
+def dual_bound(
+    multipliers: Array,
+    cost: Array,
+    rows: sparse.csr_array,
+    row_ends: tuple[Array, Array],
+    ends: tuple[Array, Array],
+) -> float:
+    """Return a lower bound of ``cost @ x`` where ``rows @ x`` and ``x`` lie between their ends.
+
+    It holds for all ``multipliers`` ``(m,)``; there are ``m`` rows and ``n`` variables.
+    """
+    chosen = np.where(multipliers > 0.0, *row_ends)
+    # A row without that end says nothing: its multiplier can only be noise.
+    multipliers = np.where(np.isfinite(chosen), multipliers, 0.0)
+    of_rows = multipliers * np.where(np.isfinite(chosen), chosen, 0.0)
+    reduced = cost - rows.T @ multipliers
+    of_ends = np.minimum(_times(reduced, ends[0]), _times(reduced, ends[1]))
+    terms = np.abs(of_rows).sum() + np.abs(of_ends).sum()
+    bound = float(of_rows.sum() + of_ends.sum() - ROUNDING * terms)
+    return bound if np.isfinite(bound) else -np.inf
+
+
+def _times(reduced: Array, ends: Array) -> Array:
+    """Return the product, where nothing times infinity is nothing."""
+    return np.where(reduced == 0.0, 0.0, reduced * np.where(reduced == 0.0, 0.0, ends))

@@ -1,0 +1,245 @@
+"""Branch and cut of our own: its cuts, its bounds, its answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import highspy
+import numpy as np
+import pytest
+from backend_cases import compiled
+from hypothesis import strategies as st
+from law import law
+from machines import SECONDS, solver
+from scipy import optimize, sparse
+from strategies import Question, questions
+from test_backends_matrix import random_questions
+
+import mlspec
+from mlspec.backends.branching import tree
+from mlspec.backends.branching.engine import BranchingEngine
+from mlspec.backends.branching.hull import LEAST_VIOLATION, Hull, hulls
+from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
+from mlspec.backends.program import Piece, arrays_of
+from mlspec.core.network import Array
+from mlspec.milp.model import MilpModel, Termination
+from mlspec.run import prepare
+
+Rng = np.random.Generator
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Piece, Array, Array, Rng]:
+    """A piece over a box; its output is variable 0, then come its inputs and its wins."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs, candidates = draw(st.integers(1, 5)), draw(st.integers(1, 4))
+    rest = draw(st.sampled_from([None, 0.0, 0.3])) if candidates > 1 else 0.0
+    places = np.arange(1, 1 + inputs + candidates)
+    weights = rng.normal(size=(candidates, inputs)) * 10.0 ** draw(st.integers(-4, 1))
+    weights[rng.random(weights.shape) < 0.2] = 0.0
+    constants = rng.normal(size=candidates)
+    lower = rng.uniform(-1.0, 1.0, inputs)
+    upper = lower + rng.choice([0.0, 1e-9, 0.1, 2.0], inputs)
+    ends = np.full(1, 50.0), np.ones(candidates)
+    return (
+        Piece(0, places[:inputs], weights, constants, places[inputs:], rest),
+        np.concatenate([-ends[0], lower, np.zeros(candidates)]),
+        np.concatenate([ends[0], upper, ends[1]]),
+        rng,
+    )
+
+
+def loose_points(piece: Piece, lower: Array, upper: Array, rng: Rng) -> Array:
+    """Return relaxed points ``(20, n)`` whose outputs are too high."""
+    points = rng.uniform(lower, upper, (20, len(lower)))
+    shares = rng.dirichlet(np.ones(len(piece.wins) + (piece.rest is not None)), 20)
+    points[:, piece.wins] = shares[:, : len(piece.wins)]
+    return points
+
+
+@law(windows(), quick=60, deep=2000)
+def test_a_cut_cuts_off_its_point_and_no_true_one(case: tuple[Piece, Array, Array, Rng]) -> None:
+    piece, lower, upper, rng = case
+    hull = Hull(piece, lower, upper)
+    corners = np.where(rng.random((200, len(lower))) < 0.5, lower, upper)
+    true = np.vstack([corners, rng.uniform(lower, upper, (200, len(lower)))])
+    for point in true:
+        values = piece.weights @ point[piece.inputs] + piece.constants
+        point[piece.wins] = 0.0
+        if piece.rest is not None and values.max() <= piece.rest:
+            point[piece.output] = piece.rest
+        else:
+            point[piece.output] = values.max()
+            point[piece.wins[values.argmax()]] = 1.0
+    for loose in loose_points(piece, lower, upper, rng):
+        cut = hull.cut(loose)
+        if cut is not None:
+            assert cut.values @ loose[cut.columns] > cut.limit
+            assert (true[:, cut.columns] @ cut.values <= cut.limit + 1e-12).all()
+
+
+@law(windows(), quick=40, deep=500)
+def test_cuts_are_the_convex_hull(case: tuple[Piece, Array, Array, Rng]) -> None:
+    """A point is cut off exactly if its output exceeds what shares of the candidates reach."""
+    piece, lower, upper, rng = case
+    hull = Hull(piece, lower, upper)
+    weights, constants = piece.weights, piece.constants
+    if piece.rest is not None:
+        weights = np.vstack([weights, 0.0 * weights[:1]])
+        constants = np.append(constants, piece.rest)
+    for point in loose_points(piece, lower, upper, rng)[:5]:
+        wins = point[piece.wins]
+        if piece.rest is not None:
+            wins = np.append(wins, 1.0 - wins.sum())
+        low, high = (np.outer(wins, ends[piece.inputs]).ravel() for ends in (lower, upper))
+        reached = optimize.linprog(
+            -weights.ravel(),
+            A_eq=np.tile(np.eye(len(piece.inputs)), len(wins)),
+            b_eq=point[piece.inputs],
+            bounds=np.column_stack([low, np.maximum(low, high)]),
+        )
+        assert reached.success
+        most = constants @ wins - reached.fun
+        slack = 20.0 * LEAST_VIOLATION * np.sqrt(1.0 + (weights**2).sum())
+        for distance in (-slack, slack):
+            point[piece.output] = most + distance
+            assert (hull.cut(point) is not None) == (distance > 0.0)
+
+
+@law(st.integers(0, 2**32 - 1), quick=60, deep=2000)
+def test_a_dual_bound_holds_for_any_multipliers(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(1, 6, 2)
+    matrix = rng.normal(size=(rows, columns))
+    lower = rng.uniform(-1.0, 0.0, columns)
+    upper = lower + rng.uniform(0.0, 2.0, columns)
+    inside = rng.uniform(lower, upper)
+    low = np.where(rng.random(rows) < 0.5, -np.inf, matrix @ inside - rng.random(rows))
+    high = np.where(rng.random(rows) < 0.5, np.inf, matrix @ inside + rng.random(rows))
+    cost = rng.normal(size=columns)
+    least = optimize.milp(
+        cost,
+        constraints=optimize.LinearConstraint(matrix, low, high),
+        bounds=optimize.Bounds(lower, upper),
+    ).fun
+    for multipliers in (rng.normal(size=rows), np.zeros(rows), 1e6 * rng.normal(size=rows)):
+        found = dual_bound(multipliers, cost, sparse.csr_array(matrix), (low, high), (lower, upper))
+        assert found <= least + 1e-9
+
+
+@law(questions(), quick=15, deep=300)
+def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
+    """What a program says of its integers is what its rows say."""
+    program, layout = arrays_of(compiled(question, "interval", decision=True))
+    low = np.where(program.kind <= 0, program.rhs, -np.inf)
+    high = np.where(program.kind >= 0, program.rhs, np.inf)
+    high[list(layout.margins.values())] = np.inf
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        aim = rng.normal(size=program.columns)
+        found = optimize.milp(
+            aim,
+            constraints=optimize.LinearConstraint(program.matrix, low, high),
+            bounds=optimize.Bounds(program.lower, program.upper),
+            integrality=program.integer,
+        )
+        assert found.x is not None
+        for hull in hulls(program):
+            piece, point = hull.piece, found.x
+            values = piece.weights @ point[piece.inputs] + piece.constants
+            # A row may be off by the solver's tolerance in its own unit, not in that of the piece.
+            slack = 1e-5 * (1.0 + np.abs(piece.weights).max())
+            assert point[piece.output] >= values.max() - slack
+            winner = point[piece.wins].round().astype(bool)
+            if winner.any():
+                assert point[piece.output] <= values[winner][0] + slack
+            else:
+                assert piece.rest is not None
+                assert point[piece.output] <= piece.rest + slack
+
+
+OPEN = (2, 3)
+"""Rivals that are not decided within seconds."""
+
+
+def open_model() -> MilpModel:
+    """Return a model of a shipped network."""
+    problem = prepare(mlspec.load_spec("specs/pgd_img3.yaml")).problem
+    eps = np.where(np.arange(problem.layering.count) < 4, 0.075, 0.0)
+    return compiled(Question(problem, eps), "alpha", decision=True)
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_it_agrees_with_the_solver_of_highs(cuts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without cuts it has to branch on networks of this size."""
+    if not cuts:
+        monkeypatch.setattr(tree, "deepest", lambda *_: [])
+    nodes, ends = [], set()
+    for question in random_questions(12):
+        model = compiled(question, "interval", decision=True)
+        for row in model.margins:
+            found, expected = (
+                solver(name).open(model).solve((row,), SECONDS, row)
+                for name in ("highs", "highs-mip")
+            )
+            assert found.termination is expected.termination
+            assert found.message.startswith("branch and cut, ")
+            nodes.append(int(found.message.split()[3]))
+            ends.add(found.termination)
+    assert ends == {Termination.OPTIMAL, Termination.INFEASIBLE}
+    assert cuts or max(nodes) > 3
+
+
+def test_it_keeps_its_deadline_and_says_what_is_left() -> None:
+    model = open_model()
+    session = solver("highs").open(model)
+    for seconds in (0.3, 0.0):
+        began = time.monotonic()
+        report = session.solve(OPEN, seconds, OPEN[0])
+        assert time.monotonic() - began < seconds + 2.0
+        assert report.termination is Termination.LIMIT
+        assert report.message.endswith("left to prove")
+
+
+def test_it_can_be_cancelled() -> None:
+    session = solver("highs").open(open_model())
+    timer = threading.Timer(0.3, session.cancel)
+    timer.start()
+    began = time.monotonic()
+    assert session.solve(OPEN, 60.0, OPEN[0]).termination is Termination.LIMIT
+    assert time.monotonic() - began < 5.0
+    timer.join()
+
+
+def test_numerical_trouble_leaves_the_answer_to_the_solver_of_highs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    question = next(random_questions(1))
+    model = compiled(question, "interval", decision=True)
+    row = next(iter(model.margins))
+    expected = solver("highs-mip").open(model).solve((row,), SECONDS, row)
+    unknown = Relaxed(-np.inf, -np.inf, None, highspy.HighsModelStatus.kUnknown)
+    monkeypatch.setattr(Relaxation, "solve", lambda *_: unknown)
+    found = solver("highs").open(model).solve((row,), SECONDS, row)
+    assert found.termination is expected.termination
+    assert not found.message.startswith("branch and cut")
+
+
+def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS's word alone does not close a leaf."""
+    monkeypatch.setattr(Relaxation, "_infeasible", lambda _: -np.inf)
+    program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
+    relaxation = Relaxation(program, {}, threading.Event())
+    relaxation.switch(dict.fromkeys(layout.margins.values(), -1e3))
+    assert relaxation.solve(SECONDS).bound == -np.inf
+
+
+def test_without_an_aim_or_with_fixed_variables_highs_answers_itself() -> None:
+    program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
+    engine = BranchingEngine(program, {})
+    engine.change_rows(dict.fromkeys(layout.margins.values(), np.inf))
+    engine.change_cost(np.zeros(program.columns))
+    outcome = engine.run(SECONDS)
+    assert outcome.termination is Termination.OPTIMAL
+    assert "branch" not in outcome.message

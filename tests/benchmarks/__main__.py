@@ -1,0 +1,61 @@
+"""``python -m benchmarks stages | peers | strategies``: see ``--help`` of each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from benchmarks import peers, stages, strategies
+from benchmarks.cases import CLASSIFIERS, SPECS
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one benchmark and print its tables as Markdown."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    chosen = parser.add_subparsers(dest="benchmark", required=True)
+    _stages(chosen.add_parser("stages", help="seconds of every stage"))
+    _peers(chosen.add_parser("peers", help="the same queries to mlspec, Marabou and OMLT"))
+    _strategies(chosen.add_parser("strategies", help="the search strategies side by side"))
+    given = parser.parse_args(arguments)
+    given.run(given)
+
+
+def _stages(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--specs", nargs="+", default=SPECS)
+    parser.add_argument("--directions", nargs="+", default=())
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of one decision")
+    parser.set_defaults(run=lambda given: stages.main(given.specs, given.directions, given.seconds))
+
+
+def _peers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--peers", nargs="+", default=tuple(peers.PEERS), choices=peers.PEERS)
+    parser.add_argument("--specs", nargs="+", default=CLASSIFIERS)
+    parser.add_argument("--directions", nargs="+", default=())
+    parser.add_argument("--shares", nargs="+", type=float, default=(0.8, 0.9))
+    parser.add_argument("--most", type=int, default=1, help="queries of one neighborhood")
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of one query")
+    parser.add_argument("--gigabytes", type=float, default=8.0, help="limit of Marabou's process")
+    parser.add_argument("--loaded", default="l0_img3", help="spec of the model to be loaded")
+    parser.add_argument("--rows", type=int, default=9000, help="size of the model to be loaded")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    question = peers.Question(
+        given.specs, given.directions, given.shares, given.most, given.seconds, given.gigabytes
+    )
+    peers.main(given.peers, question, given.loaded, given.rows)
+
+
+def _strategies(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--specs", nargs="+", default=("small", "pgd_img3"))
+    parser.add_argument("--variants", nargs="+", default=(), choices=tuple(strategies.VARIANTS))
+    parser.add_argument("--seconds", type=float, default=20.0, help="budget of one search")
+    parser.add_argument("--set", nargs="+", default=(), metavar="a.b=v", help="change every spec")
+    parser.set_defaults(
+        run=lambda given: strategies.main(given.specs, given.variants, given.seconds, given.set)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The cases: shipped specs, directions to grow along, and the attack radius of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mlspec import load_spec, run
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.spec import ExperimentSpec
+
+CLASSIFIERS = ("none_img3", "l0_img3", "pgd_img3")
+"""Specs that ask the same of three classifiers."""
+SPECS = ("small", *CLASSIFIERS)
+SMALLEST = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One problem and one direction ``(K,)`` in the space of its epsilons."""
+
+    name: str
+    label: str
+    """Which layers move."""
+    spec: ExperimentSpec
+    problem: Problem
+    onnx: bytes
+    """The classifier's file."""
+    direction: Array
+
+    @cached_property
+    def attack_radius(self) -> float:
+        """The least radius along the direction that the attack breaks, by halving, to 2 %."""
+        verifier = run.verifier_of(self.problem, self.spec)
+
+        def breaks(radius: float) -> bool:
+            return verifier.weakest(radius * self.direction, thorough=True).violates
+
+        high = 1.0
+        while high > SMALLEST and breaks(high / 2):
+            high /= 2
+        low = high / 2
+        while high > 1.02 * low:
+            middle = (low + high) / 2
+            low, high = (low, middle) if breaks(middle) else (middle, high)
+        return high
+
+    def eps(self, share: float) -> Array:
+        """Return the epsilons ``(K,)`` at a share of the attack radius."""
+        return share * self.attack_radius * self.direction
+
+
+def directions(layers: int) -> dict[str, Array]:
+    """Return the shapes of neighborhoods, each ``(K,)``."""
+    number = np.arange(layers)
+    every = {
+        "object only": np.eye(layers)[0],
+        "layers 0-3": (number < 4).astype(np.float64),
+        "decaying": 1.0 / (1.0 + number),
+        "all layers": np.ones(layers),
+    }
+    return every if layers > 4 else {name: every[name] for name in ("object only", "all layers")}
+
+
+def cases(names: Sequence[str], labels: Sequence[str] = ()) -> Iterator[Case]:
+    """Yield the cases of some specs along the directions of these ``labels``; none given: all."""
+    for name in names:
+        spec = load_spec(f"specs/{name}.yaml")
+        experiment = run.prepare(spec)
+        problem, onnx = experiment.problem, experiment.provenance.classifier_onnx
+        for label, direction in directions(problem.layering.count).items():
+            if not labels or label in labels:
+                yield Case(name, label, spec, problem, onnx, direction)

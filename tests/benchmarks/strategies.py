@@ -1,0 +1,83 @@
+"""The search strategies side by side, on the same specs and budget: ``make bench-strategies``.
+
+The gap is what an upper bound leaves open, ``upper bound / size - 1``. Complete queries are those
+of the search itself; the certificate asks its own.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from benchmarks.tables import footer, markdown
+from mlspec import load_spec, solve
+from mlspec.core.trace import Ask
+from mlspec.report.numbers import above, below
+from mlspec.search.shrink import POLICIES
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "naive": ("search.strategy=naive",),
+    **{
+        f"gradient, {policy}": ("search.strategy=gradient", f"shrink.policy={policy}")
+        for policy in POLICIES
+    },
+    "ascent": ("search.strategy=ascent",),
+    "exact": ("search.strategy=exact",),
+}
+"""What a spec is changed by, by the name of the variant."""
+HEADS = (
+    "spec",
+    "strategy",
+    "size",
+    "upper bound",
+    "gap",
+    "complete queries (with MILP)",
+    "certificate queries",
+    "attacks",
+    "seconds",
+    "stopped by",
+)
+
+
+def row(name: str, variant: str, result: xr.Dataset) -> list[str]:
+    """Return what one search came to."""
+    size, bound = float(result["size"]), float(result["upper_bound"])
+    asks = result["query_ask"].values
+    complete = asks == Ask.COMPLETE.value
+    with_milp = np.count_nonzero(result["query_milp"].values[complete])
+    return [
+        f"`{name}`",
+        variant,
+        below(size, 4),
+        above(bound, 4),
+        f"{100 * (bound / size - 1):.1f} %" if size > 0 else "-",
+        f"{np.count_nonzero(complete)} ({with_milp})",
+        f"{np.count_nonzero(asks == Ask.CERTIFICATE.value)}",
+        f"{np.count_nonzero(asks == Ask.ATTACK.value)}",
+        f"{float(result.attrs['wall_seconds']):.0f}",
+        str(result.attrs["stop_reason"]),
+    ]
+
+
+def main(
+    specs: Sequence[str], variants: Sequence[str], seconds: float, overrides: Sequence[str]
+) -> None:
+    """Print one row for each spec and variant; each search has ``seconds``.
+
+    ``overrides`` change every spec alike, as ``layers.groups=[[0], [1, 2]]``.
+    """
+    began = time.perf_counter()
+    rows = []
+    for name in specs:
+        for variant in variants or VARIANTS:
+            budget = f"budget.seconds={seconds}"
+            changes = [*overrides, budget, *VARIANTS[variant]]
+            result = solve(load_spec(f"specs/{name}.yaml", changes))
+            rows.append(row(name, variant, result))
+            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    print(markdown(HEADS, rows, words=2))
+    print(f"\n{seconds:g} s each. {footer(('mlspec', 'torch', 'highspy'), began)}")
