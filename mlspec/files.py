@@ -8,6 +8,17 @@ from pathlib import Path
 
 from mlspec.errors import InputError
 
+_HDF = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf(path: Path) -> bool:
+    """Say whether the file begins as netCDF 4 files do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HDF)) == _HDF
+    except (OSError, ValueError):
+        return False
+
 
 def require_writable(path: Path) -> None:
     """Make the folder of ``path``, and raise InputError where no file can be written there."""

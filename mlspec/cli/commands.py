@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from mlspec.cli.arguments import Epsilons, Overrides, SolverName, SpecPath, load, radii_of
 from mlspec.errors import DataError, InputError, LicenceError, SaveWarning
-from mlspec.files import require_writable
+from mlspec.files import is_hdf, require_writable
 from mlspec.interrupts import EXIT_CODE, undisturbed
 
 out = Console()
@@ -157,7 +157,7 @@ def verify(
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
-    if what.suffix == ".nc":
+    if what.suffix == ".nc" or is_hdf(what):
         if eps is not None or set_:
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
         from mlspec import run
@@ -199,7 +199,8 @@ def show(
     from mlspec.results import open_result
 
     datasets = [open_result(path) for path in results]
-    out.print(summary(datasets[0]) if len(datasets) == 1 else comparison(datasets))
+    names = [str(path) for path in results]
+    out.print(summary(datasets[0]) if len(datasets) == 1 else comparison(datasets, names))
 
 
 @app.command()
@@ -214,7 +215,9 @@ def plot(
     from mlspec.report.figure import plot as draw
     from mlspec.results import open_result
 
-    path = output or result.with_suffix(".png")
+    path = output or result
+    if output is None or not output.suffix:
+        path = path.with_suffix(".png")
     ds = open_result(result)
     require_writable(path)
     draw(ds, path)

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from mlspec.errors import DataError
+from mlspec.files import is_hdf
 from mlspec.interrupts import undisturbed
 from mlspec.results.digests import digests
 from mlspec.results.schema import ASYMMETRIC, FORMAT, LATER, VARIABLES
@@ -115,9 +116,7 @@ def _check(ds: xr.Dataset, path: Path) -> None:
 
 
 def _damage(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head == b"\x89HDF\r\n\x1a\n":
+    if is_hdf(path):
         return f"a netCDF file that is cut short or damaged ({_why(error)})"
     return "not a netCDF file; a result is written by 'mlspec solve'"
 

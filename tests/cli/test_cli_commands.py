@@ -187,3 +187,11 @@ def test_overrides_of_the_command_line_are_in_the_result(solved: Path) -> None:
             "verifier.attack.steps": 20,
         },
     )
+
+
+def test_a_result_may_be_called_anything(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.netcdf").write_bytes(solved.read_bytes())
+    assert mlspec("verify", "r.netcdf", cwd=tmp_path).out.startswith("robust\n")
+    ran = mlspec("plot", "r.netcdf", "-o", "figure", cwd=tmp_path)
+    assert (ran.code, ran.out) == (0, "saved in figure.png\n")
+    assert (tmp_path / "figure.png").exists()
