@@ -12,7 +12,7 @@ from mlspec.core.network import Array
 from mlspec.data import Sample, open_dataset
 from mlspec.data.images import read_image, read_mask
 from mlspec.errors import DataError, SpecError
-from mlspec.problem.partition import Centre, Mask
+from mlspec.problem.partition import Centre, Mask, names_of
 from mlspec.spec import ExperimentSpec
 from mlspec.spec.image import BoxMask, ComponentMask, DatasetImage, DatasetMask, FileMask
 from mlspec.spec.image import Mask as ObjectMask
@@ -112,9 +112,9 @@ def union_of(centres: Sequence[Centre]) -> Mask:
 
 
 def label_of(centres: Sequence[Centre]) -> str:
-    """Return the labels of ``centres``, with commas between; empty where one has none."""
-    labels = [centre.label for centre in centres]
-    return ", ".join(labels) if all(labels) else ""
+    """Return the labels of ``centres``, with commas between; of several, one without is called by
+    its number. Empty for a single one without."""
+    return centres[0].label if len(centres) == 1 else ", ".join(names_of(centres))
 
 
 def _object(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) -> Centre:
