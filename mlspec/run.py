@@ -74,6 +74,8 @@ class Experiment:
 def prepare(spec: ExperimentSpec) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
     not."""
+    if not isinstance(spec, ExperimentSpec):
+        raise InputError(f"a spec is what mlspec.load_spec(FILE) returns; got {spec!r}")
     try:
         device_of(spec.verifier.device)
     except InputError as error:
@@ -184,9 +186,14 @@ def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
 
 def radius_of(problem: Problem, eps: Array | float) -> Array:
     """Return the radii ``(R,)`` that ``eps`` stands for; raises InputError for impossible ones."""
-    radius = problem.layering.radii_meant(np.asarray(eps, dtype=np.float64))
-    if not np.all((radius >= 0.0) & (radius <= 1.0)):
-        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
+    try:
+        values = np.asarray(eps, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"epsilons are numbers, one or one per layer; got {eps!r}") from None
+    radius = problem.layering.radii_meant(values)
+    wrong = radius[~((radius >= 0.0) & (radius <= 1.0))]
+    if wrong.size:
+        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
     return radius
 
 
@@ -197,25 +204,17 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
     what errors call the result.
     """
     spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
+    source = Source(origin if solver is None else "--solver")
+    choice = spec.solver if solver is None else named(solver, source)
+    try:
+        chosen(choice, source)
+    except (SpecError, MissingSolverError) as error:
+        advice = "; any other can verify the result, such as --solver highs"
+        raise type(error)(f"{error}{'' if solver is not None else advice}") from None
     # The machine that made the result may have had another device.
     verifier = spec.verifier.model_copy(update={"device": "auto"})
-    spec = spec.model_copy(update={"verifier": verifier})
-    if solver is not None:
-        source = Source("--solver")
-        choice = named(solver, source)
-        chosen(choice, source)
-        spec = spec.model_copy(update={"solver": choice})
-    else:
-        _require_its_solver(spec)
+    spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
     return _verified(problem_of(result), spec, radii_of(result))
-
-
-def _require_its_solver(spec: ExperimentSpec) -> None:
-    try:
-        chosen(spec.solver, spec.source)
-    except (SpecError, MissingSolverError) as error:
-        advice = "any other solver can verify the result, such as --solver highs"
-        raise type(error)(f"{error}; {advice}") from None
 
 
 def problem_of(result: xr.Dataset) -> Problem:

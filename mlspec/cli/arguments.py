@@ -50,4 +50,7 @@ def radii_of(text: str) -> Any:
         raise InputError(
             f"--eps: '{text}' is not a number, or numbers with commas between"
         ) from None
+    wrong = [value for value in values if not 0.0 <= value <= 1.0]
+    if wrong:
+        raise InputError(f"--eps: epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
     return values[0] if len(values) == 1 else np.array(values)

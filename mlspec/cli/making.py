@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,8 @@ def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
     """Write a commented spec NAME.yaml to start from."""
     from mlspec.spec import spec_template
 
+    if not Path(name).name.strip("."):
+        raise InputError(f"'{name}' is no name of a spec: give one such as mine")
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -101,4 +104,4 @@ def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
         raise InputError(f"{path} exists already: choose another name") from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    out.print(Text(f"wrote {path}; next: mlspec check {path}"), soft_wrap=True)
+    out.print(Text(f"wrote {path}; next: mlspec check {shlex.quote(str(path))}"), soft_wrap=True)

@@ -17,7 +17,7 @@ from mlspec.errors import DataError
 from mlspec.files import is_hdf
 from mlspec.interrupts import undisturbed
 from mlspec.results.digests import digests
-from mlspec.results.schema import ASYMMETRIC, FORMAT, LATER, VARIABLES
+from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, FORMAT, LATER, VARIABLES
 
 _COMPRESSED_FROM = 4096
 """Bytes; compressing less saves nothing."""
@@ -102,9 +102,16 @@ def _check(ds: xr.Dataset, path: Path) -> None:
     written = ds.attrs.get("mlspec_format")
     if written is None:
         raise DataError(f"{path}: netCDF, but not a result of mlspec (no attribute mlspec_format)")
+    if not isinstance(written, int | np.integer):
+        raise DataError(f"{path}: damaged: the attribute mlspec_format is {written!r}, no number")
     if written > FORMAT:
         raise DataError(
             f"{path}: written by a newer mlspec (format {written}, this one reads {FORMAT})"
+        )
+    lacking = [name for name in ATTRIBUTES if name not in ds.attrs]
+    if lacking:
+        raise DataError(
+            f"{path}: a result of mlspec that lacks the attributes {', '.join(lacking)}"
         )
     needed = [name for name in VARIABLES if name not in LATER | ASYMMETRIC | {"blocking_witness"}]
     missing = [name for name in needed if name not in ds]

@@ -82,6 +82,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return _expected(_one_of(choices), value, choices)
         case "choice":
             choices = context["choices"].split(", ")
+            if not isinstance(value, Mapping | str):
+                return _expected(f"{_one_of(choices)}, or a mapping of its keys", value)
             given = value[context["at"]] if isinstance(value, Mapping) else value
             return _expected(_one_of(choices), given, choices)
         case "expected":

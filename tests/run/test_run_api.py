@@ -98,6 +98,7 @@ def test_a_violation_comes_with_a_witness_inside() -> None:
         (1.5, r"epsilons lie in \[0, 1\]"),
         (-0.1, r"epsilons lie in \[0, 1\]"),
         (float("nan"), r"epsilons lie in \[0, 1\]"),
+        ("x", "epsilons are numbers, one or one per layer; got 'x'"),
     ],
 )
 def test_epsilons_that_are_none_are_refused(eps: float, complaint: str) -> None:
@@ -196,6 +197,12 @@ def test_another_question_is_not_gone_on_with(solved: tuple[xr.Dataset, Path]) -
     earlier = mlspec.open_result(solved[1])
     with pytest.raises(InputError, match="answers another question"):
         mlspec.solve(small(layers__count=2), resume=earlier)
+
+
+def test_a_file_is_no_spec() -> None:
+    for call in (mlspec.solve, lambda name: mlspec.verify(name, 0.1)):
+        with pytest.raises(InputError, match=r"load_spec.* returns; got 'file\.yaml'"):
+            call("file.yaml")
 
 
 def test_torch_keeps_its_threads() -> None:
