@@ -169,14 +169,16 @@ class Builder:
             self.model.add_component("one", pyo.Var(bounds=(1.0, 1.0)))
         return self.model.one
 
-    def row(self, value: Affine, unit: int, scale: float = 1.0) -> Row:
-        """Return ``scale *`` one value of an affine map, as the start of a row."""
+    def row(self, value: Affine, unit: int) -> Row:
+        """Return one value of an affine map, as the start of a row."""
         columns, coefficients, constant = value.row(unit)
-        return (
-            [scale * coefficient for coefficient in coefficients],
-            [self.columns[column] for column in columns],
-            scale * constant,
-        )
+        return coefficients, [self.columns[column] for column in columns], constant
+
+
+def negative(row: Row) -> Row:
+    """Return ``-row``."""
+    coefficients, variables, constant = row
+    return [-coefficient for coefficient in coefficients], variables, -constant
 
 
 def plus(row: Row, *terms: tuple[float, Any], constant: float = 0.0) -> Row:

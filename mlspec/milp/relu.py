@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from mlspec.core.network import Array
 from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import Builder, Row, big_m, plus, widened
+from mlspec.milp.builder import Builder, Row, big_m, negative, plus, widened
 
 
 def encode(
@@ -35,7 +35,7 @@ def encode(
         l = -big_m(-lower[unit], sizes[unit], tag, unit)  # noqa: E741
         u = big_m(upper[unit], 0.0, tag, unit)
         above[unit] = plus(z, (-1.0, y))
-        on[unit] = plus(build.row(before, unit, -1.0), (1.0, y), (-l, a), constant=l)
+        on[unit] = plus(negative(z), (1.0, y), (-l, a), constant=l)
         off[unit] = ([1.0, -u], [y, a], 0.0)
         build.piecewise(y, before, [unit], [a], rest=0.0)
     build.below_zero(f"{tag}_above", above)

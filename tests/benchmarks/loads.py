@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
@@ -90,8 +89,7 @@ def by_pyomo(model: MilpModel) -> tuple[LinearProgram, Layout]:
 def median_load(query: Query, times: int) -> Load:
     """Load our model of a query several times and return the one of median duration."""
     every = [loaded(lambda: compiled(query)) for _ in range(times)]
-    middle = median([load.seconds for load in every][: times - 1 + times % 2])
-    return min(every, key=lambda load: abs(load.seconds - middle))
+    return sorted(every, key=lambda load: load.seconds)[times // 2]
 
 
 def of_size(case: Case, rows: int) -> Query:

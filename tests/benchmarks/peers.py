@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks import loads, peers_marabou
 from benchmarks.cases import Case, cases
-from benchmarks.queries import Answer, Query, agree, controlled, decided, ours, queries, warm
+from benchmarks.queries import Answer, End, Query, agree, controlled, decided, ours, queries, warm
 from benchmarks.tables import footer, markdown
 from mlspec.tensors import single_threaded
 
@@ -26,6 +26,8 @@ PEERS = {"marabou": "maraboupy", "omlt": "omlt"}
 INSTALL = "pip install 'mlspec[peers]'"
 LOADS = 5
 """How often our model is loaded; the median counts. OMLT's is loaded once."""
+Pair = tuple[Case, float, Query, Answer, Answer]
+"""A query, the share of the attack radius that it comes from, our answer and a peer's."""
 BESIDE_ANSWERS = ("spec", "direction", "share of the attack radius", "rivals")
 
 
@@ -67,6 +69,8 @@ def main(peers: Sequence[str], question: Question, loaded: str, rows: int) -> No
             elif peer == "marabou":
                 print(ask_marabou(question) + "\n")
             else:
+                # OMLT starts variables outside of their bounds, and Pyomo would warn of each.
+                logging.getLogger("pyomo").setLevel(logging.ERROR)
                 print(f"{load_omlt(loaded, rows)}\n\n{ask_omlt(question)}\n")
     packages = ["mlspec", "torch", "highspy", "pyomo", *(PEERS[peer] for peer in sorted(there))]
     print(f"Limit {question.seconds:g} s. {footer(packages, began)}")
@@ -81,9 +85,11 @@ def ask_marabou(question: Question) -> str:
         def ask(each: Query, onnx: bytes = case.onnx) -> Answer:
             return peers_marabou.ask(each, onnx, question.seconds, question.gigabytes)
 
-        peer = controlled(case, query, ask)
+        peer = ask(query)
+        agree(query, {"mlspec": own, "Marabou": peer})
+        peer = controlled(case, query, peer, ask)
         answers.append((case, share, query, own, peer))
-        _checked(query, own, peer, "Marabou")
+        _say(answers, "Marabou")
     return compared(answers, "Marabou", question.seconds)
 
 
@@ -96,10 +102,11 @@ def ask_omlt(question: Question) -> str:
         own = ours(case, query, question.seconds)
         began = time.perf_counter() - query.bound_seconds
         model = peers_omlt.compiled(query)
-        program = loads.by_pyomo(model)
-        peer = decided(case, query, model, *program, question.seconds, began)
+        arrays = loads.by_pyomo(model)
+        peer = decided(case, query, model, arrays, question.seconds, began)
+        agree(query, {"mlspec": own, "OMLT": peer})
         answers.append((case, share, query, own, peer))
-        _checked(query, own, peer, "OMLT")
+        _say(answers, "OMLT")
     return compared(answers, "OMLT", question.seconds)
 
 
@@ -110,14 +117,12 @@ def load_omlt(name: str, rows: int) -> str:
     """
     from benchmarks import peers_omlt
 
-    # OMLT starts variables outside of their bounds, and Pyomo would warn of each.
-    logging.getLogger("pyomo").setLevel(logging.ERROR)
     (case,) = cases([name], ["all layers"])
     query = loads.of_size(case, rows)
     own = loads.median_load(query, LOADS)
     peer = loads.loaded(lambda: peers_omlt.compiled(query), loads.by_pyomo)
     table = [
-        [tool, *load.cells, f"{load.seconds / own.seconds:.0f} ×"]
+        [tool, *load.cells, times(load.seconds / own.seconds)]
         for tool, load in (("mlspec", own), ("OMLT", peer))
     ]
     heads = ["model of", "rows", "variables", "binaries", "non-zeros"]
@@ -126,9 +131,7 @@ def load_omlt(name: str, rows: int) -> str:
     return f"{said}\n\n{markdown(heads, table)}"
 
 
-def compared(
-    answers: Sequence[tuple[Case, float, Query, Answer, Answer]], peer: str, limit: float
-) -> str:
+def compared(answers: Sequence[Pair], peer: str, limit: float) -> str:
     """Return the table of ours and a peer's ``answers``, with medians."""
     if not answers:
         return "Bounds decide all of these neighborhoods: there is no query to compare."
@@ -139,13 +142,12 @@ def compared(
         [
             *(f"`{case.name}`", case.label, f"{share:g}", query.rivals),
             *(shown(mine), shown(theirs)),
-            # A peer that gave up would have needed longer.
-            f"{'' if theirs.end.decides else '≥ '}{ratio:.0f} ×",
+            compared_times(mine.end, theirs.end, ratio),
         ]
         for (case, share, query, mine, theirs), ratio in zip(answers, ratios, strict=True)
     ]
     decided_by = [sum(each[place].end.decides for each in answers) for place in (3, 4)]
-    middle = [f"{median(own):.2f}", f"{median(other):.2f}", f"{median(ratios):.0f} ×"]
+    middle = [f"{median(own):.2f}", f"{median(other):.2f}", times(median(ratios))]
     rows.append(["median", "", "", "", *middle])
     rows.append(["decided", "", "", "", *(f"{n} of {len(answers)}" for n in decided_by), ""])
     return markdown([*BESIDE_ANSWERS, "mlspec", peer, "ratio"], rows, words=4)
@@ -156,7 +158,23 @@ def shown(answer: Answer) -> str:
     return f"{answer.end.value}, {answer.seconds:.2f}"
 
 
-def _checked(query: Query, own: Answer, peer: Answer, name: str) -> None:
-    said = f"mlspec {shown(own)} {own.note} | {name} {shown(peer)} {peer.note}"
-    print(f"rivals {query.rivals}: {said}", file=sys.stderr, flush=True)
-    agree(query, {"mlspec": own, name: peer})
+def compared_times(mine: End, theirs: End, ratio: float) -> str:
+    """Return a ratio as a cell: a bound where one ran into the time limit, in brackets where the
+    peer has no answer for another reason and only counts with the limit, none where nobody has."""
+    if not mine.decides:
+        return f"≤ {times(ratio)}" if theirs.decides else "-"
+    if theirs is End.TIMEOUT:
+        return f"≥ {times(ratio)}"
+    return times(ratio) if theirs.decides else f"({times(ratio)})"
+
+
+def times(ratio: float) -> str:
+    """Return a ratio as a cell."""
+    return f"{ratio:.0f} ×" if ratio >= 10.0 else f"{ratio:.1f} ×"
+
+
+def _say(answers: Sequence[Pair], peer: str) -> None:
+    case, share, query, mine, theirs = answers[-1]
+    said = f"mlspec {shown(mine)} {mine.note} | {peer} {shown(theirs)} {theirs.note}"
+    asked = f"{case.name}, {case.label}, {share:g}, rivals {query.rivals}"
+    print(f"{asked}: {said}", file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.cases import Case
 from mlspec import run
 from mlspec.backends.backend import ProgramBackend
-from mlspec.backends.program import Layout, LinearProgram, arrays_of
+from mlspec.backends.program import Layout, LinearProgram
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Analysis, Bounder, OpenClaim
 from mlspec.core import forward
@@ -25,8 +25,11 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
-from mlspec.tolerances import REPLAY_AGREEMENT
+from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT
+from mlspec.verifier.complete import CompleteStage
 
+ROUNDING = 1e-9
+"""What sums in another order may lose: at so small a margin a witness still violates."""
 CONTROL = 1e-3
 """How far pixels move around a violating image in a control question."""
 
@@ -93,7 +96,7 @@ class Query:
         """Return the answer of a tool that gives ``image`` as a witness."""
         inside = self.box.clip(image)
         margin = self.margin(inside)
-        if margin <= 0.0:
+        if margin <= ROUNDING:
             return Answer(End.VIOLATED, seconds, inside)
         near = "within tolerances" if margin <= REPLAY_AGREEMENT else "no violation"
         return Answer(End.FAILED, seconds, note=f"its point replays to {margin:.2g}: {near}")
@@ -133,26 +136,36 @@ def compiled(query: Query) -> MilpModel:
 
 
 def ours(case: Case, query: Query, limit: float) -> Answer:
-    """Decide a query by bounds and MILP, from nothing: the bounds' seconds are counted."""
-    began = time.perf_counter() - query.bound_seconds
-    model = compiled(query)
-    return decided(case, query, model, *arrays_of(model), limit, began)
+    """Decide a query by our complete stage, from nothing: the bounds' seconds are counted."""
+    began = time.perf_counter()
+    problem, backend = query.problem, chosen(case.spec.solver, case.spec.source)
+    left = limit - query.bound_seconds
+    stage = CompleteStage(problem, Compiler(problem.relaxed), backend, left)
+    item = replace(query.item, subsets={query.subset: query.item.subsets[query.subset]})
+    analysis = replace(query.analysis, claims=(item,))
+    verdict = stage.decide(query.box, analysis, (), time.monotonic() + left, [])
+    took = time.perf_counter() - began + query.bound_seconds
+    if verdict.witness is not None:
+        return query.replayed(verdict.witness, took)
+    if verdict.robust:
+        return Answer(End.ROBUST, took)
+    end = End.TIMEOUT if verdict.reason.startswith("time limit") else End.FAILED
+    return Answer(end, took, note=verdict.reason)
 
 
 def decided(
     case: Case,
     query: Query,
     model: MilpModel,
-    program: LinearProgram,
-    layout: Layout,
+    arrays: tuple[LinearProgram, Layout],
     limit: float,
     began: float,
 ) -> Answer:
-    """Decide a query by a model of it, on the solver of the case, until ``began + limit``."""
+    """Decide a query by a peer's model, on the solver of the case, until ``began + limit``."""
     backend = chosen(case.spec.solver, case.spec.source)
     if not isinstance(backend, ProgramBackend):
         raise TypeError(f"benchmarks ask one solver, not {backend.name}")
-    session = backend.open_program(model, program, layout)
+    session = backend.open_program(model, *arrays)
     left = limit - (time.perf_counter() - began)
     report = session.solve(query.subset, left, query.item.hardest(query.subset))
     took = time.perf_counter() - began
@@ -164,26 +177,25 @@ def decided(
     return Answer(end, took, note=report.message)
 
 
-def controlled(case: Case, query: Query, ask: Callable[[Query], Answer]) -> Answer:
-    """Return what a tool answers to ``query``; one that says robust is asked a second question.
+def controlled(case: Case, query: Query, answer: Answer, ask: Callable[[Query], Answer]) -> Answer:
+    """Return a tool's ``answer`` to ``query``; if that is robust, after a second question.
 
-    That is a small box around an image that violates, which the attack finds at the attack radius.
-    Whoever calls that robust too has proved nothing.
+    It is about a small box around an image that violates, which the attack finds at the attack
+    radius. Whoever calls that robust too has proved nothing.
     """
-    answer = ask(query)
     if answer.end is not End.ROBUST:
         return answer
     eps = case.eps(1.0)
     image = run.verifier_of(case.problem, case.spec).weakest(eps, thorough=True).images[0]
-    if query.margin(image) > 0.0:
+    margin = query.margin(image)
+    if margin > -MILP_MARGIN:
         return replace(answer, note="no control: the attack violates with other rivals")
     around = case.problem.neighborhood(eps).box
     box = Box(np.maximum(around.lower, image - CONTROL), np.minimum(around.upper, image + CONTROL))
     second = ask(replace(query, box=box))
     if second.end is not End.ROBUST:
         return replace(answer, note=f"control: {second.end.value}")
-    margin = f"{query.margin(image):.2g}"
-    note = f"also robust, it says, within {CONTROL:g} of an image with margin {margin}"
+    note = f"also robust, it says, within {CONTROL:g} of an image with margin {margin:.2g}"
     return replace(answer, end=End.REFUTED, note=note)
 
 

@@ -54,13 +54,18 @@ def row(name: str, variant: str, result: xr.Dataset) -> list[str]:
         variant,
         below(size, 4),
         above(bound, 4),
-        f"{100 * (bound / size - 1):.1f} %" if size > 0 else "-",
+        percent(bound / size - 1) if size > 0 else "-",
         f"{np.count_nonzero(complete)} ({with_milp})",
         f"{np.count_nonzero(asks == Ask.CERTIFICATE.value)}",
         f"{np.count_nonzero(asks == Ask.ATTACK.value)}",
         f"{float(result.attrs['wall_seconds']):.0f}",
         str(result.attrs["stop_reason"]),
     ]
+
+
+def percent(share: float) -> str:
+    """Return a share as a cell; the decimals of a large one say nothing."""
+    return f"{100 * share:.1f} %" if share < 1.0 else f"{100 * share:,.0f} %"
 
 
 def main(

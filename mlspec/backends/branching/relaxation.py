@@ -107,6 +107,10 @@ class Relaxation:
             held.row_status = [*held.row_status, *[highspy.HighsBasisStatus.kBasic] * missing]
             self._highs.setBasis(held)
 
+    def forget(self) -> None:
+        """Begin the next run anew, from no basis."""
+        self._highs.clearSolver()
+
     def solve(self, seconds: float, iterations: int = 2**31 - 1) -> Relaxed:
         """Run for so long at most."""
         set_option(self._highs, "time_limit", self._highs.getRunTime() + max(seconds, 0.0))

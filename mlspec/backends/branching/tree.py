@@ -34,8 +34,10 @@ TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
 """Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
 EARLY = 10
 """Nodes that count as the first."""
-TRIAL_ITERATIONS = 300
+TRIAL_ITERATIONS = 100
 """Simplex iterations of one trial."""
+STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
+"""Ends that are nobody's fault."""
 INTEGRAL = 1e-6
 """So near to an integer a value is one."""
 
@@ -254,12 +256,13 @@ class Tree:
         return relaxed.values
 
     def _relaxed(self, iterations: int = 2**31 - 1) -> Relaxed:
-        relaxed = self._relaxation.solve(self._deadline - time.monotonic(), iterations)
-        stopped = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
-        decided = relaxed.values is not None or relaxed.bound == np.inf
-        if not decided and relaxed.end not in stopped:
-            raise NumericalTroubleError(str(relaxed.end))
-        return relaxed
+        for _ in range(2):
+            relaxed = self._relaxation.solve(self._deadline - time.monotonic(), iterations)
+            if relaxed.values is not None or relaxed.bound == np.inf or relaxed.end in STOPPED:
+                return relaxed
+            # A bad basis may be all that is wrong.
+            self._relaxation.forget()
+        raise NumericalTroubleError(f"HiGHS ended a linear program with {relaxed.end}")
 
     def _fix(self, fixed: dict[int, float]) -> None:
         lower, upper = (ends.copy() for ends in self._ends)
