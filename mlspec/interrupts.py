@@ -11,6 +11,8 @@ from mlspec.errors import OverdueError
 
 EXIT_CODE = 130
 """Of a command that was interrupted."""
+GRACE = 0.5
+"""Seconds given to deadlines that are kept, before the alarm."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -37,7 +39,7 @@ def undisturbed(*, afterwards: bool) -> Iterator[None]:
 
 @contextmanager
 def overdue_after(seconds: float) -> Iterator[None]:
-    """Raise OverdueError in the block once ``seconds`` are over.
+    """Raise OverdueError in the block once ``seconds``, and a moment of grace, are over.
 
     A net below the deadlines of all parts, for what knows none. It hangs in the main thread, on
     systems with interval timers that nobody else uses; elsewhere there is none.
@@ -55,7 +57,7 @@ def overdue_after(seconds: float) -> Iterator[None]:
 
     signal.signal(signal.SIGALRM, ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.0) + GRACE)
         yield
     finally:
         try:

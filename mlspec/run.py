@@ -23,8 +23,9 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
+from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
-from mlspec.errors import InputError, MissingSolverError, ResumeError, SpecError
+from mlspec.errors import InputError, MissingSolverError, OverdueError, ResumeError, SpecError
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
@@ -56,8 +57,6 @@ from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
-GRACE = 0.5
-"""Seconds after the budget's last at which a search is ended wherever it is."""
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
@@ -143,7 +142,7 @@ def solve_experiment(
         budget = Budget(spec.budget.seconds, spec.budget.queries, began)
         effort = Effort(problem.objective, verifier, budget, saver)
         if resume is not None:
-            with overdue_after(effort.seconds_left + GRACE):
+            with overdue_after(effort.seconds_left):
                 _resume(effort, verifier, problem, resume, path)
         saver.path = path
         policy = POLICIES[spec.shrink.policy](
@@ -162,7 +161,7 @@ def solve_experiment(
             "exact": lambda effort, start: exact(effort, start, search.gap),
         }
         strategy = strategies[search.strategy]
-        limit = overdue_after(effort.seconds_left + GRACE)
+        limit = overdue_after(effort.seconds_left)
         trace = maximise(effort, strategy, search.floor, search.tolerance, limit)
     with undisturbed(afterwards=False):
         return saver.dataset(trace)
@@ -279,7 +278,10 @@ def _resume(
             "target differ): give another output file, or leave --resume out"
         )
     witnesses = earlier["witness_image"].values
-    failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
+    try:
+        failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
+    except OverdueError:
+        failure = f"{StopReason.SECONDS.value} spent"
     if failure:
         stays = "" if path is None else f"; {path} stays as it is"
         raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")

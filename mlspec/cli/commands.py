@@ -110,11 +110,12 @@ def _warn_of_replacing(path: Path) -> None:
     from mlspec.results import open_result
 
     try:
-        size = below(float(open_result(path)["size"]), 4)
+        size = float(open_result(path)["size"])
     except DataError:  # there is none, or it is no result
         return
-    line = f"replaces an earlier result of size {size} in {path}; --resume would go on from it"
-    out.print(Text(line), soft_wrap=True)
+    if size > 0.0:
+        said = f"replaces an earlier result of size {below(size, 4)} in {path}"
+        out.print(Text(f"{said}; --resume would go on from it"), soft_wrap=True)
 
 
 def _say(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -13,7 +13,6 @@ from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
 from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
-from mlspec.errors import OverdueError
 from mlspec.search.polyblock import remaining
 
 
@@ -167,8 +166,6 @@ class Effort:
             verdict = self.prove(eps, "resumed")
         except SpentError as spent:
             return f"{spent.reason.value} spent"
-        except OverdueError:
-            return f"{StopReason.SECONDS.value} spent"
         if verdict.extents is not None:
             return "an image within it violates"
         return verdict.reason
