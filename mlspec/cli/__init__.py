@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import signal
 import sys
 import time
 
@@ -13,11 +14,18 @@ from mlspec.interrupts import EXIT_CODE
 def main() -> None:
     """Run the command line; Ctrl-C while it is still loading ends it without a word."""
     began = time.monotonic()
-    # At the end nothing is worth a last look for garbage, which takes more than a second.
-    atexit.register(gc.freeze)
     try:
         from mlspec.cli.entry import run
 
         run(began)
     except KeyboardInterrupt:
         sys.exit(EXIT_CODE)
+    finally:
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Leave at once: Ctrl-C comes too late, and a last look for garbage takes more than a
+    second."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
