@@ -21,12 +21,30 @@ class InputError(MlspecError):
     """An argument outside a spec (a command-line value, an API argument) is wrong."""
 
 
+class OverdueError(KeyboardInterrupt):
+    """The time of a search is over while it does what knows no deadline.
+
+    Whatever copes with Ctrl-C copes with it.
+    """
+
+
+class ResumeError(MlspecError):
+    """An earlier result could not be proved again: the search that was to go on from it did not
+    begin."""
+
+    exit_code = 1
+
+
 class DataError(MlspecError):
     """A dataset or an image file is missing or malformed."""
 
 
 class NetworkError(MlspecError):
     """A classifier file is unreadable or uses an operation that is not supported."""
+
+
+class SaveWarning(UserWarning):
+    """A result could not be saved while its search runs."""
 
 
 class SolverError(MlspecError):

@@ -23,15 +23,18 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
-from mlspec.core.trace import Trace
+from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
-from mlspec.errors import InputError
+from mlspec.errors import InputError, MissingSolverError, OverdueError, ResumeError, SpecError
+from mlspec.files import require_writable
+from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
 from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
 from mlspec.results import (
     Provenance,
+    Saver,
     aim_of,
     label_names_of,
     layering_of,
@@ -40,7 +43,6 @@ from mlspec.results import (
     property_of,
     radii_of,
     save,
-    to_dataset,
 )
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
@@ -49,14 +51,12 @@ from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.spec import ExperimentSpec
+from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 
-SAVE_EVERY = 2.0
-"""Seconds between saves while a search improves."""
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
 
@@ -73,6 +73,8 @@ class Experiment:
 def prepare(spec: ExperimentSpec) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
     not."""
+    if not isinstance(spec, ExperimentSpec):
+        raise InputError(f"a spec is what mlspec.load_spec(FILE) returns; got {spec!r}")
     try:
         device_of(spec.verifier.device)
     except InputError as error:
@@ -107,10 +109,15 @@ def solve(
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
     ``path`` receives the result file early and whenever the certified value grows. ``resume`` is an
-    earlier result of the same problem to go on from. KeyboardInterrupt ends the search, not the
-    call: the dataset then holds what was certified, with the stop reason ``interrupted``.
+    earlier result of the same problem to go on from; raises ResumeError, and leaves ``path`` as it
+    is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
+    dataset then holds what was certified, with the stop reason ``interrupted``.
     """
-    return solve_experiment(prepare(spec), path, watch, resume)
+    began = time.monotonic()
+    result = solve_experiment(prepare(spec), path, watch, resume, began)
+    if path is not None:
+        save(result, path)
+    return result
 
 
 def solve_experiment(
@@ -118,17 +125,26 @@ def solve_experiment(
     path: Path | None = None,
     watch: Watcher | None = None,
     resume: xr.Dataset | None = None,
+    began: float | None = None,
 ) -> xr.Dataset:
-    """Do what ``solve`` does, for a prepared experiment."""
+    """Do what ``solve`` does, for a prepared experiment; the final result is left to be saved.
+
+    The budget counts from ``began``, in ``time.monotonic()`` seconds; from now if None.
+    """
+    began = time.monotonic() if began is None else began
     spec, problem = experiment.spec, experiment.problem
+    if path is not None:
+        require_writable(path)
     require_licence(problem, spec)
-    saver = _Saver(experiment, path, watch)
+    saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
-        budget = Budget(spec.budget.seconds, spec.budget.queries)
+        budget = Budget(spec.budget.seconds, spec.budget.queries, began)
         effort = Effort(problem.objective, verifier, budget, saver)
         if resume is not None:
-            _resume(effort, verifier, problem, resume)
+            with overdue_after(effort.seconds_left):
+                _resume(effort, verifier, problem, resume, path)
+        saver.path = path
         policy = POLICIES[spec.shrink.policy](
             sensitivities(problem.network, problem.image, problem.property, problem.layering),
             spec.shrink.order == "prose",
@@ -145,8 +161,10 @@ def solve_experiment(
             "exact": lambda effort, start: exact(effort, start, search.gap),
         }
         strategy = strategies[search.strategy]
-        trace = maximise(effort, strategy, search.floor, search.tolerance)
-    return saver.finish(trace)
+        limit = overdue_after(effort.seconds_left)
+        trace = maximise(effort, strategy, search.floor, search.tolerance, limit)
+    with undisturbed(afterwards=False):
+        return saver.dataset(trace)
 
 
 def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
@@ -167,20 +185,34 @@ def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
 
 def radius_of(problem: Problem, eps: Array | float) -> Array:
     """Return the radii ``(R,)`` that ``eps`` stands for; raises InputError for impossible ones."""
-    radius = problem.layering.radii_meant(np.asarray(eps, dtype=np.float64))
-    if not np.all((radius >= 0.0) & (radius <= 1.0)):
-        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {radius.tolist()}")
+    try:
+        values = np.asarray(eps, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"epsilons are numbers, one or one per layer; got {eps!r}") from None
+    radius = problem.layering.radii_meant(values)
+    wrong = radius[~((radius >= 0.0) & (radius <= 1.0))]
+    if wrong.size:
+        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
     return radius
 
 
-def recertify(result: xr.Dataset, solver: str | None = None) -> Verdict:
-    """Decide again, from the result alone, whether its neighborhood is robust."""
-    spec = ExperimentSpec.from_json(result.attrs["spec"])
+def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
+    """Decide again, from the result alone, whether its neighborhood is robust.
+
+    ``solver`` is ``NAME`` or ``NAME,NAME``, instead of what the result was made with; ``origin`` is
+    what errors call the result.
+    """
+    spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
+    source = Source(origin if solver is None else "--solver")
+    choice = spec.solver if solver is None else named(solver, source)
+    try:
+        chosen(choice, source)
+    except (SpecError, MissingSolverError) as error:
+        advice = "; any other can verify the result, such as --solver highs"
+        raise type(error)(f"{error}{'' if solver is not None else advice}") from None
     # The machine that made the result may have had another device.
     verifier = spec.verifier.model_copy(update={"device": "auto"})
-    spec = spec.model_copy(update={"verifier": verifier})
-    if solver is not None:
-        spec = spec.model_copy(update={"solver": named(solver)})
+    spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
     return _verified(problem_of(result), spec, radii_of(result))
 
 
@@ -226,9 +258,13 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 ALPHA_ITERATIONS = 40
 
 
-def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset) -> None:
-    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved
-    again."""
+def _resume(
+    effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset, path: Path | None
+) -> None:
+    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again.
+
+    Raises ResumeError where the proof does not come: a search from nothing could only lose.
+    """
     same = problem_of(earlier)
     if (
         same.network.digest != problem.network.digest
@@ -242,37 +278,13 @@ def _resume(effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dat
             "target differ): give another output file, or leave --resume out"
         )
     witnesses = earlier["witness_image"].values
-    effort.recall(verifier.learn(witnesses), radii_of(earlier))
-
-
-class _Saver:
-    """Passes news of a search on, and saves what is certified as it grows."""
-
-    def __init__(self, experiment: Experiment, path: Path | None, watch: Watcher | None) -> None:
-        self._experiment = experiment
-        self._path = path
-        self._watch = watch
-        self._saved: Array | None = None
-        self._saved_at = -np.inf
-
-    def __call__(self, trace: Trace, doing: str) -> None:
-        if self._watch is not None:
-            self._watch(trace, doing)
-        now = time.monotonic()
-        if self._path and trace.best is not self._saved and now - self._saved_at > SAVE_EVERY:
-            save(self._dataset(trace), self._path)
-            self._saved, self._saved_at = trace.best, now
-
-    def finish(self, trace: Trace) -> xr.Dataset:
-        """Return the final dataset, saved."""
-        dataset = self._dataset(trace)
-        if self._path is not None:
-            save(dataset, self._path)
-        return dataset
-
-    def _dataset(self, trace: Trace) -> xr.Dataset:
-        problem = self._experiment.problem
-        return to_dataset(problem, trace, self._experiment.provenance)
+    try:
+        failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
+    except OverdueError:
+        failure = f"{StopReason.SECONDS.value} spent"
+    if failure:
+        stays = "" if path is None else f"; {path} stays as it is"
+        raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
 
 
 __all__ = [

@@ -1,5 +1,31 @@
 """The command line: ``mlspec COMMAND ...``."""
 
-from mlspec.cli.entry import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import atexit
+import gc
+import signal
+import sys
+import time
+
+from mlspec.interrupts import EXIT_CODE
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it is still loading ends it without a word."""
+    began = time.monotonic()
+    try:
+        from mlspec.cli.entry import run
+
+        run(began)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_CODE)
+    finally:
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Leave at once: Ctrl-C comes too late, and a last look for garbage takes more than a
+    second."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()

@@ -31,12 +31,14 @@ def load(
 ) -> Any:
     """Return the experiment of a spec file with what the command line changes in it."""
     from mlspec.spec import load_spec
+    from mlspec.spec.overrides import Given
+    from mlspec.spec.search import names_in
 
-    overrides = list(set_ or [])
+    overrides: list[str | Given] = list(set_ or [])
     if solver is not None:
-        overrides.append(f"solver=[{solver}]" if "," in solver else f"solver={solver}")
+        overrides.append(Given("--solver", "solver", names_in(solver)))
     if budget is not None:
-        overrides.append(f"budget.seconds={np.format_float_positional(budget, trim='0')}")
+        overrides.append(Given("--budget", "budget.seconds", budget))
     return load_spec(path, overrides)
 
 
@@ -48,4 +50,7 @@ def radii_of(text: str) -> Any:
         raise InputError(
             f"--eps: '{text}' is not a number, or numbers with commas between"
         ) from None
+    wrong = [value for value in values if not 0.0 <= value <= 1.0]
+    if wrong:
+        raise InputError(f"--eps: epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
     return values[0] if len(values) == 1 else np.array(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +12,9 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from mlspec.cli.arguments import Epsilons, Overrides, SolverName, SpecPath, load, radii_of
-from mlspec.errors import InputError, LicenceError
-
-INTERRUPTED = 130
+from mlspec.errors import DataError, InputError, LicenceError, SaveWarning
+from mlspec.files import is_hdf, require_writable
+from mlspec.interrupts import EXIT_CODE, undisturbed
 
 out = Console()
 err = Console(stderr=True)
@@ -30,7 +30,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             err.print("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+            raise typer.Exit(EXIT_CODE) from None
 
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ def _options(
 
 @app.command()
 def solve(
+    context: typer.Context,
     spec: SpecPath,
     output: Annotated[
         Path | None,
@@ -67,31 +68,58 @@ def solve(
     ] = False,
 ) -> None:
     """Compute the maximal robust layered neighborhood of SPEC."""
+    began: float = context.obj
     loaded = load(spec, set_, solver, budget)
 
     from mlspec import run
     from mlspec.report.live import LiveProgress
     from mlspec.report.parts import NOUNS
     from mlspec.report.table import summary
-    from mlspec.results import open_result
+    from mlspec.results import open_result, save
 
     experiment = run.prepare(loaded)
     objective, seconds = experiment.problem.objective, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
+    if not resume:
+        _warn_of_replacing(path)
 
     layering = experiment.problem.layering
     parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
-    with LiveProgress(out, objective, seconds, experiment.name, parts) as live:
-        result = run.solve_experiment(experiment, path, live, earlier)
-    out.print()
-    out.print(summary(result))
-    out.print()
-    out.print(Text(f"saved in {path}"), soft_wrap=True)
+    with (
+        warnings.catch_warnings(),
+        LiveProgress(out, objective, seconds, experiment.name, parts, began) as live,
+    ):
+        warnings.simplefilter("always", SaveWarning)
+        warnings.showwarning = _say
+        result = run.solve_experiment(experiment, path, live, earlier, began)
+    with undisturbed(afterwards=False):
+        out.print()
+        out.print(summary(result))
+        out.print()
+        save(result, path)
+        out.print(Text(f"saved in {path}"), soft_wrap=True)
     if result.attrs["stop_reason"] == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(EXIT_CODE)
     if not result["epsilon"].values.any():
         raise typer.Exit(1)
+
+
+def _warn_of_replacing(path: Path) -> None:
+    from mlspec.report.numbers import below
+    from mlspec.results import open_result
+
+    try:
+        size = float(open_result(path)["size"])
+    except DataError:  # there is none, or it is no result
+        return
+    if size > 0.0:
+        said = f"replaces an earlier result of size {below(size, 4)} in {path}"
+        out.print(Text(f"{said}; --resume would go on from it"), soft_wrap=True)
+
+
+def _say(message: Warning | str, *_: Any, **__: Any) -> None:
+    err.print(Text(str(message)), soft_wrap=True)
 
 
 @app.command()
@@ -130,12 +158,12 @@ def verify(
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
-    if what.suffix == ".nc":
+    if what.suffix == ".nc" or is_hdf(what):
         if eps is not None or set_:
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
         from mlspec import run
 
-        verdict = run.recertify(run.open_result(what), solver)
+        verdict = run.recertify(run.open_result(what), solver, str(what))
     else:
         loaded = load(what, set_, solver)
         if eps is None:
@@ -172,7 +200,8 @@ def show(
     from mlspec.results import open_result
 
     datasets = [open_result(path) for path in results]
-    out.print(summary(datasets[0]) if len(datasets) == 1 else comparison(datasets))
+    names = [str(path) for path in results]
+    out.print(summary(datasets[0]) if len(datasets) == 1 else comparison(datasets, names))
 
 
 @app.command()
@@ -187,37 +216,12 @@ def plot(
     from mlspec.report.figure import plot as draw
     from mlspec.results import open_result
 
-    path = output or result.with_suffix(".png")
-    draw(open_result(result), path)
-    out.print(Text(f"saved in {path}"), soft_wrap=True)
-
-
-@app.command()
-def train(
-    spec: SpecPath,
-    set_: Overrides = None,
-) -> None:
-    """Train a classifier and write it as ONNX."""
-    from rich.progress import Progress
-
-    from mlspec.report.accuracy import accuracy_table
-    from mlspec.spec import load_model
-    from mlspec.spec.training import TrainingSpec
-    from mlspec.train import save
-    from mlspec.train import train as fit
-
-    training = load_model(spec, TrainingSpec, set_ or [])
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task("training", total=None)
-
-        def on_progress(step: int, total: int, loss: float) -> None:
-            progress.update(task, total=total, completed=step, description=f"loss {loss:.4f}")
-
-        trained = fit(training, on_progress)
-    path = save(trained)
-    report = trained.accuracy
-    rows = [(row.condition, row.all_in_top, row.any_in_top) for row in report.rows]
-    out.print(accuracy_table(f"{report.images} test scenes of {report.dataset}", rows))
+    path = output or result
+    if output is None or not output.suffix:
+        path = path.with_suffix(".png")
+    ds = open_result(result)
+    require_writable(path)
+    draw(ds, path)
     out.print(Text(f"saved in {path}"), soft_wrap=True)
 
 
@@ -228,61 +232,3 @@ def solvers() -> None:
     from mlspec.report.solvers import solver_table
 
     out.print(solver_table(inventory()))
-
-
-@app.command()
-def export(
-    spec: SpecPath,
-    form: Annotated[str, typer.Option("--format", metavar="lp|mps", help="Format of the file.")],
-    eps: Epsilons = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Default: <spec name>.<format>"),
-    ] = None,
-    set_: Overrides = None,
-) -> None:
-    """Write the compiled problem of SPEC for other tools: infeasible means robust."""
-    loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
-
-    from mlspec import outlook, run
-
-    experiment = run.prepare(loaded)
-    path = output or Path(f"{experiment.name}.{form}")
-    problem = experiment.problem
-    radius = None if eps is None else run.radius_of(problem, radii_of(eps))
-    written = outlook.write_models(problem, path, form, radius)
-    for file, ahead in written.items():
-        where = ", ".join(f"{each:g}" for each in dict.fromkeys(ahead.eps.tolist()))
-        out.print(
-            Text(
-                f"wrote {file}: {ahead.variables:,} variables, {ahead.constraints:,} constraints, "
-                f"at eps {where}; infeasible means robust"
-            ),
-            soft_wrap=True,
-        )
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON Schema of the spec, for editors."""
-    import json
-
-    from mlspec.spec import ExperimentSpec
-
-    sys.stdout.write(json.dumps(ExperimentSpec.json_schema(), indent=2, ensure_ascii=False) + "\n")
-
-
-@app.command()
-def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
-    """Write a commented spec NAME.yaml to start from."""
-    from mlspec.spec import spec_template
-
-    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(spec_template(path.stem))
-    except FileExistsError:
-        raise InputError(f"{path} exists already: choose another name") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    out.print(Text(f"wrote {path}; next: mlspec check {path}"), soft_wrap=True)

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+import mlspec.cli.making  # noqa: F401 (its commands join the others)
 from mlspec.cli.commands import app, err
 from mlspec.errors import ContradictionError, MlspecError
 
 INTERNAL = 70
 
 
-def main() -> None:
-    """Run the command line; every expected error is one clear message and an exit code."""
+def run(began: float) -> None:
+    """Run the command line; every expected error is one clear message and an exit code.
+
+    ``began`` is when the command was started, in ``time.monotonic()`` seconds: budgets count from
+    there.
+    """
     arguments = [each for each in sys.argv[1:] if each != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     # A polite kill keeps the best certified result just as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(arguments, prog_name="mlspec")
+        app(arguments, prog_name="mlspec", obj=began)
     except MlspecError as error:
         if debug:
             raise

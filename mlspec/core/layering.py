@@ -24,8 +24,9 @@ DIRECTIONS: Final = ("down", "up")
 class Layering:
     """A partition of the pixels: ``index`` ``(H, W)`` holds each pixel's layer, or ``FIXED``.
 
-    Layers count from 0 (the object itself) outwards to ``layers - 1``. A *radius* is one epsilon: a
-    layer has one for both directions, or, once ``directed``, one downwards and one upwards.
+    Layers count from 0 to ``layers - 1``, as a rule from the object outwards. A *radius* is one
+    epsilon: a layer has one for both directions, or, once ``directed``, one downwards and one
+    upwards.
     """
 
     index: Index

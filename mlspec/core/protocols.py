@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlspec.core.network import Array
@@ -66,3 +67,5 @@ class Budget:
     seconds: float
     queries: int | None = None
     """Complete queries at most; no limit if None."""
+    since: float = field(default_factory=time.monotonic)
+    """When the seconds began, by ``time.monotonic()``."""

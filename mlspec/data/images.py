@@ -67,6 +67,8 @@ def read_mask(path: Path) -> BoolArray:
             raise DataError(f"{path}: shape {values.shape}, expected (H, W)")
         if not np.issubdtype(values.dtype, np.number) and values.dtype != np.bool_:
             raise DataError(f"{path}: type {values.dtype}, expected booleans or numbers")
+        if np.isnan(values).any():
+            raise DataError(f"{path}: holds NaN, expected zeros and other numbers")
         mask: BoolArray = np.asarray(values != 0, dtype=np.bool_)
     else:
         mask = np.asarray(read_image(path).any(axis=0), dtype=np.bool_)
@@ -82,6 +84,8 @@ def _picture(path: Path) -> FloatArray:
             picture = opened.convert("RGB") if opened.mode == "P" else opened.copy()
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: a folder; name the file in it") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
     except Exception as error:  # Damaged files make Pillow raise errors of many kinds.
@@ -113,6 +117,8 @@ def _load(path: Path) -> NDArray[Any]:
         return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: a folder; name the file in it") from error
     except DataError:
         raise
     except Exception as error:  # Damaged headers make NumPy raise errors of many kinds.

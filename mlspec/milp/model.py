@@ -84,8 +84,8 @@ class Termination(StrEnum):
 
 
 _ADVICE: Mapping[Termination, str] = {
-    Termination.FEASIBLE: "give it more time (verifier.milp.seconds)",
-    Termination.LIMIT: "give it more time (verifier.milp.seconds), or take a stronger solver",
+    Termination.FEASIBLE: "give it more time",
+    Termination.LIMIT: "give it more time, or take a stronger solver",
     Termination.UNPROVED: "this solver alone proves nothing, ask another too (solver: highs)",
     Termination.UNBOUNDED: "no model of a network is unbounded: please report it",
     Termination.NUMERICAL: "take tighter bounds (verifier.bounds: alpha), or another solver",

@@ -26,7 +26,8 @@ def layers_around(
     """
     index = distances(mask, norm)
     if groups is not None:
-        return Layering(merged(index, groups), len(groups), "groups")
+        index = merged(index, groups)
+        return Layering(index, len(groups), "groups", distances=nearest_of(groups))
     nearest, count = first_layers(index, count)
     return Layering(nearest, count)
 
@@ -54,6 +55,11 @@ def merged(index: Index, groups: Sequence[Sequence[int]]) -> Index:
                 raise ValueError(f"layer {member} is there twice: it belongs to one group")
             group_of[member] = number
     return group_of[index]
+
+
+def nearest_of(groups: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Return the distance of each group: that of its nearest pixel."""
+    return np.array([min(members) for members in groups], dtype=np.int64)
 
 
 def distances(mask: NDArray[np.bool_], norm: str) -> Index:

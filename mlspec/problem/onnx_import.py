@@ -31,6 +31,8 @@ def read_network(path: Path, *, by_rank: bool = True) -> Network:
     ``by_rank``: it keeps the order of the scores, but each of its values depends on all of them.
     Raises NetworkError for an unreadable file and for anything that cannot be represented exactly.
     """
+    if path.is_dir():
+        raise NetworkError(f"{path}: a folder; name the file in it")
     try:
         model = _valid(onnx.load, str(path))
         _valid(onnx.checker.check_model, model)

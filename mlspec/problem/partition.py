@@ -1,8 +1,8 @@
 """Which pixels share an epsilon: layers of one object or of several, groups, boxes, pixels, all.
 
-Whatever the partition, its parts are numbered from the object outwards: by their distance, which is
-that of their nearest pixel, then row by row. So policies and weights that favour what is near mean
-the same for all of them.
+Layers, boxes and pixels are numbered from the object outwards: by their distance, then row by row;
+groups as they are listed, and the layers of each object after those of the one before. The distance
+of a part is that of its nearest pixel, so weights that favour what is near mean the same for all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.layering import FIXED, Index, Layering
-from mlspec.problem.layers import distances, first_layers, layers_around, merged
+from mlspec.problem.layers import distances, first_layers, layers_around, merged, nearest_of
 from mlspec.spec.layers import LayerCount, LayerGrid, LayerGroups, LayerPixels, Layers, LayerWhole
 
 Mask = NDArray[np.bool_]
@@ -29,6 +29,11 @@ class Centre:
     """``(H, W)``."""
     label: str
     """Its label; empty where nobody names it."""
+
+
+def names_of(centres: Sequence[Centre]) -> list[str]:
+    """Return the label of each of several ``centres``, or its number."""
+    return [centre.label or f"object {number}" for number, centre in enumerate(centres, start=1)]
 
 
 class GridError(ValueError):
@@ -123,19 +128,19 @@ def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
     match layers:
         case LayerCount(count=count):
             level, _ = first_layers(depth, _number(count))
-            word = "layer"
+            far, word = np.arange(level.max() + 1), "layer"
         case LayerGroups(groups=groups):
-            level, word = merged(depth, groups), "group"
+            level, far, word = merged(depth, groups), nearest_of(groups), "group"
         case _:
             raise ValueError(f"objects have no {layers.partition} of their own")
     keys = np.where(level == FIXED, FIXED, owner * (level.max() + 1) + level)
     found, numbers = np.unique(keys[keys != FIXED], return_inverse=True)
     index = np.full(keys.shape, FIXED)
     index[keys != FIXED] = numbers
-    which, distance = np.divmod(found, level.max() + 1)
-    labels = [centre.label or f"object {number}" for number, centre in enumerate(centres, start=1)]
-    names = tuple(f"{labels[w]}: {word} {d}" for w, d in zip(which, distance, strict=True))
-    return Layering(index, len(found), layers.partition, names, distance)
+    which, number_of = np.divmod(found, level.max() + 1)
+    labels = names_of(centres)
+    names = tuple(f"{labels[w]}: {word} {d}" for w, d in zip(which, number_of, strict=True))
+    return Layering(index, len(found), layers.partition, names, far[number_of])
 
 
 def _by(shape: Sequence[int]) -> str:

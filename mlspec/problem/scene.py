@@ -12,7 +12,7 @@ from mlspec.core.network import Array
 from mlspec.data import Sample, open_dataset
 from mlspec.data.images import read_image, read_mask
 from mlspec.errors import DataError, SpecError
-from mlspec.problem.partition import Centre, Mask
+from mlspec.problem.partition import Centre, Mask, names_of
 from mlspec.spec import ExperimentSpec
 from mlspec.spec.image import BoxMask, ComponentMask, DatasetImage, DatasetMask, FileMask
 from mlspec.spec.image import Mask as ObjectMask
@@ -85,6 +85,8 @@ def centres_of(spec: ExperimentSpec, scene: Scene, targets: Sequence[str]) -> tu
 
     ``targets`` are the names of the target labels.
     """
+    if spec.around == "each":
+        _require_own_pixels(spec, scene.perturbed)
     if spec.around in ("object", "each"):
         return scene.perturbed
     objects = scene.sample.objects
@@ -106,15 +108,25 @@ def centres_of(spec: ExperimentSpec, scene: Scene, targets: Sequence[str]) -> tu
         raise spec.source.error("around", str(error)) from error
 
 
+def _require_own_pixels(spec: ExperimentSpec, centres: Sequence[Centre]) -> None:
+    for number in range(1, len(centres)):
+        if not (centres[number].mask & ~union_of(centres[:number])).any():
+            raise spec.source.error(
+                f"object[{number}]",
+                "all its pixels belong to objects before it, so it can have no layers of its own: "
+                "leave it out, or give around: object",
+            )
+
+
 def union_of(centres: Sequence[Centre]) -> Mask:
     """Return the pixels ``(H, W)`` of all ``centres``."""
     return np.asarray(np.logical_or.reduce([centre.mask for centre in centres]))
 
 
 def label_of(centres: Sequence[Centre]) -> str:
-    """Return the labels of ``centres``, with commas between; empty where one has none."""
-    labels = [centre.label for centre in centres]
-    return ", ".join(labels) if all(labels) else ""
+    """Return the labels of ``centres``, with commas between; of several, one without is called by
+    its number. Empty for a single one without."""
+    return centres[0].label if len(centres) == 1 else ", ".join(names_of(centres))
 
 
 def _object(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) -> Centre:
@@ -139,19 +151,32 @@ def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) 
                 raise source.error(f"{place}.file", str(error)) from error
         case BoxMask(box=(y0, x0, y1, x1)):
             if y1 > image.shape[1] or x1 > image.shape[2]:
-                size = f"{image.shape[1]} rows and {image.shape[2]} columns"
-                raise source.error(f"{place}.box", f"the box leaves the image, which has {size}")
+                raise source.error(
+                    f"{place}.box",
+                    f"[{y0}, {x0}, {y1}, {x1}] leaves the image, which has {_size(image)}: "
+                    "y1 and x1 are at most that",
+                )
             mask = np.zeros(image.shape[1:], dtype=bool)
             mask[y0:y1, x0:x1] = True
         case ComponentMask(component_at=(y, x)):
             bright = image.max(axis=0) > FOREGROUND
-            if y >= bright.shape[0] or x >= bright.shape[1] or not bright[y, x]:
+            if y >= bright.shape[0] or x >= bright.shape[1]:
                 raise source.error(
-                    f"{place}.component_at", f"there is no bright pixel at [{y}, {x}]"
+                    f"{place}.component_at",
+                    f"[{y}, {x}] lies outside of the image, which has {_size(image)}",
+                )
+            if not bright[y, x]:
+                raise source.error(
+                    f"{place}.component_at",
+                    f"there is no bright pixel at [{y}, {x}]: give one above {FOREGROUND:g}",
                 )
             numbers, _ = ndimage.label(bright, structure=np.ones((3, 3)))
             mask = numbers == numbers[y, x]
     return mask, _label_under(mask, sample)
+
+
+def _size(image: Array) -> str:
+    return f"{image.shape[1]} rows and {image.shape[2]} columns"
 
 
 def _of_dataset(
@@ -169,7 +194,10 @@ def _of_dataset(
             raise source.error(f"{place}.label", f"the image shows {shown}, not '{chosen.label}'")
         position = sample.labels.index(chosen.label)
     if position >= len(sample.objects):
-        raise source.error(f"{place}.index", f"the image has {len(sample.objects)} objects")
+        last = len(sample.objects) - 1
+        raise source.error(
+            f"{place}.index", f"there is no object {position}: they count from 0 to {last}"
+        )
     try:
         return sample.objects[position].mask, sample.objects[position].label
     except DataError as error:

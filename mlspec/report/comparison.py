@@ -16,9 +16,9 @@ from rich.text import Text
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
-from mlspec.report.parts import object_reach
+from mlspec.report.parts import counted, object_reach
 from mlspec.report.words import finding
-from mlspec.results import aim_of, is_asymmetric, per_radius, value_of
+from mlspec.results import aim_of, is_asymmetric, layering_of, per_radius, value_of
 
 Cell = Callable[[xr.Dataset], str]
 
@@ -26,25 +26,37 @@ _NAMES, _COLUMN = 17, 17
 """Characters of the column of names and of each result's column."""
 
 
-def comparison(results: Sequence[xr.Dataset]) -> RenderableType:
+def comparison(results: Sequence[xr.Dataset], files: Sequence[str] = ()) -> RenderableType:
     """Return the ``results`` side by side, as many per row as the terminal has room for.
 
-    What keeps them from being comparable (another image, other weights, ...) is said below.
+    They go by the names of their specs or, where a name is there twice, by those of their
+    ``files``. What keeps them from being comparable (another image, other weights, ...) is said
+    below.
     """
-    return _Comparison(tuple(results))
+    return _Comparison(tuple(results), _names(results, files))
+
+
+def _names(results: Sequence[xr.Dataset], files: Sequence[str]) -> tuple[str, ...]:
+    """Return names that tell the ``results`` apart, the shortest that do."""
+    stems = [PurePath(file).stem for file in files]
+    of_specs = [str(ds.attrs["name"]) for ds in results]
+    choices = [names for names in (of_specs, stems, [*files]) if len(set(names)) == len(results)]
+    return tuple(choices[0] if choices else of_specs)
 
 
 class _Comparison:
-    def __init__(self, results: tuple[xr.Dataset, ...]) -> None:
+    def __init__(self, results: tuple[xr.Dataset, ...], names: tuple[str, ...]) -> None:
         self._results = results
+        self._names = names
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(1, (options.max_width - _NAMES) // _COLUMN)
         for start in range(0, len(self._results), room):
-            yield _side_by_side(self._results[start : start + room])
+            some = slice(start, start + room)
+            yield _side_by_side(self._results[some], self._names[some])
             yield Text()
-        for ds in self._results:
-            yield Text.assemble((f"{ds.attrs['name']}: ", "bold"), finding(ds))
+        for ds, name in zip(self._results, self._names, strict=True):
+            yield Text.assemble((f"{name}: ", "bold"), finding(ds))
         differing = differences(self._results)
         if differing:
             yield Text(
@@ -53,19 +65,23 @@ class _Comparison:
             )
 
 
-def _side_by_side(results: Sequence[xr.Dataset]) -> Table:
+def _side_by_side(results: Sequence[xr.Dataset], names: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
-    for ds in results:
-        table.add_column(
-            str(ds.attrs["name"]), justify="right", overflow="fold", max_width=_COLUMN - 2
-        )
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold", max_width=_COLUMN - 2)
     rows = dict(ROWS)
+    if len({_partition(ds) for ds in results}) > 1:
+        rows = {"partition": _partition, **rows}
     if {aim_of(ds) for ds in results} != {WeightedSum.name}:
         rows |= OBJECTIVE_ROWS
     for name, cell in rows.items():
         table.add_row(name, *[cell(ds) for ds in results])
     return table
+
+
+def _partition(ds: xr.Dataset) -> str:
+    return counted(layering_of(ds))
 
 
 def setting(ds: xr.Dataset, *path: str) -> Any:

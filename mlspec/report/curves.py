@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import DIRECTIONS, FIXED, Layering
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.verdict import Outcome
@@ -31,17 +31,21 @@ from mlspec.results import aim_of, layering_of, per_radius, radii_of, value_of
 
 _MOST_BARS = 48
 """More boxes or pixels than this become points."""
+_MOST_TICKS = 14
+"""Numbers of layers at the axis, of all objects together."""
+_BESIDE = 0.21
+"""How far the bars of a layer's two directions stand from its place."""
 _WIDE = 30.0
 """Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 
 
-def search_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel d: the value certified over time, and every neighborhood tried."""
+def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
+    """The panel of the value certified over time, and every neighborhood tried."""
     plain = aim_of(ds) == WeightedSum.name
     sizes = ds["step_size" if plain else "step_objective"].values
     seconds = ds["step_seconds"].values
     verdicts = ds["step_verdict"].values
-    title(axes, "d", f"{'Size' if plain else 'Value'} of the neighborhood over time")
+    title(axes, letter, f"{'Size' if plain else 'Value'} of the neighborhood over time")
     as_plot(axes)
     axes.set_xlabel("time (s)", fontsize=NORMAL)
     axes.set_ylabel(value_name(ds), fontsize=NORMAL)
@@ -112,14 +116,14 @@ def _bound_line(axes: Axes, bound: float) -> None:
         axes.plot([], [], " ", label=f"upper bound {above(bound, 3)} (off the axis)")
 
 
-def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
-    """Panel e: the certified radius of each layer, coloured by what keeps it from growing.
+def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
+    """The panel of the certified radius of each layer, coloured by what keeps it from growing.
 
     Many boxes or pixels are points over their distance from the object.
     """
     layering, eps, blocks = layering_of(ds), radii_of(ds), per_radius(ds, "blocked_by")
     one = noun(layering)
-    title(axes, "e", f"Certified epsilon of {'the' if one == 'image' else 'each'} {one}")
+    title(axes, letter, f"Certified epsilon of {'the' if one == 'image' else 'each'} {one}")
     as_plot(axes)
     axes.set_yscale("log")
     low, high = radius_range(eps)
@@ -132,19 +136,42 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset) -> None:
         _points(axes, layering, np.maximum(eps, floor), blocks)
     else:
         _bars(axes, layering, eps, blocks, low, floor)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+    _name_ticks(axes, layering)
     axes.set_xlabel(_x_label(layering, points), fontsize=NORMAL)
     axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=NORMAL)
     _legend(axes, f"what keeps the {one} from growing:")
 
 
+def _name_ticks(axes: Axes, layering: Layering) -> None:
+    """Number the bars as the tables do: those of each object from 0 on."""
+    if layering.kind == "whole":
+        ways = DIRECTIONS if layering.asymmetric else ()
+        axes.set_xticks([-_BESIDE, _BESIDE][: len(ways)], ways)
+    elif _by_object(layering):
+        numbers = [int(name.rpartition(" ")[2]) for name in layering.layer_names]
+        every = -(-len(numbers) // _MOST_TICKS)
+        shown = [place for place, number in enumerate(numbers) if number % every == 0]
+        axes.set_xticks(shown, [str(numbers[place]) for place in shown])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+
+
+def _by_object(layering: Layering) -> bool:
+    """Say whether each of several objects has layers, or groups, of its own."""
+    return layering.kind in ("layers", "groups") and bool(layering.names)
+
+
 def _x_label(layering: Layering, points: bool) -> str:
     if points:
         return "distance from the object (pixels)"
-    sides = "; left: down, right: up" if layering.asymmetric else ""
-    within = "0 is the object" if not layering.names else "from the object outwards"
-    if layering.kind in ("layers", "groups") and layering.names:
+    if layering.kind == "whole":
+        return ""
+    within = {"layers": "0 is the object", "groups": "as listed in the spec"}.get(
+        layering.kind, "from the object outwards"
+    )
+    if _by_object(layering):
         within = "of one object after the other"
+    sides = "; left: down, right: up (hatched)" if layering.asymmetric else ""
     return f"{noun(layering)} ({within}{sides})"
 
 
@@ -158,14 +185,18 @@ def _bars(
 ) -> None:
     """One bar per radius; those of a layer's directions stand beside each other."""
     places, width = layering.layer_of.astype(np.float64), 0.84
+    up = np.zeros(layering.count, dtype=bool)
     if layering.radius_of is not None:
-        width = 0.42
-        places += np.where(np.nonzero(layering.radius_of != FIXED)[1] == 1, 0.21, -0.21)
+        width = 2 * _BESIDE
+        up = np.nonzero(layering.radius_of != FIXED)[1] == 1
+        places += np.where(up, _BESIDE, -_BESIDE)
     for block, (color, words) in BLOCKS.items():
         mine = blocks == block.value
         if mine.any():
             height = np.maximum(eps[mine], floor) - floor
-            axes.bar(places[mine], height, width, bottom=floor, color=color, label=words)
+            bars = axes.bar(places[mine], height, width, bottom=floor, color=color, label=words)
+            for number in np.flatnonzero(up[mine]):
+                bars.patches[number].set(hatch="////", edgecolor="white", linewidth=0.0)
     for radius in np.flatnonzero(eps < low):
         axes.annotate(
             near(eps[radius], 1),
@@ -177,7 +208,7 @@ def _bars(
             fontsize=SMALL,
             color=INK,
         )
-    if layering.names and layering.kind in ("layers", "groups"):
+    if _by_object(layering):
         _name_objects(axes, layering)
     axes.set_xlim(-0.8, layering.layers - 0.2)
 

@@ -40,7 +40,10 @@ def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
 
 
 def draw(ds: xr.Dataset) -> Figure:
-    """Return the figure of a result: panels a to e, and f where there are blocking witnesses."""
+    """Return the figure of a result: panels a to e, and f where there are blocking witnesses.
+
+    There is one more where each direction has a picture of its own.
+    """
     radii = chosen(ds)
     heights = [3.4 if is_asymmetric(ds) else 4.4, 3.9, *([4.9] if radii else [])]
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
@@ -52,13 +55,14 @@ def draw(ds: xr.Dataset) -> Figure:
     )
     object_panel(pictures[0], ds)
     layer_panel(pictures[1], ds)
+    letters = iter("cdefg")
     for axes, way in zip(pictures[2:], ways, strict=True):
-        radius_panel(axes, ds, way)
+        radius_panel(axes, ds, next(letters), way)
     curves = figure.add_subfigure(rows[1]).subplots(1, 2, gridspec_kw={"wspace": 0.06})
-    search_panel(curves[0], ds)
-    layer_radius_panel(curves[1], ds)
+    search_panel(curves[0], ds, next(letters))
+    layer_radius_panel(curves[1], ds, next(letters))
     if radii:
-        gallery(figure.add_subfigure(rows[2]), ds, radii)
+        gallery(figure.add_subfigure(rows[2]), ds, radii, next(letters))
     figure.suptitle(
         _headline(finding(ds)), fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left"
     )

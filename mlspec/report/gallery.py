@@ -29,8 +29,8 @@ def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
     return [radii[pick] for pick in picks]
 
 
-def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int]) -> None:
-    """Panel f: the blocking witnesses of ``radii``, each above its change of the image."""
+def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: str) -> None:
+    """The last panel: the blocking witnesses of ``radii``, each above its change of the image."""
     layering, scores = layering_of(ds), per_radius(ds, "blocking_scores")
     grid = figure.subplots(2, MOST, squeeze=False)
     witnesses = [np.asarray(blocking_witness(ds, radius)) for radius in radii]
@@ -59,8 +59,9 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int]) -> None:
             bar.ax.yaxis.set_minor_locator(NullLocator())
     grid[0, 0].set_ylabel("violating image", fontsize=SMALL + 0.5)
     grid[1, 0].set_ylabel("its change", fontsize=SMALL + 0.5)
+    what = "the epsilon" if layering.kind == "whole" else f"a {noun(layering)}"
     figure.suptitle(
-        rf"$\bf{{f}}$  Just beyond: the images that keep a {noun(layering)} from growing",
+        rf"$\bf{{{letter}}}$  Just beyond: the images that keep {what} from growing",
         fontsize=LARGE,
         color=INK,
         x=0.012,

@@ -42,7 +42,8 @@ class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
     ``objective`` says what radii are worth, ``budget_seconds`` what the search may spend, ``name``
-    what it is called, ``parts`` what the weights belong to.
+    what it is called, ``parts`` what the weights belong to, ``began`` when the budget began to
+    count (now if None, in ``time.monotonic()`` seconds).
 
     On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
     is a line for each improvement. Both end with one line that stays.
@@ -55,6 +56,7 @@ class LiveProgress:
         budget_seconds: float,
         name: str,
         parts: str = "layers",
+        began: float | None = None,
     ) -> None:
         self._console = console
         self._objective = objective
@@ -63,7 +65,7 @@ class LiveProgress:
         self._parts = parts
         self._state = _State(np.zeros(len(objective.weights)))
         self._seen = 0
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self._trace: Trace | None = None
         self._live = (
             Live(
@@ -77,7 +79,6 @@ class LiveProgress:
         )
 
     def __enter__(self) -> Self:
-        self._began = time.monotonic()
         if self._live is not None:
             self._live.start()
         return self

@@ -27,7 +27,8 @@ def counted(layering: Layering) -> str:
     """Return the number of parts in words: ``40 layers``, ``16 boxes, up and down``."""
     one, several = NOUNS[layering.kind]
     if layering.kind == "whole":
-        one = "epsilon for the whole image"
+        epsilons = "2 epsilons, down and up," if layering.asymmetric else "1 epsilon"
+        return f"{epsilons} for the whole image"
     words = f"{layering.layers} {one if layering.layers == 1 else several}"
     return f"{words}, up and down" if layering.asymmetric else words
 

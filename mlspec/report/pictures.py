@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -29,14 +30,16 @@ from mlspec.report.palette import (
     outline,
     title,
 )
-from mlspec.report.parts import counted, noun
+from mlspec.report.parts import counted
 from mlspec.report.words import target_names, the_object
-from mlspec.results import is_asymmetric, layering_of, radii_of
+from mlspec.results import layering_of, radii_of
 
 _RINGS = 5
 """Every so many layers a border is drawn."""
 RADIUS_TITLE = "Certified epsilon of each pixel"
 BORDER = "#ffffff80"
+_CAPTION, _LINE = 34, 0.075
+"""Characters of a caption that fit below a picture, and the height of a line as a share of it."""
 _SPAN = 1000.0
 """Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all
 others."""
@@ -60,29 +63,23 @@ def object_panel(axes: Axes, ds: xr.Dataset) -> None:
     title(axes, "a", "Image")
     names = target_names(ds)
     thing, plural = the_object(ds).replace("the ", ""), "s" if len(names) > 1 else ""
-    below = is_asymmetric(ds) or " and " in thing
-    words = [
-        (0.0, -0.035, "left", f"perturbed: {thing} (outlined)", OBJECT),
-        (
-            0.0 if below else 1.0,
-            -0.13 if below else -0.035,
-            "left" if below else "right",
-            f"target{plural}: {listed(names)}",
-            TARGET,
-        ),
-    ]
-    for x, y, side, text, color in words:
+    lines = 0
+    for text, color in (
+        (f"perturbed: {thing} (outlined)", OBJECT),
+        (f"target{plural}: {listed(names)}", TARGET),
+    ):
+        wrapped = textwrap.wrap(text, _CAPTION)
         axes.text(
-            x,
-            y,
-            text,
+            0.0,
+            -0.035 - _LINE * lines,
+            "\n".join(wrapped),
             transform=axes.transAxes,
-            ha=side,
             va="top",
             fontsize=LARGE,
             color=color,
             fontweight="bold",
         )
+        lines += len(wrapped)
 
 
 def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
@@ -109,14 +106,15 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
     as_picture(axes)
     title(axes, "b", _heading(layering))
     if most > 0 or layering.kind in ("layers", "groups"):
-        label = (
-            "distance from the object" if layering.names else f"{noun(layering)} (0 is the object)"
-        )
+        plain = layering.kind == "layers" and not layering.names
+        label = "layer (0 is the object)" if plain else "distance from the object"
         bar = color_bar(axes, shown, label)
         bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
 
 
 def _heading(layering: Layering) -> str:
+    if layering.kind == "whole":
+        return "All pixels move alike"
     parts = counted(replace(layering, radius_of=None))
     if layering.kind in ("layers", "groups"):
         return f"{parts} around {'several objects' if layering.names else 'the object'}"
@@ -130,8 +128,8 @@ def _regions(layering: Layering) -> NDArray[np.int64]:
     return np.where(layering.index < 0, -1, owner[layering.index])
 
 
-def radius_panel(axes: Axes, ds: xr.Dataset, direction: str = "") -> None:
-    """Panel c: the certified radius of every pixel, on a logarithmic scale.
+def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -> None:
+    """The panel of the certified radius of every pixel, on a logarithmic scale.
 
     Of an asymmetric result, that in ``direction``.
     """
@@ -154,7 +152,7 @@ def radius_panel(axes: Axes, ds: xr.Dataset, direction: str = "") -> None:
     )
     outline(axes, object_mask(ds))
     as_picture(axes)
-    title(axes, "c", f"Certified epsilon {direction}wards" if direction else RADIUS_TITLE)
+    title(axes, letter, f"Certified epsilon {direction}wards" if direction else RADIUS_TITLE)
     zero = bool((radius_map[moving] == 0.0).any())
     bar = color_bar(
         axes,

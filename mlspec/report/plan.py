@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core import forward
-from mlspec.core.network import AffineOp, Network
+from mlspec.core.network import AffineOp, Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
 from mlspec.report.parts import counted, noun
@@ -50,10 +50,15 @@ def _facts(problem: Problem) -> dict[str, str]:
         "target": ", ".join(names[target] for target in problem.property.targets)
         + f", ahead by a margin of {margin:.3g}",
         "layers": f"{counted(layering)}; {moving} of {layering.index.size} pixels can move",
-        "weights": f"{weights[0]:.3g} at the object to {weights[-1]:.3g} at the last "
-        + noun(layering),
+        "weights": _weights(weights, noun(layering)),
         "objective": f"{problem.aim}: {problem.objective.words}",
     }
+
+
+def _weights(weights: Array, one: str) -> str:
+    if weights.min() == weights.max():
+        return f"{weights[0]:.3g} for each {one}"
+    return f"{weights[0]:.3g} for the first {one} to {weights[-1]:.3g} for the last"
 
 
 def _network(network: Network) -> str:

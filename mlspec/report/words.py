@@ -10,7 +10,7 @@ import xarray as xr
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Block
-from mlspec.report.numbers import above, below, listed
+from mlspec.report.numbers import below, listed
 from mlspec.report.parts import NOUNS, object_reach, part_name, reach_in_words
 from mlspec.results import (
     blocking_witness,
@@ -55,7 +55,7 @@ def _weakest(ds: xr.Dataset) -> str:
     eps, layering = ds["epsilon"].values, layering_of(ds)
     one, several = NOUNS[layering.kind]
     weak = [int(layer) for layer in np.flatnonzero(eps == eps.min())]
-    if weak == [0] and eps[0] > 0.0 and not layering.names:
+    if weak == [0] and eps[0] > 0.0 and layering.kind == "layers" and not layering.names:
         return f"every other {one} allows more"
     if len(weak) == 1 and layering.names:
         layers = part_name(replace(layering, radius_of=None), weak[0])
@@ -66,19 +66,6 @@ def _weakest(ds: xr.Dataset) -> str:
     if eps.min() == 0.0:
         return f"nothing certified for {layers}"
     return f"weakest: {layers} (±{below(eps.min())})"
-
-
-def blocking(ds: xr.Dataset, radius: int) -> str:
-    """Return why a radius (of a symmetric result: a layer) cannot grow, in one sentence."""
-    name = part_name(layering_of(ds), radius)
-    match block_of(ds, radius):
-        case Block.CAP:
-            return f"{name} is at its cap: its pixels may take any value"
-        case Block.BUDGET:
-            return f"{name}: the search ended before it knew whether more is possible"
-    limit = above(witness_extent(ds, radius))
-    reading = misreading(ds, per_radius(ds, "blocking_scores")[radius])
-    return f"{name} cannot reach {limit}: the classifier then {reading}"
 
 
 def misreading(ds: xr.Dataset, scores: Array) -> str:
@@ -137,7 +124,8 @@ def the_object(ds: xr.Dataset) -> str:
     knows, ``the object``."""
     label = str(ds.attrs.get("object_label", ""))
     if ", " in label:
-        return listed([f"the {name}" for name in label.split(", ")])
+        names = label.split(", ")
+        return listed([name if name.startswith("object ") else f"the {name}" for name in names])
     if not label:
         targets = target_names(ds)
         others = [name for name in predicted_names(ds, ds["scores"].values) if name not in targets]

@@ -15,11 +15,13 @@ from mlspec.results.reading import (
     radii_of,
     value_of,
 )
+from mlspec.results.saver import Saver
 from mlspec.results.store import open_result, save
 
 __all__ = [
     "Provenance",
     "ResultAccessor",
+    "Saver",
     "aim_of",
     "blocked_radii",
     "blocking_witness",

@@ -40,6 +40,8 @@ class ResultAccessor:
         InputError when there is none, naming the layers that have one.
         """
         ds, layering = self._ds, layering_of(self._ds)
+        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
+            raise InputError(f"layer: a whole number from 0 on; got {layer!r}")
         if not 0 <= layer < layering.layers:
             raise InputError(
                 f"there is no layer {layer}: they count from 0 to {layering.layers - 1}"

@@ -66,7 +66,7 @@ def to_dataset(problem: Problem, trace: Trace, provenance: Provenance) -> xr.Dat
         "layer": (
             "layer",
             np.arange(layering.layers),
-            _words("layer, 0 is the object or nearest to it"),
+            _words("number of the layer"),
         ),
         "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
     }

@@ -85,7 +85,9 @@ VARIABLES: Final[dict[str, Variable]] = {
     "step_verdict": Variable(("step",), "verdict of each step: robust, violated or unknown"),
     "step_seconds": Variable(("step",), "time of each step since the search began", "s"),
     "step_note": Variable(("step",), "move that led to each step"),
-    "query_ask": Variable(("query",), "what each query asked for: attack, bound or complete"),
+    "query_ask": Variable(
+        ("query",), "what each query asked for: attack, bound, complete or certificate"
+    ),
     "query_stage": Variable(("query",), "stage of the verifier that answered each query"),
     "query_verdict": Variable(("query",), "verdict of each query: robust, violated or unknown"),
     "query_seconds": Variable(("query",), "duration of each query", "s"),
@@ -102,6 +104,12 @@ VARIABLES: Final[dict[str, Variable]] = {
 }
 """Every variable by name. The coordinates are ``layer`` (0 to K-1), ``layer_name`` (where layers
 have more than a number), ``label`` (names) and ``direction``."""
+
+ATTRIBUTES: Final = (
+    *("name", "spec", "targets", "decision", "classifier_file"),
+    *("solver", "seed", "stop_reason", "wall_seconds"),
+)
+"""Attributes that every result has and reports need."""
 
 DIRECTED: Final[dict[str, Any]] = {
     "floor": 1.0,

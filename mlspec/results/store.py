@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,8 +14,10 @@ import numpy as np
 import xarray as xr
 
 from mlspec.errors import DataError
+from mlspec.files import is_hdf
+from mlspec.interrupts import undisturbed
 from mlspec.results.digests import digests
-from mlspec.results.schema import ASYMMETRIC, FORMAT, LATER, VARIABLES
+from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, FORMAT, LATER, VARIABLES
 
 _COMPRESSED_FROM = 4096
 """Bytes; compressing less saves nothing."""
@@ -29,9 +30,9 @@ def save(ds: xr.Dataset, path: str | Path) -> None:
     goes to a temporary file beside it, to the disk, and takes the name in one step. Raises
     DataError when the place cannot be written.
     """
-    # Ctrl-C reaches the main thread only: within the netCDF library it may leave a lock held.
-    with ThreadPoolExecutor(1) as writer:
-        writer.submit(_write, ds, Path(path)).result()
+    # Within the netCDF library Ctrl-C may leave a lock held.
+    with undisturbed(afterwards=True):
+        _write(ds, Path(path))
 
 
 def _write(ds: xr.Dataset, path: Path) -> None:
@@ -101,9 +102,16 @@ def _check(ds: xr.Dataset, path: Path) -> None:
     written = ds.attrs.get("mlspec_format")
     if written is None:
         raise DataError(f"{path}: netCDF, but not a result of mlspec (no attribute mlspec_format)")
+    if not isinstance(written, int | np.integer):
+        raise DataError(f"{path}: damaged: the attribute mlspec_format is {written!r}, no number")
     if written > FORMAT:
         raise DataError(
             f"{path}: written by a newer mlspec (format {written}, this one reads {FORMAT})"
+        )
+    lacking = [name for name in ATTRIBUTES if name not in ds.attrs]
+    if lacking:
+        raise DataError(
+            f"{path}: a result of mlspec that lacks the attributes {', '.join(lacking)}"
         )
     needed = [name for name in VARIABLES if name not in LATER | ASYMMETRIC | {"blocking_witness"}]
     missing = [name for name in needed if name not in ds]
@@ -115,9 +123,7 @@ def _check(ds: xr.Dataset, path: Path) -> None:
 
 
 def _damage(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head == b"\x89HDF\r\n\x1a\n":
+    if is_hdf(path):
         return f"a netCDF file that is cut short or damaged ({_why(error)})"
     return "not a netCDF file; a result is written by 'mlspec solve'"
 

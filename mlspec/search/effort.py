@@ -40,7 +40,7 @@ class Effort:
         self._verifier = verifier
         self._budget = budget
         self._watch = watch
-        self._began = time.monotonic()
+        self._began = budget.since
         self._reserved = 0.0
         self.keep(self.trace.floor)
 
@@ -153,12 +153,22 @@ class Effort:
         self.trace.objective_bound, vertex = self._left[self.objective.name].largest()
         return self.trace.objective_bound, vertex
 
-    def recall(self, cuts: Sequence[Cut], eps: Array) -> None:
-        """Begin from an earlier search: take over its cuts, and prove its radius ``eps`` again."""
+    def recall(self, cuts: Sequence[Cut], eps: Array) -> str:
+        """Begin from an earlier search: take over its cuts, and prove its radius ``eps`` again.
+
+        Returns why that failed; nothing if it did not, or there was nothing to prove.
+        """
         for cut in cuts:
             self._note(cut)
-        if eps.any():
-            self.prove(eps, "resumed")
+        if not eps.any():
+            return ""
+        try:
+            verdict = self.prove(eps, "resumed")
+        except SpentError as spent:
+            return f"{spent.reason.value} spent"
+        if verdict.extents is not None:
+            return "an image within it violates"
+        return verdict.reason
 
     def finish(self, reason: StopReason) -> Trace:
         """Close the trace and return it."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason, Trace
+from mlspec.errors import OverdueError
 from mlspec.search.effort import Effort, SpentError
 from mlspec.search.lower import lower
 from mlspec.search.maximality import settle
@@ -18,16 +20,29 @@ RESERVED = 0.25
 """Share of the budget that the strategy leaves to single layers and to what blocks each."""
 
 
-def maximise(effort: Effort, strategy: Strategy, floor: float, tolerance: float) -> Trace:
+NO_LIMIT = nullcontext()
+
+
+def maximise(
+    effort: Effort,
+    strategy: Strategy,
+    floor: float,
+    tolerance: float,
+    limit: AbstractContextManager[None] = NO_LIMIT,
+) -> Trace:
     """Return the trace of ``strategy``; Ctrl-C ends it with what is certified by then.
 
     ``floor`` is the share of the certified uniform radius that every layer keeps. A part of the
-    budget is kept for the maximality certificate.
+    budget is kept for the maximality certificate. ``limit`` may raise OverdueError where the budget
+    is spent but nobody looks.
     """
     try:
-        with effort.reserve(RESERVED):
-            reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
-        settled = _within_budget(lambda: _settled(effort, tolerance))
+        with limit:
+            with effort.reserve(RESERVED):
+                reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
+            settled = _within_budget(lambda: _settled(effort, tolerance))
+    except OverdueError:
+        return effort.finish(StopReason.SECONDS)
     except KeyboardInterrupt:
         return effort.finish(StopReason.INTERRUPTED)
     if reason is StopReason.STALLED or (

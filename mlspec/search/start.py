@@ -10,8 +10,10 @@ from mlspec.core.network import Array
 from mlspec.search.effort import Effort
 
 BISECTIONS = 10
-SMALLEST = 1e-6
-"""Uniform radii below this are not looked for."""
+LEAST = 1e-6
+"""Radii below this are not looked for at the start."""
+PRECISION = 1.02
+"""At the start what bounds certify is found to within this factor."""
 
 
 def certified_start(effort: Effort, floor: float) -> Array:
@@ -23,16 +25,29 @@ def certified_start(effort: Effort, floor: float) -> Array:
     the way as first answers.
     """
     resumed = effort.trace.best.copy()
-    nothing, goal = np.zeros(effort.layers), np.ones(effort.layers)
-    uniform = farthest_bounded(effort, nothing, goal)
-    while not uniform.any() and goal[0] > SMALLEST:
-        goal = goal / 2**BISECTIONS
-        uniform = farthest_bounded(effort, nothing, goal)
+    uniform = np.full(
+        effort.layers, _largest(lambda eps: effort.bound(np.full(effort.layers, eps), "bounds"))
+    )
     lowest = floor * uniform
     effort.keep(lowest)
-    along_weights = np.minimum(lowest + effort.weights / effort.weights.max(), 1.0)
-    farthest_bounded(effort, lowest, along_weights)
+    along = effort.weights / effort.weights.max()
+    _largest(lambda step: effort.bound(np.minimum(lowest + step * along, 1.0), "bounds"))
     return resumed if resumed.any() and np.all(resumed >= lowest) else lowest
+
+
+def _largest(holds: Callable[[float], bool]) -> float:
+    """Return the largest number up to 1 that holds, or 0.
+
+    Bisects geometrically, so that a fragile classifier, which allows next to nothing, gets as much
+    of it as one that allows a lot.
+    """
+    low, high = LEAST, 1.0
+    while high > PRECISION * low:
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    if high == 1.0 and holds(1.0):
+        return 1.0
+    return low if low > LEAST else 0.0
 
 
 def farthest_bounded(effort: Effort, robust: Array, goal: Array) -> Array:

@@ -79,6 +79,13 @@ class LayerGrid(_Partition):
     count: HowMany = "all"
     """Only pixels of so many layers around the object move."""
 
+    @field_validator("box", "split", mode="before")
+    @classmethod
+    def _two_numbers(cls, value: object) -> object:
+        if isinstance(value, int):
+            raise complaint(f"two whole numbers are needed, such as [{value}, {value}]")
+        return value
+
     @model_validator(mode="after")
     def _one_size(self) -> LayerGrid:
         if (self.box is None) == (self.split is None):

@@ -82,6 +82,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return _expected(_one_of(choices), value, choices)
         case "choice":
             choices = context["choices"].split(", ")
+            if not isinstance(value, Mapping | str):
+                return _expected(f"{_one_of(choices)}, or a mapping of its keys", value)
             given = value[context["at"]] if isinstance(value, Mapping) else value
             return _expected(_one_of(choices), given, choices)
         case "expected":
@@ -92,7 +94,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return str(context["error"])
     if kind in _EXPECTED:
-        bounds = {key: _number(bound) for key, bound in context.items()}
+        bounds = {key: _bound(bound) for key, bound in context.items()}
         return _expected(_EXPECTED[kind].format(**bounds), value)
     return detail["msg"]
 
@@ -125,7 +127,7 @@ def show(value: object) -> str:
         case str():
             return f"{elided(value)!r} (text)"
         case int() | float():
-            return _number(value)
+            return elided(str(value))
         case Mapping():
             return f"a mapping ({', '.join(map(str, value)) or 'empty'})"
         case list() | tuple():
@@ -133,5 +135,5 @@ def show(value: object) -> str:
     return repr(value)
 
 
-def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else elided(str(value))
+def _bound(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.fields import models_at
@@ -10,7 +11,17 @@ from mlspec.spec.messages import show
 from mlspec.spec.source import COMMAND_LINE, Complaint, KeyPath, Mark, Marks, dotted, spec_error
 from mlspec.spec.yaml_text import YamlText, read_yaml
 
-Overrides = Mapping[str, object] | Sequence[str]
+
+class Given(NamedTuple):
+    """A value given by an option of the command line that stands for one key."""
+
+    option: str
+    """Such as ``--budget``."""
+    path: str
+    value: object
+
+
+Overrides = Mapping[str, object] | Sequence[str | Given]
 """Dotted paths with their values, or texts ``path=value`` with values in YAML."""
 
 _IN_PYTHON = "<overrides>"
@@ -23,6 +34,9 @@ def apply_overrides(reading: YamlText, overrides: Overrides, model: type[SpecMod
             _set(reading, model, Mark(_IN_PYTHON), _keys(name, _IN_PYTHON), value)
         return
     for text in [overrides] if isinstance(overrides, str) else overrides:
+        if isinstance(text, Given):
+            _set(reading, model, Mark(text.option), _keys(text.path, text.option), text.value)
+            continue
         name, equals, value_text = text.partition("=")
         if not equals:
             raise _refuse(COMMAND_LINE, text, "write KEY=VALUE, such as budget.seconds=60")

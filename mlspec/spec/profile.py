@@ -12,7 +12,7 @@ from mlspec.spec.assets import asset_dir
 from mlspec.spec.base import SpecModel
 from mlspec.spec.load import load_model
 from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
-from mlspec.spec.source import Source, did_you_mean
+from mlspec.spec.source import Source, did_you_mean, undotted
 
 BackendName = Literal["highs", "highs-mip", "gurobi", "cplex", "scip", "glpk", "glpsol", "cbc"]
 
@@ -123,7 +123,8 @@ def find_profile(
         at: where the choice stands in the spec.
     """
     source = source or Source()
-    place = f"{at}.profile"
+    # A bare name stands where the choice does.
+    place = f"{at}.profile" if undotted(f"{at}.profile") in source.marks else at
     if choice.profile.endswith((".yaml", ".yml")):
         file = source.resolve_path(place, choice.profile)
         profile = load_model(file, SolverProfile)

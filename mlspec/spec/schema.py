@@ -130,7 +130,7 @@ class ExperimentSpec(SpecModel):
     ] = "uniform"
     """What an epsilon of each layer is worth: alike, falling linearly with the distance d, as
     1 / (1 + d)², by the number of pixels, by sensitivity, or a list of one number per layer, group
-    or box. The distance of a group is its place in the list, that of a box its nearest pixel's.
+    or box. The distance of a group or a box is that of its nearest pixel.
     Sensitivity is that of the image itself: these weights define size and objective throughout. On
     the way it is estimated again at the weakest images of each neighborhood, and layers grow by
     that."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from mlspec.spec.base import SpecModel
+from mlspec.spec.source import Source
 from mlspec.spec.unions import by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
@@ -157,10 +158,19 @@ Solver = Annotated[
 """One solver, or several that run side by side."""
 
 
-def named(text: str) -> SolverChoice | tuple[SolverChoice, ...]:
-    """The solvers that ``NAME`` or ``NAME,NAME`` on a command line stands for."""
-    choices = tuple(SolverChoice(profile=name.strip()) for name in text.split(","))
-    return choices if len(choices) > 1 else choices[0]
+def names_in(text: str) -> str | list[str]:
+    """The value of ``solver`` that ``NAME`` or ``NAME,NAME`` stands for."""
+    names = [name.strip() for name in text.split(",")]
+    return names if len(names) > 1 else names[0]
+
+
+class _Solvers(SpecModel):
+    solver: Solver
+
+
+def named(text: str, source: Source | None = None) -> SolverChoice | tuple[SolverChoice, ...]:
+    """The solvers that ``NAME`` or ``NAME,NAME`` stands for; raises SpecError where none does."""
+    return _Solvers.read({"solver": names_in(text)}, source).solver
 
 
 class Budget(SpecModel):

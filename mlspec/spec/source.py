@@ -16,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 """Keys and list indexes from the top of a spec to one of its values."""
 
 COMMAND_LINE = "--set"
-"""Origin of a value given on the command line."""
+"""Origin of a value given on the command line, if not by an option of its own."""
 
 
 class Mark(NamedTuple):
@@ -80,9 +80,9 @@ def elided(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
     """``; did you mean 'x'?`` where a valid name is close, else nothing."""
-    near = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    near = get_close_matches(name, list(names), n=1, cutoff=cutoff)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
@@ -116,11 +116,11 @@ class Source:
     def resolve_path(self, path: str, value: str) -> Path:
         """The file or folder that ``value``, written at the dotted ``path``, names.
 
-        Relative ones start from the spec's folder; those given by ``--set`` may also start from
+        Relative ones start from the spec's folder; those given by an option may also start from
         the working directory; ``specs/...`` and ``solvers/...`` also name what ships with mlspec.
         """
         folders = [self.folder]
-        if self.mark(undotted(path)).origin == COMMAND_LINE:
+        if self.mark(undotted(path)).origin.startswith("--"):
             folders.append(Path())
         candidates = [folder / value for folder in folders]
         for candidate in [*candidates, shipped(value)]:
@@ -140,8 +140,9 @@ def exists(path: Path) -> bool:
 
 
 def nearest_file(missing: Path) -> str:
-    """A hint at the file of the most similar name beside a missing one, or nothing."""
+    """A hint at a file of the same kind and a similar name beside a missing one, or nothing."""
     folder = missing.parent if exists(missing.parent) else shipped(missing.parent)
     if folder is None or not folder.is_dir():
         return f"; there is no folder {missing.parent}"
-    return did_you_mean(missing.name, sorted(file.name for file in folder.iterdir()))
+    beside = sorted(file.name for file in folder.iterdir() if file.suffix == missing.suffix)
+    return did_you_mean(missing.name, beside, cutoff=0.75)

@@ -92,6 +92,8 @@ def by_value(
     def pick(value: object) -> str | None:
         if bare and isinstance(value, str):
             return _MARK + value
+        if bare and not isinstance(value, Mapping | BaseModel):
+            return None
         if isinstance(value, Mapping):
             return f"{_MARK}{value.get(key) if key in value else default(value)}"
         found = getattr(value, key, None)

@@ -2,6 +2,14 @@
 
 from mlspec.train.evaluate import AccuracyReport, AccuracyRow
 from mlspec.train.loop import OnProgress
-from mlspec.train.train import TrainedClassifier, save, train
+from mlspec.train.train import TrainedClassifier, output_of, save, train
 
-__all__ = ["AccuracyReport", "AccuracyRow", "OnProgress", "TrainedClassifier", "save", "train"]
+__all__ = [
+    "AccuracyReport",
+    "AccuracyRow",
+    "OnProgress",
+    "TrainedClassifier",
+    "output_of",
+    "save",
+    "train",
+]

@@ -86,7 +86,7 @@ def save(classifier: TrainedClassifier, path: Path | None = None) -> Path:
     model = export.to_onnx(
         classifier.network, classifier.image_shape, len(classifier.labels), metadata
     )
-    file = path or _output(classifier.spec)
+    file = path or output_of(classifier.spec)
     export.write(model, file)
     return file
 
@@ -108,7 +108,7 @@ def _scenes(spec: TrainingSpec, split: str) -> Composition:
     return dataset
 
 
-def _output(spec: TrainingSpec) -> Path:
+def output_of(spec: TrainingSpec) -> Path:
     """The file to write: a name given on the command line starts from the working directory."""
     named_there = spec.source.mark(("output",)).origin == COMMAND_LINE
     folder = Path() if named_there else spec.source.folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
@@ -19,6 +19,10 @@ from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
 
+TIME_LIMIT = "time limit"
+"""How the reason begins where a limit ended the query; its end names the limit."""
+EARLY = 0.5
+"""A solver that gave up more seconds than this before the deadline had a limit of its own."""
 TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
 TRIAL_SECONDS = 2.0
@@ -48,11 +52,16 @@ class CompleteStage:
         The linear regions of the images ``near`` are searched first. What was done is added to
         ``accounts``.
         """
-        deadline = min(deadline, time.monotonic() + self.seconds)
+        own = time.monotonic() + self.seconds
+        limit = "verifier.milp.seconds" if own < deadline else "budget.seconds"
+        deadline = min(deadline, own)
         bounds = analysis.bounds()
         margin = float("inf")
         for item in analysis.claims:
             verdict = self._decide_claim(box, bounds, item, near, deadline, accounts)
+            if verdict.reason.startswith(TIME_LIMIT):
+                struck = limit if time.monotonic() > deadline - EARLY else "solver.seconds"
+                return replace(verdict, reason=f"{verdict.reason} (it was {struck})")
             if verdict.margin is None or not verdict.robust:
                 return verdict
             margin = min(margin, verdict.margin)
@@ -88,7 +97,8 @@ class CompleteStage:
         for done, subset in enumerate(item.subsets):
             if time.monotonic() >= deadline:
                 return _unknown(
-                    f"time limit with {len(item.subsets) - done} subset(s) of rivals open"
+                    f"{TIME_LIMIT} with {len(item.subsets) - done} subset(s) of rivals open: "
+                    f"{Termination.LIMIT.advice}"
                 )
             began = time.monotonic()
             proved = self._decide_subset(box, session, item, subset, deadline)
@@ -189,7 +199,7 @@ def _contradiction(solver: str, box: Box, witness: Array, margin: float) -> Cont
 def _why(report: SolveReport, solver: str) -> str:
     match report.termination:
         case Termination.LIMIT | Termination.FEASIBLE:
-            return f"time limit of the complete stage: {report.termination.advice}"
+            return f"{TIME_LIMIT} of the complete stage: {report.termination.advice}"
         case Termination.OPTIMAL:
             return f"the margin is within the tolerance {MILP_MARGIN:g} of a tie"
         case _:

@@ -161,6 +161,7 @@ def test_every_end_that_decides_nothing_is_said_with_its_remedy(
     verdict = decide(question(0, Decided.ROBUST), liar)
     assert verdict.outcome is Decided.UNKNOWN
     assert verdict.reason.startswith(said)
+    assert verdict.reason.endswith("(it was solver.seconds)") is (end is Termination.LIMIT)
 
 
 def test_an_image_that_does_not_violate_refutes_no_proof() -> None:

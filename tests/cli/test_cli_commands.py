@@ -67,6 +67,11 @@ def test_a_new_spec_can_be_checked_at_once(tmp_path: Path) -> None:
     assert mlspec("check", "mine.yaml", cwd=tmp_path).code == 0
 
 
+def test_the_next_command_can_be_copied(tmp_path: Path) -> None:
+    ran = mlspec("new", "my spec", cwd=tmp_path)
+    assert (ran.code, ran.out) == (0, "wrote my spec.yaml; next: mlspec check 'my spec.yaml'\n")
+
+
 def test_new_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("precious")
     for name in ("mine", "mine.yaml"):
@@ -187,3 +192,11 @@ def test_overrides_of_the_command_line_are_in_the_result(solved: Path) -> None:
             "verifier.attack.steps": 20,
         },
     )
+
+
+def test_a_result_may_be_called_anything(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.netcdf").write_bytes(solved.read_bytes())
+    assert mlspec("verify", "r.netcdf", cwd=tmp_path).out.startswith("robust\n")
+    ran = mlspec("plot", "r.netcdf", "-o", "figure", cwd=tmp_path)
+    assert (ran.code, ran.out) == (0, "saved in figure.png\n")
+    assert (tmp_path / "figure.png").exists()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_cases import SMALL, mlspec, spec_with
 from PIL import Image
 
 from mlspec import open_result
-from mlspec.results import save
+from mlspec.errors import DataError
+from mlspec.results import save, store
 
 # Lines of a spec (see `spec_with`) and the error they give after FILE:.
 SPEC_MISTAKES = {
@@ -70,19 +74,57 @@ SPEC_MISTAKES = {
     "mask empty": ("object: {file: black.png}", "3:16: object.file: black.png: the mask is empty"),
     "box outside": (
         "object: {box: [0, 0, 64, 65]}",
-        "3:15: object.box: the box leaves the image, which has 64 rows and 64 columns",
+        "3:15: object.box: [0, 0, 64, 65] leaves the image, which has 64 rows and 64 columns: "
+        "y1 and x1 are at most that",
     ),
     "component in the dark": (
         "object: {component_at: [0, 0]}",
-        "3:24: object.component_at: there is no bright pixel at [0, 0]",
+        "3:24: object.component_at: there is no bright pixel at [0, 0]: give one above 0.1",
     ),
     "component outside": (
         "object: {component_at: [64, 0]}",
-        "3:24: object.component_at: there is no bright pixel at [64, 0]",
+        "3:24: object.component_at: [64, 0] lies outside of the image, which has 64 rows and 64 ",
     ),
     "no such object": (
         "object: {mask: dataset, index: 2}",
-        "3:32: object.index: the image has 2 objects",
+        "3:32: object.index: there is no object 2: they count from 0 to 1",
+    ),
+    "folders": (
+        "classifier: {onnx: folder}",
+        "1:20: classifier.onnx: folder: a folder; name the file in it",
+    ),
+    "a folder as image": (
+        "image: {file: folder}",
+        "2:15: image.file: folder: a folder; name the file in it",
+    ),
+    "a folder as mask": (
+        "object: {file: folder}",
+        "3:16: object.file: folder: a folder; name the file in it",
+    ),
+    "mask with NaN": (
+        "object: {file: nan.npy}",
+        "3:16: object.file: nan.npy: holds NaN, expected zeros and other numbers",
+    ),
+    "the same object twice": (
+        "object: [{mask: dataset}, {mask: dataset}]\naround: each",
+        "3:27: object[1]: all its pixels belong to objects before it",
+    ),
+    "a file of another kind": (
+        "classifier: {onnx: nan.onnx}",
+        "1:20: classifier.onnx: no such file: nan.onnx; paths start from the folder of the spec",
+    ),
+    "a number of layers alone": (
+        "layers: 3",
+        "4:9: layers: expected one of layers, groups, grid, pixels, whole, or a mapping of its "
+        "keys; got 3",
+    ),
+    "a box of one number": (
+        "layers: {box: 8}",
+        "4:15: layers.box: two whole numbers are needed, such as [8, 8]",
+    ),
+    "a float for a whole number": (
+        "seed: 3.0",
+        "4:7: seed: expected a whole number; got 3.0",
     ),
     "label not shown": (
         "object: {mask: dataset, label: '5'}",
@@ -126,9 +168,9 @@ SPEC_MISTAKES = {
     ),
     "no such solver": (
         "solver: hihgs",
-        "4:1: solver.profile: no solver profile 'hihgs'; known: auto, cbc, cplex, glpk, "
-        "glpsol, gurobi, highs, scip, or the path of a profile ending in .yaml; did you mean "
-        "'highs'?",
+        "4:9: solver: no solver profile 'hihgs'; known: auto, cbc, cplex, glpk, "
+        "glpsol, gurobi, highs, highs-mip, scip, or the path of a profile ending in .yaml; "
+        "did you mean 'highs'?",
     ),
     "missing solver profile": (
         "solver: {profile: mine.yaml}",
@@ -141,6 +183,8 @@ SPEC_MISTAKES = {
 def folder(tmp_path: Path) -> Path:
     """A folder with files that are wrong, each in its way."""
     (tmp_path / "junk").write_bytes(b"junk")
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "nan.npy", np.full((64, 64), np.nan))
     Image.new("L", (64, 64)).save(tmp_path / "black.png")
     Image.new("L", (8, 8), 255).save(tmp_path / "tiny.png")
     Image.new("RGB", (64, 64), (255, 0, 0)).save(tmp_path / "red.png")
@@ -185,7 +229,12 @@ def test_every_command_reports_spec_mistakes_alike(command: str, folder: Path) -
             ["solve", SMALL, "--solver", "nonsense"],
             "no solver profile 'nonsense'; known: auto, cbc",
         ),
-        (["solve", SMALL, "--budget", "0"], "budget.seconds: expected a number above 0; got 0"),
+        (
+            ["solve", SMALL, "--budget", "0"],
+            "--budget: budget.seconds: expected a number above 0; got 0.0",
+        ),
+        (["check", SMALL, "--solver", ""], "--solver: solver.profile: expected text that is not"),
+        (["check", SMALL, "--solver", "highs,"], "--solver: solver[1].profile: expected text that"),
         (["verify", SMALL], "a spec needs --eps V, or --eps V,V,..."),
         (["verify", SMALL, "--eps", "x"], "--eps: 'x' is not a number"),
         (["verify", SMALL, "--eps", "0.1,,0.1"], "--eps: '0.1,,0.1' is not a number"),
@@ -197,6 +246,12 @@ def test_every_command_reports_spec_mistakes_alike(command: str, folder: Path) -
         (["show", "none.nc"], "none.nc: there is no such file"),
         (["show", "junk"], "junk: not a netCDF file; a result is written by 'mlspec solve'"),
         (["plot", "junk"], "junk: not a netCDF file; a result is written by 'mlspec solve'"),
+        (
+            ["verify", SMALL, "--set", "layers=pixels", "--eps", "2"],
+            "--eps: epsilons lie in [0, 1]",
+        ),
+        (["new", ""], "'' is no name of a spec: give one such as mine"),
+        (["new", ".."], "'..' is no name of a spec"),
         (["new", "no/such/folder"], "no/such/folder.yaml cannot be written"),
     ],
 )
@@ -242,10 +297,34 @@ def test_a_result_brings_its_own_epsilons_and_spec(solved: Path, tmp_path: Path)
         )
 
 
-def test_a_result_is_verified_only_by_a_known_solver(solved: Path, tmp_path: Path) -> None:
-    ran = mlspec("verify", solved, "--solver", "nonsense", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("solver", "complaint"),
+    [
+        ("nonsense", "solver: no solver profile 'nonsense'; known: auto, cbc"),
+        ("", "solver.profile: expected text that is not empty; got '' (text)"),
+        ("highs,", "solver[1].profile: expected text that is not empty; got '' (text)"),
+        ("highs,highs", "solver: solver 'highs' is there twice: name each once"),
+        ("auto,highs", "solver: 'auto' chooses one solver: give it alone"),
+    ],
+)
+def test_a_result_is_verified_only_by_a_known_solver(
+    solver: str, complaint: str, solved: Path, tmp_path: Path
+) -> None:
+    ran = mlspec("verify", solved, "--solver", solver, cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
-    assert "no solver profile 'nonsense'; known: auto, cbc" in ran.err
+    assert ran.err.startswith(f"--solver: {complaint}")
+
+
+def test_a_result_of_a_solver_that_is_gone_says_what_to_do(solved: Path, tmp_path: Path) -> None:
+    ds = open_result(solved)
+    spec = json.loads(ds.attrs["spec"])
+    spec["solver"]["profile"] = "mine.yaml"
+    save(ds.assign_attrs(spec=json.dumps(spec)), tmp_path / "r.nc")
+    ran = mlspec("verify", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("r.nc: solver: no such file: mine.yaml")
+    assert ran.err.endswith("any other can verify the result, such as --solver highs\n")
+    assert mlspec("verify", "r.nc", "--solver", "highs", cwd=tmp_path).code == 0
 
 
 def test_a_damaged_result_is_refused(solved: Path, tmp_path: Path) -> None:
@@ -265,9 +344,40 @@ def test_epsilons_that_were_tampered_with_are_not_robust(solved: Path, tmp_path:
     assert ran.out.startswith("violated\n")
 
 
-def test_a_place_that_cannot_be_written_is_said_early(tmp_path: Path) -> None:
-    (tmp_path / "out.nc").mkdir()
-    ran = mlspec("solve", SMALL, "--budget", "20", "-o", "out.nc", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (["solve", SMALL, "-o", "taken.png"], "mlspec.run.maximise"),
+        (["plot", "r.nc", "-o", "taken.png"], "mlspec.report.figure.plot"),
+        (
+            ["train", "specs/training/pgd.yaml", "--set", "output=taken.png"],
+            "mlspec.train.train.fit",
+        ),
+        (["export", SMALL, "--format", "lp", "-o", "taken.png"], "mlspec.outlook.write_models"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_early(
+    command: list[str], work: str, solved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken.png").mkdir()
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    module, _, name = work.rpartition(".")
+    monkeypatch.setattr(import_module(module), name, None)
+    ran = mlspec(*command, cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "taken.png: cannot be written (it is a folder); give another place\n"
+
+
+def test_an_answer_that_cannot_be_saved_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(ds: object, path: Path) -> None:
+        raise DataError(f"{path}: the result cannot be written (no space); give another place")
+
+    monkeypatch.setattr(store, "_write", full)
+    ran = mlspec("solve", SMALL, "--budget", "1.0e-6", "-o", "r.nc", cwd=tmp_path)
     assert ran.code == 2
-    assert "out.nc: the result cannot be written (it is a folder); give another place" in ran.err
+    assert "label 2 stays predicted" in ran.out
     assert "saved" not in ran.out
+    warning, error = ran.err.splitlines()
+    assert warning == f"{error}; the search goes on"

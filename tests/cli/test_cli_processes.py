@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import xarray as xr
 from cli_cases import SMALL, controls
 
 from mlspec import open_result
+from mlspec.cli import main
 from mlspec.errors import DataError
 
 LONG = "specs/pgd_img3.yaml"
@@ -137,6 +139,19 @@ def test_a_closed_pipe_is_no_error_of_the_search(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_ctrl_c_while_loading_is_quiet(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(began: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "mlspec.cli.entry", SimpleNamespace(run=interrupted))
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 130
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_module_is_the_command(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ from cli_cases import FRUGAL, SMALL, mlspec
 
 from mlspec import open_result
 
+LARGE = ("specs/pgd_img3.yaml", "--set", "classifier.onnx=specs/classifiers/large.onnx")
+"""Seconds go into a single bound, and most of a minute into a model."""
 
-@pytest.mark.parametrize("spec", [SMALL, "specs/pgd_img3.yaml"])
-def test_a_budget_is_kept(spec: str, tmp_path: Path) -> None:
-    mlspec("check", spec, cwd=tmp_path)
+
+@pytest.mark.parametrize("spec", [(SMALL,), LARGE])
+def test_a_budget_is_kept(spec: tuple[str, ...], tmp_path: Path) -> None:
     began = time.monotonic()
-    ran = mlspec("solve", spec, "--budget", "5", "-o", "r.nc", cwd=tmp_path)
+    ran = mlspec("solve", *spec, "--budget", "5", "-o", "r.nc", cwd=tmp_path)
     took = time.monotonic() - began
     ds = open_result(tmp_path / "r.nc")
     assert ran.code == 0
@@ -34,6 +36,35 @@ def test_going_on_never_loses(solved: Path, tmp_path: Path) -> None:
     assert "resumed" in after["step_note"].values.tolist()
     known = {cut.tobytes() for cut in before["cut_extents"].values}
     assert known <= {cut.tobytes() for cut in after["cut_extents"].values}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--budget", "1.0e-3"], "budget: seconds spent"),
+        (["--set", "verifier.bounds=interval", "--set", "verifier.milp.seconds=1.0e-3"], ""),
+    ],
+)
+def test_what_cannot_be_proved_again_is_not_lost(
+    options: list[str], why: str, solved: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    ran = mlspec("solve", SMALL, *options, "--resume", "-o", "r.nc", cwd=tmp_path)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("the earlier result could not be proved again (")
+    assert why in ran.err
+    assert ran.err.endswith("r.nc stays as it is\n")
+    assert (tmp_path / "r.nc").read_bytes() == solved.read_bytes()
+
+
+def test_what_is_replaced_is_said(solved: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.nc").write_bytes(solved.read_bytes())
+    options = ["--budget", "1.0e-6", "-o", "r.nc"]
+    for there, said in [(solved.read_bytes(), True), (b"junk", False)]:
+        (tmp_path / "r.nc").write_bytes(there)
+        line = mlspec("solve", SMALL, *options, cwd=tmp_path).out.splitlines()[0]
+        assert line.startswith("replaces an earlier result of size 0.00") is said
+        assert line.endswith(" in r.nc; --resume would go on from it") is said
 
 
 def test_there_need_be_nothing_to_go_on_from(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_an_export_is_reproducible_and_its_names_come_from_the_network(tmp_path:
     ("arguments", "line"),
     [
         (["--format", "vnnlib"], "no format 'vnnlib': known are lp, mps"),
-        (["--format", "lp", "-o", "no/such/x.lp"], "no/such/x.lp cannot be written: No such file"),
+        (["--format", "lp", "-o", "/dev/null/x.lp"], "/dev/null/x.lp: cannot be written ("),
         (["--format", "lp", "--eps", "2"], "epsilons lie in [0, 1]"),
     ],
 )

@@ -100,7 +100,7 @@ def test_missing_and_unreadable_files_are_named(reader: Reader, tmp_path: Path) 
         with pytest.raises(DataError, match=rf"empty\.{suffix}: "):
             reader(tmp_path / f"empty.{suffix}")
         (tmp_path / f"folder.{suffix}").mkdir()
-        with pytest.raises(DataError, match=rf"folder\.{suffix}: cannot be read"):
+        with pytest.raises(DataError, match=rf"folder\.{suffix}: a folder"):
             reader(tmp_path / f"folder.{suffix}")
 
 

@@ -118,10 +118,10 @@ def test_a_mask_over_two_objects_has_no_label(folder: Path) -> None:
     ("object_", "expected"),
     [
         ("{file: none.png}", "s.yaml:3:16: object.file: no such file: none.png"),
-        ("{file: .}", "s.yaml:3:16: object.file: .: cannot be read as an image"),
-        ("{box: [0, 0, 65, 1]}", "s.yaml:3:15: object.box: the box leaves the image"),
-        ("{component_at: [0, 64]}", "s.yaml:3:24: object.component_at: there is no bright pixel"),
-        ("{mask: dataset, index: 2}", "s.yaml:3:32: object.index: the image has 2 objects"),
+        ("{file: .}", "s.yaml:3:16: object.file: .: a folder"),
+        ("{box: [0, 0, 65, 1]}", "s.yaml:3:15: object.box: [0, 0, 65, 1] leaves the image"),
+        ("{component_at: [0, 64]}", "s.yaml:3:24: object.component_at: [0, 64] lies outside"),
+        ("{mask: dataset, index: 2}", "s.yaml:3:32: object.index: there is no object 2"),
         ("{mask: dataset, label: '7'}", "s.yaml:3:32: object.label: the image shows 3, 9, not '7'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from io import StringIO
 
@@ -9,6 +10,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from report_cases import make_problem, make_result, make_trace
 from rich.console import Console
@@ -17,10 +20,18 @@ from mlspec.core.layering import Layering
 from mlspec.core.problem import Problem
 from mlspec.problem.partition import Centre, partition
 from mlspec.report.figure import draw
+from mlspec.report.parts import counted, part_name
 from mlspec.report.table import summary
-from mlspec.report.words import blocking, finding, witness_extent
+from mlspec.report.words import finding, witness_extent
 from mlspec.results import blocked_radii, blocking_witness
-from mlspec.spec.layers import LayerCount, LayerGrid, LayerPixels, Layers, LayerWhole
+from mlspec.spec.layers import (
+    LayerCount,
+    LayerGrid,
+    LayerGroups,
+    LayerPixels,
+    Layers,
+    LayerWhole,
+)
 
 
 def problem_with(layers: Layers, *, each: bool = False, asymmetric: bool = False) -> Problem:
@@ -46,9 +57,10 @@ def printed(ds: xr.Dataset) -> str:
 
 
 def test_boxes_have_names() -> None:
-    ds = result_of(problem_with(LayerGrid(box=(6, 6))))
+    problem_of_boxes = problem_with(LayerGrid(box=(6, 6)))
+    ds = result_of(problem_of_boxes)
     assert ds["layer_name"].values[0] == "rows 0-5, columns 0-5"
-    assert blocking(ds, 1).startswith("box at rows 6-11, columns 0-5: the search ended")
+    assert part_name(problem_of_boxes.layering, 1) == "box at rows 6-11, columns 0-5"
     assert "rows 6-11, columns 6-11" in printed(ds)
     assert "over 4 boxes" in printed(ds)
     words = [str(item.get_text()) for item in draw(ds).findobj(Text)]
@@ -78,8 +90,73 @@ def test_layers_of_each_object_are_named_after_it() -> None:
     ds = result_of(problem_with(LayerCount(count=2), each=True))
     assert ds["layer_name"].values.tolist()[-1] == "9: layer 1"
     assert "3: layer 0" in printed(ds)
+    figure = draw(ds)
+    words = [str(item.get_text()) for item in figure.findobj(Text)]
+    assert {"around 3", "around 9", "layer (of one object after the other)"} <= set(words)
+    assert ticks_of(figure, "each layer") == ["0", "1", "0", "1"]
+
+
+def ticks_of(figure: Figure, heading: str) -> list[str]:
+    """The numbers at the x axis of the panel with this in its title."""
+    (axes,) = [
+        axes
+        for axes in figure.findobj(mpl.axes.Axes)
+        if heading in axes.get_title(loc="left") and axes.get_ylabel()
+    ]
+    return [label.get_text() for label in axes.get_xticklabels()]
+
+
+def test_the_whole_image_has_an_epsilon_for_each_direction() -> None:
+    problem = problem_with(LayerWhole(), asymmetric=True)
+    base = make_trace(problem_with(LayerWhole()))
+    base.cuts.clear()
+    base.blocked.clear()
+    base.best = np.array([0.02, 0.01])
+    base.floor = np.zeros(2)
+    base.layers = 2
+    base.steps.clear()
+    ds = make_result(problem, base)
+    assert counted(problem.layering) == "2 epsilons, down and up, for the whole image"
+    figure = draw(ds)
+    assert ticks_of(figure, "the image") == ["down", "up"]
+    words = [str(item.get_text()) for item in figure.findobj(Text)]
+    for letter in "abcdef":
+        assert sum(rf"\bf{{{letter}}}" in word for word in words) == 1
+    assert any("All pixels move alike" in word for word in words)
+
+
+def test_groups_are_numbered_as_listed_and_coloured_by_distance() -> None:
+    ds = result_of(problem_with(LayerGroups(groups=((2, 1), (0,)))))
+    assert ds["layer_distance"].values.tolist() == [1, 0]
     words = [str(item.get_text()) for item in draw(ds).findobj(Text)]
-    assert {"around 3", "around 9"} <= set(words)
+    assert {"distance from the object", "group (as listed in the spec)"} <= set(words)
+    ds["epsilon"].values[:] = [0.1, 0.2]
+    assert finding(ds).endswith("; weakest: group 0 (±0.10)")
+
+
+def test_long_names_cover_nothing() -> None:
+    names = tuple(f"an object of a long name {number}" for number in range(3))
+    ds = (
+        make_result()
+        .assign_coords(label=np.array(names))
+        .assign_attrs(
+            object_label="rather a long name, and another one", targets=json.dumps(list(names))
+        )
+    )
+    figure = draw(ds)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    captions = [
+        item.get_window_extent(canvas.get_renderer())
+        for item in figure.findobj(Text)
+        if item.get_text().startswith(("perturbed:", "targets:"))
+    ]
+    assert len(captions) == 2
+    assert not captions[0].overlaps(captions[1])
+    (image,) = [a for a in figure.findobj(mpl.axes.Axes) if "Image" in a.get_title(loc="left")]
+    right = [a for a in figure.findobj(mpl.axes.Axes) if "layers around" in a.get_title(loc="left")]
+    assert max(box.x1 for box in captions) < right[0].get_window_extent().x0
+    assert image.get_window_extent().width > 100
 
 
 def test_directions_are_told_apart() -> None:

@@ -86,6 +86,33 @@ def test_a_comparison_holds_each_result_in_a_column() -> None:
     assert "Not comparable" not in text
 
 
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["x/a.nc", "x/b.nc"], ["a", "b"]),
+        (["a/r.nc", "b/r.nc"], ["a/r.nc", "b/r.nc"]),
+        ([], ["known", "known"]),
+    ],
+)
+def test_results_of_one_spec_go_by_their_files(files: list[str], names: list[str]) -> None:
+    text = printed(comparison([make_result(), make_result()], files))
+    assert text.splitlines()[0].split() == names
+    assert [
+        line.partition(": label")[0] for line in text.splitlines() if ": label" in line
+    ] == names
+
+
+def test_partitions_are_told_where_they_differ() -> None:
+    other = make_result(make_problem(5))
+    assert "partition" not in printed(comparison([other, other]))
+    (row,) = [
+        line
+        for line in printed(comparison([make_result(), other])).splitlines()
+        if line.startswith("partition")
+    ]
+    assert row.split() == ["partition", "6", "layers", "5", "layers"]
+
+
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_a_comparison_of_many_results_breaks_into_several_tables(width: int) -> None:
     names = [f"result_{number}" for number in range(7)]

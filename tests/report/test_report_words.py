@@ -14,7 +14,7 @@ from mlspec.core.property import Threshold, TopK
 from mlspec.core.trace import Trace
 from mlspec.report.bars import LEVELS, NOTHING, bar_row, scale
 from mlspec.report.numbers import above, below, duration, listed, near, percent
-from mlspec.report.words import blocking, finding, gap, the_object, witness_extent
+from mlspec.report.words import finding, gap, misreading, the_object, witness_extent
 
 positive = st.floats(1e-9, 1e6)
 
@@ -113,20 +113,22 @@ def test_the_object_is_the_other_predicted_label_if_there_is_one() -> None:
     assert the_object(make_result().assign_attrs(object_label="")) == "the 3"
 
 
-def test_why_layers_cannot_grow() -> None:
+def test_an_object_without_a_label_goes_by_its_number() -> None:
+    ds = make_result().assign_attrs(object_label="3, object 2")
+    assert the_object(ds) == "the 3 and object 2"
+    assert "while the 3 and object 2 change by" in finding(ds)
+
+
+def test_the_witness_of_a_layer_goes_beyond_its_epsilon() -> None:
     ds = make_result()
-    assert blocking(ds, 1) == "layer 1: the search ended before it knew whether more is possible"
-    assert blocking(ds, 5) == "layer 5 is at its cap: its pixels may take any value"
-    limit = witness_extent(ds, 3)
-    assert limit > float(ds["epsilon"][3])
-    reading = "the classifier then reads 9 as 8"
-    assert blocking(ds, 3) == f"layer 3 cannot reach {above(limit)}: {reading}"
+    assert witness_extent(ds, 3) > float(ds["epsilon"][3])
+    assert misreading(ds, ds["blocking_scores"].values[3]) == "reads 9 as 8"
 
 
 def test_a_label_lost_without_another_in_its_place() -> None:
     problem = make_problem(rule=Threshold((0.5, 0.5, 0.1)))
     ds = make_result(problem, make_trace(problem))
-    assert blocking(ds, 0).endswith("the classifier then loses 9")
+    assert misreading(ds, ds["blocking_scores"].values[0]) == "loses 9"
 
 
 def test_gap() -> None:

@@ -45,6 +45,12 @@ def test_layers_that_do_not_exist() -> None:
             ds.mlspec.witness(layer)
 
 
+@pytest.mark.parametrize("layer", [1.5, "0", True, None])
+def test_a_layer_is_a_whole_number(layer: object) -> None:
+    with pytest.raises(InputError, match="layer: a whole number from 0 on; got"):
+        random_case(np.random.default_rng(5)).ds.mlspec.witness(layer)
+
+
 def test_the_trace_is_a_dataset_of_the_steps() -> None:
     case = random_case(np.random.default_rng(5))
     trace = case.ds.mlspec.trace()

@@ -131,8 +131,12 @@ def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
 
 def test_netcdf_of_another_origin(ds: xr.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "result.nc"
+    without = ds.copy()
+    del without.attrs["stop_reason"]
     others = {
         "not a result of mlspec": xr.Dataset({"a": 1.0}),
+        "mlspec_format is 'two', no number": ds.assign_attrs(mlspec_format="two"),
+        "lacks the attributes stop_reason": without,
         "newer mlspec": ds.assign_attrs(mlspec_format=FORMAT + 1),
         "lacks epsilon": ds.drop_vars("epsilon"),
         "do not match the stored image_sha256": ds.assign(image=ds["image"] / 2),

@@ -17,7 +17,7 @@ import mlspec
 import mlspec.run
 from mlspec.core.trace import Trace
 from mlspec.core.verdict import Outcome, Verdict
-from mlspec.errors import InputError
+from mlspec.errors import InputError, ResumeError
 from mlspec.results import save
 
 
@@ -98,6 +98,7 @@ def test_a_violation_comes_with_a_witness_inside() -> None:
         (1.5, r"epsilons lie in \[0, 1\]"),
         (-0.1, r"epsilons lie in \[0, 1\]"),
         (float("nan"), r"epsilons lie in \[0, 1\]"),
+        ("x", "epsilons are numbers, one or one per layer; got 'x'"),
     ],
 )
 def test_epsilons_that_are_none_are_refused(eps: float, complaint: str) -> None:
@@ -178,15 +179,30 @@ def test_radii_that_were_tampered_with_do_not_become_certified(
     earlier = mlspec.open_result(solved[1])
     earlier["epsilon"].values[:] = 0.9
     save(earlier, tmp_path / "forged.nc")
-    result = mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
-    assert result["step_verdict"].values[0] == "violated"
-    assert float(result["epsilon"].max()) < 0.9
+    with pytest.raises(ResumeError, match="an image within it violates"):
+        mlspec.solve(small(), resume=mlspec.open_result(tmp_path / "forged.nc"))
+
+
+def test_ctrl_c_before_an_earlier_result_is_proved_again_leaves_its_file(
+    solved: tuple[xr.Dataset, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "r.nc"
+    path.write_bytes(solved[1].read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        mlspec.solve(small(), path, interruption(1), mlspec.open_result(path))
+    assert path.read_bytes() == solved[1].read_bytes()
 
 
 def test_another_question_is_not_gone_on_with(solved: tuple[xr.Dataset, Path]) -> None:
     earlier = mlspec.open_result(solved[1])
     with pytest.raises(InputError, match="answers another question"):
         mlspec.solve(small(layers__count=2), resume=earlier)
+
+
+def test_a_file_is_no_spec() -> None:
+    for call in (mlspec.solve, lambda name: mlspec.verify(name, 0.1)):
+        with pytest.raises(InputError, match=r"load_spec.* returns; got 'file\.yaml'"):
+            call("file.yaml")
 
 
 def test_torch_keeps_its_threads() -> None:

@@ -281,10 +281,12 @@ def test_a_time_limit_ends_in_unknown_with_a_reason() -> None:
     for seconds in (0.0, -1.0):
         verdict = cascade(problem, "interval", restarts=1, steps=1).verify(eps, seconds)
         assert verdict.outcome is Outcome.UNKNOWN
-        assert "time limit" in verdict.reason
+        assert verdict.reason.startswith("time limit")
+        assert verdict.reason.endswith("(it was budget.seconds)")
         assert verdict.complete
     verdict = cascade(problem, "interval", seconds=0.0, restarts=1, steps=1).verify(eps, SECONDS)
-    assert "time limit" in verdict.reason
+    assert verdict.reason.startswith("time limit")
+    assert verdict.reason.endswith("(it was verifier.milp.seconds)")
 
 
 def test_a_model_without_trusted_numbers_ends_in_unknown() -> None:

@@ -1,0 +1,107 @@
+"""The commands that write files to start from: classifiers, models, schema and specs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from mlspec.cli.arguments import Epsilons, Overrides, SpecPath, load, radii_of
+from mlspec.cli.commands import app, err, out
+from mlspec.errors import InputError
+from mlspec.files import require_writable
+
+
+@app.command()
+def train(
+    spec: SpecPath,
+    set_: Overrides = None,
+) -> None:
+    """Train a classifier and write it as ONNX."""
+    from rich.progress import Progress
+
+    from mlspec.report.accuracy import accuracy_table
+    from mlspec.spec import load_model
+    from mlspec.spec.training import TrainingSpec
+    from mlspec.train import output_of, save
+    from mlspec.train import train as fit
+
+    training = load_model(spec, TrainingSpec, set_ or [])
+    require_writable(output_of(training))
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("training", total=None)
+
+        def on_progress(step: int, total: int, loss: float) -> None:
+            progress.update(task, total=total, completed=step, description=f"loss {loss:.4f}")
+
+        trained = fit(training, on_progress)
+    path = save(trained)
+    report = trained.accuracy
+    rows = [(row.condition, row.all_in_top, row.any_in_top) for row in report.rows]
+    out.print(accuracy_table(f"{report.images} test scenes of {report.dataset}", rows))
+    out.print(Text(f"saved in {path}"), soft_wrap=True)
+
+
+@app.command()
+def export(
+    spec: SpecPath,
+    form: Annotated[str, typer.Option("--format", metavar="lp|mps", help="Format of the file.")],
+    eps: Epsilons = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Default: <spec name>.<format>"),
+    ] = None,
+    set_: Overrides = None,
+) -> None:
+    """Write the compiled problem of SPEC for other tools: infeasible means robust."""
+    loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
+
+    from mlspec import outlook, run
+
+    experiment = run.prepare(loaded)
+    path = output or Path(f"{experiment.name}.{form}")
+    problem = experiment.problem
+    require_writable(path)
+    radius = None if eps is None else run.radius_of(problem, radii_of(eps))
+    written = outlook.write_models(problem, path, form, radius)
+    for file, ahead in written.items():
+        where = ", ".join(f"{each:g}" for each in dict.fromkeys(ahead.eps.tolist()))
+        out.print(
+            Text(
+                f"wrote {file}: {ahead.variables:,} variables, {ahead.constraints:,} constraints, "
+                f"at eps {where}; infeasible means robust"
+            ),
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the spec, for editors."""
+    import json
+
+    from mlspec.spec import ExperimentSpec
+
+    sys.stdout.write(json.dumps(ExperimentSpec.json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
+    """Write a commented spec NAME.yaml to start from."""
+    from mlspec.spec import spec_template
+
+    if not Path(name).name.strip("."):
+        raise InputError(f"'{name}' is no name of a spec: give one such as mine")
+    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(spec_template(path.stem))
+    except FileExistsError:
+        raise InputError(f"{path} exists already: choose another name") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    out.print(Text(f"wrote {path}; next: mlspec check {shlex.quote(str(path))}"), soft_wrap=True)

@@ -1,0 +1,75 @@
+"""What must not be interrupted is not, and every handler comes back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from mlspec.errors import OverdueError
+from mlspec.interrupts import SIGNALS, overdue_after, undisturbed
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("afterwards", [True, False])
+def test_an_interruption_waits_or_is_forgotten(number: signal.Signals, afterwards: bool) -> None:
+    before = signal.signal(number, signal.default_int_handler)
+    done = []
+    try:
+        with undisturbed(afterwards=afterwards):
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+            done.append("all")
+        done.append("not interrupted")
+    except KeyboardInterrupt:
+        done.append("interrupted")
+    assert signal.signal(number, before) is signal.default_int_handler
+    assert done == ["all", "interrupted" if afterwards else "not interrupted"]
+
+
+def test_an_interruption_comes_after_an_error_too() -> None:
+    with pytest.raises(KeyboardInterrupt), undisturbed(afterwards=True):  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        raise OSError
+
+
+def test_other_threads_are_never_interrupted() -> None:
+    done = []
+
+    def work() -> None:
+        with undisturbed(afterwards=True):
+            done.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [before]
+
+
+def test_what_takes_too_long_is_overdue() -> None:
+    began = time.monotonic()
+    with pytest.raises(OverdueError), overdue_after(0.05):  # noqa: PT012
+        while time.monotonic() < began + 5.0:
+            pass
+    assert 0.5 < time.monotonic() - began < 2.0
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_what_ends_in_time_never_hears_of_it() -> None:
+    with overdue_after(0.0):
+        pass
+    time.sleep(0.6)
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_an_alarm_of_somebody_else_is_left_alone() -> None:
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    try:
+        with overdue_after(0.01):
+            time.sleep(0.6)
+        assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGALRM, before)
