@@ -99,8 +99,8 @@ def test_a_proof_around_a_witness_is_a_contradiction(problem: Problem) -> None:
 
 def test_a_corner_that_lies_a_rounding_beyond_the_proof_contradicts_it(problem: Problem) -> None:
     """Extents are differences: of a witness at a corner they may exceed the radius by rounding."""
-    problem = replace(problem, image=image(0.1, 0.3, 0.0))
-    eps = np.array([0.7, 0.2])
+    problem = replace(problem, image=image(0.2, 0.1, 0.0))
+    eps = np.array([0.6, 0.3])
     corner = problem.neighborhood(eps).box.upper
     assert not np.all(problem.layering.extents(corner - problem.image) <= eps)
     assert problem.margin(corner[None])[0] <= 0.0
