@@ -24,7 +24,10 @@ def _stages(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--specs", nargs="+", default=SPECS)
     parser.add_argument("--directions", nargs="+", default=())
     parser.add_argument("--seconds", type=float, default=60.0, help="limit of one decision")
-    parser.set_defaults(run=lambda given: stages.main(given.specs, given.directions, given.seconds))
+    parser.add_argument("--others", nargs="*", default=(), help="solvers to compare, as highs-mip")
+    parser.set_defaults(
+        run=lambda given: stages.main(given.specs, given.directions, given.seconds, given.others)
+    )
 
 
 def _peers(parser: argparse.ArgumentParser) -> None:

@@ -16,9 +16,11 @@ from mlspec import run
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.milp.compile import Compiler
+from mlspec.spec.search import named
 from mlspec.tensors import single_threaded
 
 SHARES = (0.9, 0.95, 0.99)
+OTHERS_AT = 0.95
 STAGES_AT = 0.8
 """Share of the attack radius at which bounds, attack and compiler are timed."""
 
@@ -50,17 +52,23 @@ def stages(case: Case, eps: Array) -> list[str]:
     ]
 
 
-def decision(case: Case, eps: Array, seconds: float) -> str:
+def decision(case: Case, eps: Array, seconds: float, solver: str = "highs") -> str:
     """Return the verdict of the whole cascade on ``eps`` and its seconds."""
     verifier = case.spec.verifier
     milp = verifier.milp.model_copy(update={"seconds": seconds})
-    spec = case.spec.model_copy(update={"verifier": verifier.model_copy(update={"milp": milp})})
+    changes = {"verifier": verifier.model_copy(update={"milp": milp}), "solver": named(solver)}
+    spec = case.spec.model_copy(update=changes)
     verdict = run.verifier_of(case.problem, spec).verify(eps, seconds)
     return f"{verdict.outcome.value}, {verdict.seconds:.1f}"
 
 
-def main(specs: Sequence[str], labels: Sequence[str], seconds: float) -> None:
-    """Print one row for each spec and direction; a decision has ``seconds``."""
+def main(
+    specs: Sequence[str], labels: Sequence[str], seconds: float, others: Sequence[str]
+) -> None:
+    """Print one row for each spec and direction; a decision has ``seconds``.
+
+    Those at ``OTHERS_AT`` are also left to the solvers ``others``.
+    """
     began = time.perf_counter()
     rows = []
     with single_threaded():
@@ -74,10 +82,12 @@ def main(specs: Sequence[str], labels: Sequence[str], seconds: float) -> None:
                     f"{radius:.4f}",
                     *stages(case, case.eps(STAGES_AT)),
                     *[decision(case, case.eps(share), seconds) for share in SHARES],
+                    *[decision(case, case.eps(OTHERS_AT), seconds, each) for each in others],
                 ]
             )
     heads = ["spec", "direction", "attack radius"]
     heads += ["interval", "CROWN", "alpha", "attack", "MILP compile"]
     heads += [f"decision at {share:g}" for share in SHARES]
+    heads += [f"at {OTHERS_AT:g} by {each}" for each in others]
     print(markdown(heads, rows, words=2))
     print(f"\n{footer(('mlspec', 'torch', 'highspy'), began)}")
