@@ -22,7 +22,7 @@ from mlspec.tolerances import MILP_MARGIN
 
 AGREEMENT = 1e-6
 BELOW = 3e-5
-"""Integers may be off by 1e-6, which loosens big-M rows: bounds may be lower by that, never higher."""
+"""Integers may be off by 1e-6, which loosens big-M rows: bounds may be lower by that, not higher."""
 
 
 def agree(bound: float, true: float) -> bool:

@@ -19,6 +19,7 @@ from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
+LEAST_SECONDS = 0.01
 SHOWN = 8
 """Points that are remembered."""
 
@@ -74,7 +75,7 @@ class BranchingEngine:
         try:
             return self._branched(aim, seconds)
         except NumericalTroubleError:
-            return self._whole.run(seconds - (time.monotonic() - began))
+            return self._whole.run(max(seconds - (time.monotonic() - began), LEAST_SECONDS))
 
     def _branched(self, aim: int, seconds: float) -> Outcome:
         if self._relaxation is None:
