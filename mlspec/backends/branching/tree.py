@@ -26,6 +26,8 @@ DIVES_AT = 3, 12
 """Nodes that must be done before each dive after the root: easy proofs do without."""
 DIVE_SHARE, DIVE_RATIO = 0.1, 0.5
 """A dive has this share of the whole time at most, and this share of the time that was spent."""
+FIRST_SECONDS = 0.5
+"""Time of the one before the root at most."""
 
 NEVER = np.inf, None
 Part = Callable[[Indices, Array, Array | None, float], Array | None]
@@ -128,6 +130,5 @@ class Tree:
         columns = self._pieces.columns[dive.fixed]
         spent = time.monotonic() - self._began
         seconds = DIVE_SHARE * self._seconds
-        if self.nodes:
-            seconds = min(seconds, DIVE_RATIO * spent)
+        seconds = min(seconds, DIVE_RATIO * spent if self.nodes else FIRST_SECONDS)
         return part(columns, dive.values[dive.fixed], dive.start, seconds)
