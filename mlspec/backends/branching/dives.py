@@ -1,6 +1,7 @@
 """Where violations hide: small parts of the problem around a good point.
 
-All integers are fixed but for a few, and what is left is a small MILP.
+All integers are fixed but for a few, and what is left is a small MILP. Easy proofs do without: the
+first nodes come before the larger parts.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ class Dive:
     """``(n,)``: a point of the part, whatever its cost."""
 
 
-def around(pieces: Pieces, hint: Array) -> Dive:
-    """Return the part in which a point ``(n,)`` may change what it decided by a hair."""
-    return Dive(~pieces.nearest_ties(hint, TIES), hint[pieces.columns].round(), hint)
+def dives(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[tuple[int, Dive]]:
+    """Yield parts to search, and after how many nodes.
 
-
-def between(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[Dive]:
-    """Yield parts between the optimum ``relaxed`` of the root and a point, both ``(n,)``."""
+    ``relaxed`` is the optimum of the root, ``hint`` a point of the program, both ``(n,)``.
+    """
     integers = relaxed[pieces.columns]
     if hint is None:
         _, known = pieces.replayed(relaxed)
     else:
         known = hint[pieces.columns].round()
+        # Where a point may change what it decided by a hair.
+        yield 0, Dive(~pieces.nearest_ties(hint, TIES), known, hint)
     # Where both agree (Danna, Rothberg, Le Pape 2005), and where the relaxation is integral.
-    yield Dive(np.abs(integers - known) < 0.5, known, hint)
-    yield Dive(np.abs(integers - integers.round()) < INTEGRAL, integers.round())
+    yield 3, Dive(np.abs(integers - known) < 0.5, known, hint)
+    yield 12, Dive(np.abs(integers - integers.round()) < INTEGRAL, integers.round())

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mlspec.backends.branching.dives import Dive, around, between
+from mlspec.backends.branching.dives import Dive, dives
 from mlspec.backends.branching.nodes import Node, NodeSolver
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation
@@ -22,12 +22,8 @@ from mlspec.backends.branching.rule import BranchingRule
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 
-DIVES_AT = 3, 12
-"""Nodes that must be done before each dive after the root: easy proofs do without."""
 DIVE_SHARE, DIVE_RATIO = 0.1, 0.5
 """A dive has this share of the whole time at most, and this share of the time that was spent."""
-FIRST_SECONDS = 0.5
-"""Time of the one before the root at most."""
 
 NEVER = np.inf, None
 Part = Callable[[Indices, Array, Array | None, float], Array | None]
@@ -70,16 +66,12 @@ class Tree:
 
         ``hint`` is a point ``(n,)`` whatever its cost.
         """
-        if hint is not None:
-            point = self._dive(around(self._pieces, hint), part)
-            if point is not None:
-                return point
         root = self._solver.root()
         self.bound = root.bound
         if self.proved or root.values is None:
             return None
-        dives = zip(DIVES_AT, between(self._pieces, root.values, hint), strict=True)
-        at, dive = next(dives, NEVER)
+        parts = dives(self._pieces, root.values, hint)
+        at, dive = next(parts, NEVER)
         nodes = [Node(root.bound, 0, {}, None)]
         made = 0
         while nodes:
@@ -90,7 +82,7 @@ class Tree:
                 point = self._dive(dive, part)
                 if point is not None:
                     return point
-                at, dive = next(dives, NEVER)
+                at, dive = next(parts, NEVER)
             node = heapq.heappop(nodes)
             self.nodes += 1
             relaxed = self._solver.solved(node)
@@ -129,6 +121,5 @@ class Tree:
     def _dive(self, dive: Dive, part: Part) -> Array | None:
         columns = self._pieces.columns[dive.fixed]
         spent = time.monotonic() - self._began
-        seconds = DIVE_SHARE * self._seconds
-        seconds = min(seconds, DIVE_RATIO * spent if self.nodes else FIRST_SECONDS)
+        seconds = min(DIVE_SHARE * self._seconds, DIVE_RATIO * spent)
         return part(columns, dive.values[dive.fixed], dive.start, seconds)
