@@ -18,7 +18,8 @@ def assert_honoured(result: xr.Dataset, name: str) -> None:
     assert result.attrs["objective"] == problem.aim == name
     value, bound = value_of(result)
     assert value == float(problem.objective.values(result["epsilon"].values))
-    assert value == max(result["step_objective"].values[result["step_verdict"].values == "robust"])
+    certified = result["step_objective"].values[result["step_verdict"].values == "robust"]
+    assert value == pytest.approx(certified.max(), rel=1e-12)  # sums of many rows round otherwise
     assert value <= bound
     assert float(result["size"]) <= float(result["upper_bound"])
 
