@@ -22,6 +22,7 @@ from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
+from mlspec.core.property import TopK
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
@@ -218,16 +219,17 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
 
 def problem_of(result: xr.Dataset) -> Problem:
     """Return the problem that a result answers; it holds the classifier itself."""
+    property_ = property_of(result)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "classifier.onnx"
         file.write_bytes(result["classifier_onnx"].values.tobytes())
-        network = read_network(file)
+        network = read_network(file, by_rank=isinstance(property_.rule, TopK))
     return Problem(
         network=network,
         image=result["image"].values,
         object_mask=result["object_mask"].values.astype(bool),
         layering=layering_of(result),
-        property=property_of(result),
+        property=property_,
         weights=per_radius(result, "weight"),
         label_names=label_names_of(result),
         aim=aim_of(result),

@@ -49,7 +49,7 @@ class Affine:
         variables, places = np.unique(np.concatenate(parts), return_inverse=True)
         coefficients = np.zeros((len(units), len(variables)))
         rows = np.repeat(np.arange(len(units)), [len(part) for part in parts])
-        coefficients[rows, places] = np.concatenate([self.matrix.data[end] for end in ends])
+        np.add.at(coefficients, (rows, places), np.concatenate([self.matrix.data[e] for e in ends]))
         return variables.astype(np.intp), coefficients
 
     def over(self, width: int) -> Affine:

@@ -47,7 +47,10 @@ def falling(objective: Objective, vertex: Array, floor: Array) -> Way:
 
 
 def cut_off(effort: Effort, way: Way, bound: float, inside: float) -> bool:
-    """Look for a small witness on ``way``; say if there is one ``inside`` the vertex."""
+    """Look for a small witness on ``way``; say if there is one at all.
+
+    ``bound`` is the value of the vertex; the first radius lies below it by the share ``inside``.
+    """
 
     def breaks(share: float) -> bool:
         return effort.broken(way(share), f"lowering the bound {bound:.4g}") is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import highspy
 import numpy as np
@@ -19,7 +20,7 @@ from test_backends_matrix import random_questions
 import mlspec
 from mlspec.backends.branching import nodes
 from mlspec.backends.branching.engine import BranchingEngine
-from mlspec.backends.branching.hull import LEAST_VIOLATION, Hull
+from mlspec.backends.branching.hull import LEAST_VIOLATION, Cut, Hull
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
 from mlspec.backends.program import Piece, arrays_of
@@ -225,6 +226,29 @@ def test_numerical_trouble_leaves_the_answer_to_the_solver_of_highs(
     found = solver("highs").open(model).solve((row,), SECONDS, row)
     assert found.termination is expected.termination
     assert not found.message.startswith("branch and cut")
+
+
+def test_a_cut_that_leaves_out_a_known_point_is_no_basis_of_a_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then HiGHS decides: cuts that are wrong do not even change the answer."""
+    question = next(random_questions(1))
+    model = compiled(question, "interval", decision=True)
+    image = question.problem.neighborhood(question.eps).box.lower
+    real = Hull.cut
+
+    def wrong(hull: Hull, x: Array) -> Cut | None:
+        cut = real(hull, x)
+        return cut and replace(cut, limit=cut.limit - 10.0)
+
+    for row in model.margins:
+        expected = solver("highs-mip").open(model).solve((row,), SECONDS, row)
+        with monkeypatch.context() as patch:
+            patch.setattr(Hull, "cut", wrong)
+            session = solver("highs").open(model)
+            session.near(image, (row,), SECONDS, row)
+            found = session.solve((row,), SECONDS, row)
+        assert found.termination is expected.termination
 
 
 def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,9 +101,12 @@ def ask_omlt(question: Question) -> str:
     for case, share, query in question.asked():
         own = ours(case, query, question.seconds)
         began = time.perf_counter() - query.bound_seconds
-        model = peers_omlt.compiled(query)
-        arrays = loads.by_pyomo(model)
-        peer = decided(case, query, model, arrays, question.seconds, began)
+        try:
+            model = peers_omlt.compiled(query)
+            arrays = loads.by_pyomo(model)
+            peer = decided(case, query, model, arrays, question.seconds, began)
+        except peers_omlt.InexpressibleError as error:
+            peer = Answer(End.NO_MODEL, time.perf_counter() - began, note=str(error))
         agree(query, {"mlspec": own, "OMLT": peer})
         answers.append((case, share, query, own, peer))
         _say(answers, "OMLT")

@@ -42,6 +42,10 @@ Covered = Iterator[tuple[Index, Index]]
 """Places in a kernel with the units of the input that they meet."""
 
 
+class InexpressibleError(Exception):
+    """OMLT has no terms for a network."""
+
+
 class PaddedConv(ConvLayer2D):
     """A convolution with zero padding, whose zero weights are no terms."""
 
@@ -147,10 +151,13 @@ def compiled(query: Query) -> MilpModel:
 
 
 def define(query: Query) -> Definition:
-    """Return the network of a query, with its box and our bounds, in OMLT's terms."""
+    """Return the network of a query, with its box and our bounds, in OMLT's terms.
+
+    Raises InexpressibleError where there are none.
+    """
     network, bounds = query.problem.relaxed, query.analysis.bounds()
     if any(inputs != (place,) for place, inputs in enumerate(network.inputs)):
-        raise NotImplementedError("OMLT takes networks without branches")
+        raise InexpressibleError("OMLT's full-space layers read one layer each: no branches")
     convs = [place for place, op in enumerate(network.ops) if isinstance(op, Conv)]
     definition = _start(query, with_ones=bool(convs))
     for place, op in enumerate(network.ops):
@@ -174,7 +181,7 @@ def define(query: Query) -> Definition:
             case Relu() | Flatten():  # part of the layer before, and of the one after
                 pass
             case _:
-                raise NotImplementedError(f"{type(op).__name__} in OMLT's terms")
+                raise InexpressibleError(f"OMLT has no layer for {type(op).__name__}")
     return definition
 
 
@@ -194,7 +201,10 @@ def _kernel(op: Conv, passes: bool) -> Array:
     """Return the kernel with the bias as weight of the ones, and an output that passes them on."""
     outputs, inputs, height, width = op.weight.shape
     if op.groups != 1 or op.padding[0] >= height or op.padding[1] >= width:
-        raise NotImplementedError("a grouped convolution, or one padded by more than its kernel")
+        raise InexpressibleError(
+            f"OMLT's convolutions know neither groups ({op.groups}) nor padding {op.padding} "
+            f"beyond the kernel ({height}, {width})"
+        )
     kernel = np.zeros((outputs + passes, inputs + 1, height, width))
     kernel[:outputs, :inputs] = op.weight
     # At this place of the kernel there is always a unit, never padding.

@@ -43,6 +43,8 @@ class End(StrEnum):
     MEMORY = "out of memory"
     FAILED = "failed"
     """Crashed, or gave a point that does not violate when it is replayed."""
+    NO_MODEL = "no model"
+    """The tool has no terms for an op of the network."""
     REFUTED = "robust, but refuted"
     """Said robust, and also of a box with a violating image in it: see ``controlled``."""
 

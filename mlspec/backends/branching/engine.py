@@ -10,16 +10,15 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
-from mlspec.backends.branching.nodes import NumericalTroubleError
-from mlspec.backends.branching.relaxation import Relaxation
+from mlspec.backends.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.backends.branching.tree import Tree
 from mlspec.backends.engine import Engine, Maker, Options, Outcome
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import Indices, LinearProgram
+from mlspec.backends.session import LEAST_SECONDS
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
-LEAST_SECONDS = 0.01
 SHOWN = 8
 """Points that are remembered."""
 
@@ -84,6 +83,7 @@ class BranchingEngine:
         # The row of the aim is the limit of the objective instead: then there are bounds to see.
         relaxation.switch({**self._limits, aim: np.inf})
         relaxation.aim(self._cost)
+        relaxation.known = self._shown
         program = replace(self._program, cost=self._cost)
         tree = Tree(program, relaxation, self._limits[aim], seconds, self._cancelled)
         hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from mlspec.backends.branching.hull import deepest
 from mlspec.backends.branching.pieces import Pieces
-from mlspec.backends.branching.relaxation import STATUS, Basis, Relaxation, Relaxed
+from mlspec.backends.branching.relaxation import (
+    STATUS,
+    Basis,
+    NumericalTroubleError,
+    Relaxation,
+    Relaxed,
+)
+from mlspec.backends.highs import NO_LIMIT
 
 ROOT_ROUNDS, NODE_ROUNDS = 40, 3
 """Rounds of cuts at most."""
@@ -23,11 +30,6 @@ MOST_CUTS = 1.5
 """Loose cuts are dropped when there are so many times the root's."""
 STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
 """Ends that are nobody's fault."""
-UNLIMITED = 2**31 - 1
-
-
-class NumericalTroubleError(Exception):
-    """HiGHS ended a linear program in a way that neither bounds nor solves it."""
 
 
 @dataclass(order=True)
@@ -126,7 +128,7 @@ class NodeSolver:
         lower[places] = upper[places] = list(fixed.values())
         self._relaxation.fix(self._pieces.columns, lower, upper)
 
-    def relaxed(self, iterations: int = UNLIMITED) -> Relaxed:
+    def relaxed(self, iterations: int = NO_LIMIT) -> Relaxed:
         """Run as things are; raises NumericalTroubleError."""
         for _ in range(2):
             relaxed = self._relaxation.solve(self._deadline - time.monotonic(), iterations)

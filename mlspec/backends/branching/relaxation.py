@@ -19,15 +19,19 @@ from scipy import sparse
 
 from mlspec.backends.branching.hull import Cut
 from mlspec.backends.engine import Options
-from mlspec.backends.highs import opened, set_option
+from mlspec.backends.highs import NO_LIMIT, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 
 LOOSE = 1e-3
-"""Cuts that are this far from tight are dropped."""
+"""Cuts that are this far from tight are dropped; what a known point may be off by is far less."""
 ROUNDING = 1e-9
 """A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
 STATUS = highspy.HighsModelStatus
+
+
+class NumericalTroubleError(Exception):
+    """A linear program ended in a way that neither bounds nor solves it, or a cut is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,8 @@ class Relaxation:
         self._cuts: list[Cut] = []
         self._stacked: sparse.csr_array | None = program.matrix
         self._epoch = 0
+        self.known: Sequence[Array] = ()
+        """Points ``(n,)`` of the program, integers and all: no cut may leave one out."""
 
     @property
     def cuts(self) -> int:
@@ -111,7 +117,7 @@ class Relaxation:
         """Begin the next run anew, from no basis."""
         self._highs.clearSolver()
 
-    def solve(self, seconds: float, iterations: int = 2**31 - 1) -> Relaxed:
+    def solve(self, seconds: float, iterations: int = NO_LIMIT) -> Relaxed:
         """Run for so long at most."""
         set_option(self._highs, "time_limit", self._highs.getRunTime() + max(seconds, 0.0))
         set_option(self._highs, "simplex_iteration_limit", iterations)
@@ -128,8 +134,10 @@ class Relaxation:
         return Relaxed(bound, guess, values, end)
 
     def add(self, cuts: Sequence[Cut]) -> None:
-        """Add cuts."""
+        """Add cuts; raises NumericalTroubleError where one leaves out a point that is known."""
         for cut in cuts:
+            if any(cut.values @ point[cut.columns] > cut.limit + LOOSE for point in self.known):
+                raise NumericalTroubleError("a cut leaves out a point of the program")
             self._highs.addRow(
                 -highspy.kHighsInf, cut.limit, len(cut.columns), cut.columns, cut.values
             )
