@@ -6,7 +6,6 @@ Read it from the top to follow the data: spec -> problem -> verifier -> search -
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,29 +21,17 @@ from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.property import TopK
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
+from mlspec.earlier import problem_of, require_same_question
 from mlspec.errors import InputError, MissingSolverError, OverdueError, ResumeError, SpecError
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
-from mlspec.problem.onnx_import import read_network
 from mlspec.problem.resolve import resolve
-from mlspec.results import (
-    Provenance,
-    Saver,
-    aim_of,
-    label_names_of,
-    layering_of,
-    open_result,
-    per_radius,
-    property_of,
-    radii_of,
-    save,
-)
+from mlspec.results import Provenance, Saver, open_result, radii_of, save
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
 from mlspec.search.expand import Ascent, ascend
@@ -217,25 +204,6 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
     return _verified(problem_of(result), spec, radii_of(result))
 
 
-def problem_of(result: xr.Dataset) -> Problem:
-    """Return the problem that a result answers; it holds the classifier itself."""
-    property_ = property_of(result)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "classifier.onnx"
-        file.write_bytes(result["classifier_onnx"].values.tobytes())
-        network = read_network(file, by_rank=isinstance(property_.rule, TopK))
-    return Problem(
-        network=network,
-        image=result["image"].values,
-        object_mask=result["object_mask"].values.astype(bool),
-        layering=layering_of(result),
-        property=property_,
-        weights=per_radius(result, "weight"),
-        label_names=label_names_of(result),
-        aim=aim_of(result),
-    )
-
-
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
     choice, attack = spec.verifier, spec.verifier.attack
@@ -267,18 +235,7 @@ def _resume(
 
     Raises ResumeError where the proof does not come: a search from nothing could only lose.
     """
-    same = problem_of(earlier)
-    if (
-        same.network.digest != problem.network.digest
-        or not np.array_equal(same.image, problem.image)
-        or not np.array_equal(same.layering.index, problem.layering.index)
-        or same.layering.asymmetric != problem.layering.asymmetric
-        or same.property != problem.property
-    ):
-        raise InputError(
-            "the result to resume from answers another question (classifier, image, layers or "
-            "target differ): give another output file, or leave --resume out"
-        )
+    require_same_question(problem, earlier)
     witnesses = earlier["witness_image"].values
     try:
         failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
