@@ -2,6 +2,7 @@
 # A virtual environment in .venv that is already there is used as it is, with what is installed in it.
 #
 #   make solve PYTHON=/opt/python3.12/bin/python3   chooses the Python that .venv is made with
+#   make test JOBS=1                                runs the tests one after the other, not two at a time
 #   make bench-peers ARGS='--help'                  says what benchmarks can be told
 
 VENV := .venv
@@ -14,6 +15,8 @@ INSTALLED := $(VENV)/.mlspec
 INSTALLED_DEV := $(VENV)/.mlspec-dev
 INSTALLED_PEERS := $(VENV)/.mlspec-peers
 
+JOBS ?= 2
+PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist worksteal
 BENCHMARKS := PYTHONPATH=tests $(PY) -m benchmarks
 ARGS ?=
 
@@ -34,10 +37,10 @@ solve: $(INSTALLED)  ## The main job: results/pgd_img3.nc and its figure
 	  '$(CURDIR)/results/pgd_img3.nc' '$(CURDIR)/results/pgd_img3.png'
 
 test: $(INSTALLED_DEV)  ## The tests, without those that take minutes
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: lint  ## Format, lint, types, import layering, all tests: what CI runs
-	$(PY) -m pytest
+	$(PYTEST)
 
 lint: $(INSTALLED_DEV)  ## Format, lint, types, import layering
 	$(PY) -m ruff format --check .
@@ -46,7 +49,7 @@ lint: $(INSTALLED_DEV)  ## Format, lint, types, import layering
 	$(VENV)/bin/lint-imports
 
 slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
-	$(PY) -m pytest -m slow
+	$(PYTEST) -m slow
 
 bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
 	$(BENCHMARKS) stages $(ARGS)
