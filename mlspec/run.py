@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from mlspec import __version__
+from mlspec.attack.families import Families
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.registry import chosen
@@ -221,6 +222,7 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
             complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
+            families=Families(problem, device),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlspec.attack.families import Families
 from mlspec.attack.pgd import PgdAttack
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.registry import backend_of
@@ -86,4 +87,5 @@ def stages(
         linear=bounds != "interval",
         alpha=bounds == "alpha",
         complete=CompleteStage(problem, compiler, highs(), seconds) if complete else None,
+        families=Families(problem),
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mlspec.bounds import crown
 from mlspec.bounds.crown import Intervals, Lines
+from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import (
     pool_levels,
     pool_planes,
@@ -73,6 +74,7 @@ def _close_some(
     members = torch.tensor(subsets, device=net.device)
     mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
     free = _Free(net, known, len(subsets))
+    box = Boxes(known.lower[0], known.upper[0])
     adam = torch.optim.Adam([mix, *free.parameters], lr=RATE)
     schedule = torch.optim.lr_scheduler.ExponentialLR(adam, DECAY)
     best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
@@ -83,7 +85,7 @@ def _close_some(
         row = (share[..., None] * rows[members]).sum(1)
         constant = (share * offsets[members]).sum(1)
         linear = crown.backward(net, row[None], len(net.ops), free.lines())
-        bound = crown.minimum(*linear, known.lower[0], known.upper[0])[0] + constant
+        bound = crown.minimum(*linear, box)[0] + constant
         # Where a bound overflowed nothing is known.
         best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
         still_open = best <= enough

@@ -9,6 +9,7 @@ import torch
 
 from mlspec.bounds import alpha, crown, tighten
 from mlspec.bounds.crown import Intervals
+from mlspec.bounds.domain import Boxes, Hull
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
@@ -114,6 +115,21 @@ class Bounder:
             claims.append(self._close(known, item, deadline))
         return Analysis(known, tuple(claims))
 
+    def violated_throughout(self, images: Array) -> bool:
+        """Say whether CROWN shows that every convex combination of ``images`` ``(N, C, H, W)``
+        violates: ``k`` margins of one claim stay negative on all of them."""
+        hull = Hull(self._net.tensor(images))
+        with torch.no_grad():
+            known = crown.intermediate(self._net, hull, linear=True)
+            lines = crown.default_lines(self._net, known)
+            for claim in self._claims:
+                rows = self._net.tensor(-claim.rows)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
+                lost = crown.minimum(row, bias, hull)[0].cpu().numpy() - claim.offsets
+                if np.count_nonzero(lost > ROBUST_MARGIN) >= claim.k:
+                    return True
+        return False
+
     def _close(self, known: Intervals, item: OpenClaim, deadline: float) -> OpenClaim:
         if not item.subsets:
             return item
@@ -128,9 +144,9 @@ class Bounder:
         return item.tightened(better)
 
     def _analyse(self, box: Box, *, linear: bool) -> Analysis:
-        lower, upper = self._net.tensor(box.lower[None]), self._net.tensor(box.upper[None])
+        ends = Boxes(self._net.tensor(box.lower[None]), self._net.tensor(box.upper[None]))
         with torch.no_grad():
-            known = crown.intermediate(self._net, lower, upper, linear=linear)
+            known = crown.intermediate(self._net, ends, linear=linear)
         claims = [
             _open(claim, self._margins(known, claim, linear=linear)) for claim in self._claims
         ]
@@ -143,7 +159,7 @@ class Bounder:
             if linear:
                 lines = crown.default_lines(self._net, known)
                 row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
-                least = crown.minimum(row, bias, known.lower[0], known.upper[0])[0]
+                least = crown.minimum(row, bias, Boxes(known.lower[0], known.upper[0]))[0]
             else:
                 low, up = known.lower[-1][0], known.upper[-1][0]
                 least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up

@@ -3,7 +3,7 @@
 A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops
 substitute exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a
 < 0``. Where branches part, the rows that come back along them add up. At the image the row is
-minimised over the box: ``min a . x = a . centre - |a| . radius``.
+minimised over the box, or whatever else the domain is.
 
 Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
 """
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.bounds import interval, patches
+from mlspec.bounds.domain import Domain
 from mlspec.bounds.relax import (
     PoolPlanes,
     ReluLines,
@@ -43,19 +44,19 @@ class Intervals:
     upper: list[Tensor]
 
 
-def intermediate(net: TensorNetwork, lower: Tensor, upper: Tensor, *, linear: bool) -> Intervals:
-    """Return bounds of every value in ``net`` over boxes ``lower <= x <= upper`` ``(B, C, H, W)``.
+def intermediate(net: TensorNetwork, domain: Domain, *, linear: bool) -> Intervals:
+    """Return bounds of every value in ``net`` over the images of ``domain``.
 
     With ``linear`` the inputs of relaxed ops are tightened by CROWN (and intersected with the
     interval bounds); otherwise they are plain interval bounds.
     """
-    known = Intervals([lower], [upper])
+    known = Intervals([domain.lower], [domain.upper])
     lines: dict[int, Lines] = {}
     for position, item in enumerate(net.ops):
         if linear and isinstance(item.op, Relu | MaxPool):
             value = item.source
-            if value > 1:
-                tight_lower, tight_upper = _of_value(net, value, known, lines)
+            if value > 1 or not domain.affine_is_exact:
+                tight_lower, tight_upper = _of_value(net, value, domain, lines)
                 known.lower[value] = torch.maximum(known.lower[value], tight_lower)
                 known.upper[value] = torch.minimum(known.upper[value], tight_upper)
             lines[position] = relax(item, known.lower[value], known.upper[value])
@@ -141,29 +142,27 @@ def backward(
     return over[0], bias
 
 
-def minimum(rows: Tensor, bias: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    """Return the minima ``(B, S)`` of ``rows . x + bias`` over the boxes."""
-    centre, radius = ((lower + upper) / 2)[:, None], ((upper - lower) / 2)[:, None]
-    return (rows * centre - rows.abs() * radius).flatten(2).sum(-1) + bias
+def minimum(rows: Tensor, bias: Tensor, domain: Domain) -> Tensor:
+    """Return the minima ``(B, S)`` of ``rows . x + bias`` over the images of ``domain``."""
+    return domain.least(rows, lambda images: images[:, None], (2, 3, 4)) + bias
 
 
 def _of_value(
-    net: TensorNetwork, value: int, known: Intervals, lines: Mapping[int, Lines]
+    net: TensorNetwork, value: int, domain: Domain, lines: Mapping[int, Lines]
 ) -> tuple[Tensor, Tensor]:
     """Return CROWN bounds of the value of this number."""
-    lower, upper = known.lower[0], known.upper[0]
     if patches.applies(net, value):
         relus = {position: line for position, line in lines.items() if isinstance(line, ReluLines)}
-        return patches.bounds(net, value, relus, lower, upper)
+        return patches.bounds(net, value, relus, domain)
     shape = net.network.shape_of(value)
     units = int(torch.tensor(shape).prod())
     lows, ups = [], []
     for start in range(0, units, ROWS_AT_ONCE):
         chosen = torch.arange(start, min(start + ROWS_AT_ONCE, units), device=net.device)
         rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
-        rows = rows.expand(len(lower), *rows.shape[1:])
-        lows.append(minimum(*backward(net, rows, value, lines), lower, upper))
-        ups.append(-minimum(*backward(net, -rows, value, lines), lower, upper))
+        rows = rows.expand(len(domain.lower), *rows.shape[1:])
+        lows.append(minimum(*backward(net, rows, value, lines), domain))
+        ups.append(-minimum(*backward(net, -rows, value, lines), domain))
     return (
         torch.cat(lows, 1).reshape(-1, *shape),
         torch.cat(ups, 1).reshape(-1, *shape),

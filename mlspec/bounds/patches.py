@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mlspec.bounds.domain import Domain
 from mlspec.bounds.relax import ReluLines
 from mlspec.core.network import Add, Conv, Pair, Relu, Scale
 from mlspec.tensors import TensorNetwork, TensorOp
@@ -69,19 +70,18 @@ def bounds(
     net: TensorNetwork,
     last: int,
     lines: Mapping[int, ReluLines],
-    lower: Tensor,
-    upper: Tensor,
+    domain: Domain,
 ) -> tuple[Tensor, Tensor]:
-    """Return CROWN bounds of value ``last`` over the boxes ``(B, C, H, W)``."""
+    """Return CROWN bounds of value ``last`` over the images of ``domain``."""
     channels, *size = net.network.shape_of(last)
-    local = LocalRows(net, last, lines, lower, upper)
-    at_once = max(1, CELLS_AT_ONCE // (len(lower) * local.cells))
+    local = LocalRows(net, last, lines, domain)
+    at_once = max(1, CELLS_AT_ONCE // (len(domain.lower) * local.cells))
     if at_once >= math.prod(size):
         least = local.minimum({})
     else:
         every = torch.arange(math.prod(size), device=net.device)
         pieces = [
-            LocalRows(net, last, lines, lower, upper, chosen).minimum({})
+            LocalRows(net, last, lines, domain, chosen).minimum({})
             for chosen in torch.split(every, at_once)
         ]
         least = torch.cat(pieces, dim=2)
@@ -91,13 +91,12 @@ def bounds(
 
 @dataclass(frozen=True, eq=False)
 class LocalRows:
-    """The units of value ``last`` and their negatives, as rows to be minimised over boxes."""
+    """The units of value ``last`` and their negatives, as rows to be minimised."""
 
     net: TensorNetwork
     last: int
     lines: Mapping[int, ReluLines]
-    lower: Tensor
-    upper: Tensor
+    domain: Domain
     positions: Tensor | None = None
     """Positions of the value (numbers below ``H W``) to bound; all if None."""
 
@@ -155,11 +154,8 @@ class LocalRows:
             for value in item.inputs:
                 aligned = _aligned(patch, before, self.windows[value])
                 over[value] = over[value] + aligned if value in over else aligned
-        centre, radius = (
-            self._gather(value, self.windows[0])
-            for value in ((self.lower + self.upper) / 2, (self.upper - self.lower) / 2)
-        )
-        return (over[0] * centre - over[0].abs() * radius).sum((3, 4, 5)) + bias
+        images = self.windows[0]
+        return self.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5)) + bias
 
     def default_slopes(self) -> dict[int, Tensor]:
         """Return the lower slopes of ``lines`` as ``minimum`` takes them, one per row."""

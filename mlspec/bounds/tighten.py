@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mlspec.bounds import crown, interval, patches
 from mlspec.bounds.crown import Intervals
+from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import ReluLines
 from mlspec.core.network import MaxPool, Relu
 from mlspec.tensors import TensorNetwork, TensorOp
@@ -60,8 +61,8 @@ def _optimised(
     }
 
     def rows(chosen: Tensor) -> patches.LocalRows:
-        box = known.lower[0], known.upper[0]
-        return patches.LocalRows(net, value, lines, *box, chosen)
+        box = Boxes(known.lower[0], known.upper[0])
+        return patches.LocalRows(net, value, lines, box, chosen)
 
     each = sum(start.numel() for start in rows(positions[:1]).default_slopes().values())
     if not each:

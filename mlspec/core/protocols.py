@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlspec.core.network import Array
-from mlspec.core.trace import Cut, Trace
+from mlspec.core.trace import Cut, Refutation, Trace
 from mlspec.core.verdict import Verdict, WeakestPoints
 
 Path = Callable[[Array], Array]
@@ -37,6 +37,10 @@ class Verifier(Protocol):
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""
+        ...
+
+    def refute(self, radii: Array) -> Refutation:
+        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
         ...
 
 

@@ -23,6 +23,8 @@ class Ask(StrEnum):
     """Only whether the bounds certify it."""
     ATTACK = "attack"
     """Only whether an attack breaks the neighborhood."""
+    REFUTE = "refute"
+    """Whether no neighborhood between some radii is robust."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class Cut:
     def rules_out(self, eps: Array) -> bool:
         """Say whether the neighborhood of radius ``eps`` contains the witness."""
         return bool(np.all(self.extents <= eps + BOX_SLACK))
+
+
+@dataclass(frozen=True, eq=False)
+class Refutation:
+    """What is known of all radii between some, their convex combinations."""
+
+    throughout: bool
+    """Whether bounds show that none of them is robust."""
+    unbroken: int | None
+    """Number of the first of those radii that an attack did not break; None if it broke all."""
+    cuts: tuple[Cut, ...]
+    """Cuts that were found on the way."""
 
 
 class Block(StrEnum):

@@ -11,8 +11,9 @@ import numpy as np
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
-from mlspec.core.trace import Ask, Cut, Query, Step, StopReason, Trace
+from mlspec.core.trace import Ask, Cut, Query, Refutation, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.errors import ContradictionError
 from mlspec.search.polyblock import remaining
 
 
@@ -42,6 +43,8 @@ class Effort:
         self._watch = watch
         self._began = budget.since
         self._reserved = 0.0
+        self._refuted = np.inf
+        """No radius above the floor of this value or more is robust."""
         self.keep(self.trace.floor)
 
     @property
@@ -130,6 +133,27 @@ class Effort:
         """Return a known cut that rules ``eps`` out, if any."""
         return next((cut for cut in reversed(self.trace.cuts) if cut.rules_out(eps)), None)
 
+    def refute(self, radii: Array, doing: str) -> Refutation:
+        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+        self._check(complete=False)
+        self._watch(self.trace, doing)
+        began = time.monotonic()
+        refutation = self._verifier.refute(radii)
+        outcome = Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN
+        self._count(Ask.REFUTE, Stage.CROWN, outcome, time.monotonic() - began, milp=False)
+        for cut in refutation.cuts:
+            self._note(cut)
+        return refutation
+
+    def bound_by(self, value: float) -> None:
+        """Take note that no radius of ``value`` or more is robust.
+
+        Raises ContradictionError where one is certified.
+        """
+        self._refuted = min(self._refuted, value)
+        self._require_agreement(self.trace.best)
+        self.remaining()
+
     def reduce(self, cut: Cut, path: Path) -> Cut:
         """Return, and keep, the cut of a witness moved into a smaller neighborhood on ``path``."""
         smaller = self._verifier.reduced(cut.witness, path)
@@ -140,6 +164,7 @@ class Effort:
     def keep(self, floor: Array) -> None:
         """Let the search, and so its upper bound, be about radii of at least ``floor``."""
         self.trace.floor = floor
+        self._refuted = np.inf
         aims = {aim.name: aim for aim in (self._size, self.objective)}
         self._left = {name: remaining(aim, floor) for name, aim in aims.items()}
         for cut in self.trace.cuts:
@@ -150,7 +175,10 @@ class Effort:
         """Return the upper bound of the value and the radius ``(R,)`` that no cut rules out and
         attains it."""
         self.trace.upper_bound, _ = self._left[self._size.name].largest()
-        self.trace.objective_bound, vertex = self._left[self.objective.name].largest()
+        bound, vertex = self._left[self.objective.name].largest()
+        self.trace.objective_bound = min(bound, self._refuted)
+        if self.objective.name == self._size.name:
+            self.trace.upper_bound = self.trace.objective_bound
         return self.trace.objective_bound, vertex
 
     def recall(self, cuts: Sequence[Cut], eps: Array) -> str:
@@ -206,12 +234,24 @@ class Effort:
         self.trace.steps.append(
             Step(eps, float(self._size.values(eps)), outcome, self.elapsed, note)
         )
+        if outcome is Outcome.ROBUST:
+            self._require_agreement(eps)
         around = bool(np.all(eps >= self.trace.best))
         if outcome is Outcome.ROBUST and (around or self._rank(eps) > self._rank(self.trace.best)):
             if not around:
                 self.trace.blocked.clear()
             self.trace.best = eps
             self._watch(self.trace, f"certified {self.said(eps)} ({note})")
+
+    def _require_agreement(self, robust: Array) -> None:
+        if self.value(robust) >= self._refuted and np.all(robust >= self.trace.floor):
+            error = ContradictionError(
+                f"bounds refute all radii of a value of {self._refuted:.6g} or more, but one with "
+                f"{self.said(robust)} is certified: one stage is wrong, so nothing is certified; "
+                "please report the saved evidence"
+            )
+            error.evidence = {"eps": robust, "floor": self.trace.floor, "value": self._refuted}
+            raise error
 
     def _rank(self, eps: Array) -> tuple[float, float]:
         """Return by what radii are ordered: the value, then the size."""

@@ -1,9 +1,15 @@
-"""The exact strategy: cuts bound the value from above, until a proof comes near the bound.
+"""The exact strategy: a bound from above comes down until a proof from below comes near it.
 
-Outer approximation (Tuy 2000): the largest vertex that the cuts so far leave is attacked, and so
-are ever smaller radii below it; the witness of the smallest cuts the vertex off. A vertex near
-which no attack succeeds is asked to be proved, a little inside. Meant for few layers, as the number
-of vertices grows with every one; only ``max_min`` has one vertex however many there are.
+A weighted sum is bounded slice by slice (``slices``): either no radius of some value is robust, or
+one is found that no attack breaks, and a radius a little inside is asked to be proved. The next
+slice halves what is left between both.
+
+Other objectives are bounded by outer approximation (Tuy 2000): the largest vertex that the cuts so
+far leave is attacked, and so are ever smaller radii below it; the witness of the smallest cuts the
+vertex off. A vertex near which no attack succeeds is asked to be proved, a little inside.
+
+Meant for few layers, as pieces and vertices multiply with every one; only ``max_min`` has one
+vertex however many there are.
 """
 
 from __future__ import annotations
@@ -11,12 +17,15 @@ from __future__ import annotations
 import numpy as np
 
 from mlspec.core.network import Array
+from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort
 from mlspec.search.lower import Way, cut_off, falling
+from mlspec.search.slices import refute_slice
 
 INSIDE = 0.25
-"""Share of the gap that a proof gives away at first; it may give away four times as much."""
+"""Share of the gap, or of what is left below a slice, that a proof gives away at first; it may give
+away three times as much."""
 
 
 def exact(effort: Effort, start: Array, gap: float) -> StopReason:
@@ -25,6 +34,45 @@ def exact(effort: Effort, start: Array, gap: float) -> StopReason:
     ``start`` is the floor of every layer. Ends with STALLED where a radius near the bound is
     neither proved nor refuted.
     """
+    if isinstance(effort.objective, WeightedSum):
+        return _by_slices(effort, start, gap)
+    return _by_vertices(effort, start, gap)
+
+
+def _by_slices(effort: Effort, start: Array, gap: float) -> StopReason:
+    undecided = 0.0
+    while True:
+        bound, best = effort.trace.objective_bound, effort.value(effort.trace.best)
+        if bound <= (1.0 + gap) * best:
+            return StopReason.OPTIMAL
+        low = max(best, undecided)
+        level = max((1.0 + gap) * low, float(np.sqrt(low * bound)))
+        if level >= bound:
+            return StopReason.STALLED
+        found = refute_slice(effort, level)
+        if found.refuted:
+            continue
+        if found.unbroken is None or not _raised(effort, start, found.unbroken, level):
+            undecided = level
+
+
+def _raised(effort: Effort, start: Array, unbroken: Array, level: float) -> bool:
+    """Prove or refute a radius inside ``unbroken``, which has the value ``level``; say if one was
+    decided."""
+    best = effort.value(effort.trace.best)
+    whole = effort.value(unbroken) - effort.value(start)
+    for inside in np.arange(INSIDE, 1.0, INSIDE):
+        wanted = effort.value(unbroken) - inside * (level - best) - effort.value(start)
+        candidate = start + max(wanted, 0.0) / whole * (unbroken - start)
+        if effort.broken(candidate, "attacking before the proof", thorough=True) is not None:
+            return True
+        verdict = effort.prove(candidate, "near the bound")
+        if verdict.robust or verdict.extents is not None:
+            return True
+    return False
+
+
+def _by_vertices(effort: Effort, start: Array, gap: float) -> StopReason:
     previous: Array | None = None
     while True:
         bound, vertex = effort.remaining()

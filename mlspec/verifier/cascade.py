@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlspec.attack.families import Families
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
 from mlspec.bounds.analysis import Analysis, Bounder
@@ -18,10 +19,11 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
-from mlspec.core.trace import Cut
+from mlspec.core.trace import Cut, Refutation
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.refute import Refuter
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Stages:
     alpha: bool
     """Use alpha-CROWN, beyond CROWN."""
     complete: CompleteStage | None
+    families: Families
+    """Violating images for the radii beside those that are known to be broken."""
 
 
 RECENT = 64
@@ -52,6 +56,9 @@ class Cascade:
         self._problem = problem
         self._stages = stages
         self._memory = Memory(problem)
+        self._refuter = Refuter(
+            problem, stages.scout, stages.bounder, stages.families, self._memory
+        )
         self._last_attack: tuple[Array, WeakestPoints] | None = None
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
@@ -81,6 +88,10 @@ class Cascade:
         it still violates."""
         smaller = reduced(self._problem, witness, path)
         return Cut(self._memory.note_witness(smaller), smaller)
+
+    def refute(self, radii: Array) -> Refutation:
+        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+        return self._refuter.refute(radii)
 
     def learn(self, images: Array) -> list[Cut]:
         """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.

@@ -11,6 +11,7 @@ from strategies import SMALL, Question, problem_of, questions
 
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
 from mlspec.core import forward
 from mlspec.core.fuse import fused
@@ -167,14 +168,14 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
     net = TensorNetwork(problem.relaxed, torch.float64)
     box = problem.neighborhood(question.eps).box
     lower, upper = net.tensor(box.lower[None]), net.tensor(box.upper[None])
-    lines = crown.default_lines(net, crown.intermediate(net, lower, upper, linear=True))
+    lines = crown.default_lines(net, crown.intermediate(net, Boxes(lower, upper), linear=True))
     rng = np.random.default_rng(0)
     images = points(box, rng, 30)
     for number, value in enumerate(forward.values(problem.relaxed, images)):
         if number == 0 or not patches.applies(net, number):
             continue
         before = {position: line for position, line in lines.items() if position < number}
-        local = patches.LocalRows(net, number, before, lower, upper)
+        local = patches.LocalRows(net, number, before, Boxes(lower, upper))
         slopes = {
             position: torch.as_tensor(rng.random(tuple(start.shape)))
             for position, start in local.default_slopes().items()

@@ -15,6 +15,7 @@ from strategies import SMALL, Question, Rng, one_of, parameters, problem_of, que
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Bounder
 from mlspec.bounds.crown import Lines
+from mlspec.bounds.domain import Boxes
 from mlspec.core import forward
 from mlspec.core.layering import Layering
 from mlspec.core.network import Add, Array, Conv, Flatten, Linear, Network, Relu, Scale
@@ -91,7 +92,7 @@ def test_rows_through_a_residual_are_those_of_the_chain(case: Twins) -> None:
     )
     net, plain = (TensorNetwork(each, torch.float64) for each in (graph, chain))
     lower, upper = box_around(graph, 1)
-    lines = crown.default_lines(plain, crown.intermediate(plain, lower, upper, linear=True))
+    lines = crown.default_lines(plain, crown.intermediate(plain, Boxes(lower, upper), linear=True))
     moved: Mapping[int, Lines] = {ours: lines[theirs] for ours, theirs in relus.items()}
     rows = torch.eye(3, dtype=torch.float64)[None]
     ours = crown.backward(net, rows, len(graph.ops), moved)
@@ -109,10 +110,10 @@ def test_local_rows_of_a_residual_are_those_of_the_chain_for_any_slopes(case: Tw
         assert not patches.applies(net, second)
         return
     lower, upper = box_around(graph, 2)
-    lines = crown.default_lines(plain, crown.intermediate(plain, lower, upper, linear=True))
+    lines = crown.default_lines(plain, crown.intermediate(plain, Boxes(lower, upper), linear=True))
     lines = {n: line for n, line in lines.items() if n == first_plain}
-    local = patches.LocalRows(net, second, {first: lines[first_plain]}, lower, upper)
-    whole = patches.LocalRows(plain, second_plain, lines, lower, upper)
+    local = patches.LocalRows(net, second, {first: lines[first_plain]}, Boxes(lower, upper))
+    whole = patches.LocalRows(plain, second_plain, lines, Boxes(lower, upper))
     start = local.default_slopes()[first]
     assert start.shape == whole.default_slopes()[first_plain].shape
     slopes = torch.as_tensor(np.random.default_rng(3).random(tuple(start.shape)))
@@ -126,10 +127,10 @@ def test_positions_bounded_in_parts_are_bounded_alike(question: Question) -> Non
     boxes = [question.problem.neighborhood(share * question.eps).box for share in (1.0, 0.5)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    together = crown.intermediate(net, lower, upper, linear=True)
+    together = crown.intermediate(net, Boxes(lower, upper), linear=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(patches, "CELLS_AT_ONCE", 500)
-        parts = crown.intermediate(net, lower, upper, linear=True)
+        parts = crown.intermediate(net, Boxes(lower, upper), linear=True)
     for ours, theirs in zip(
         [*parts.lower, *parts.upper], [*together.lower, *together.upper], strict=True
     ):

@@ -13,6 +13,7 @@ from strategies import SMALL, Question, Rng, one_of, questions, seeded
 
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
@@ -117,18 +118,18 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
     boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.3)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    known = crown.intermediate(net, lower, upper, linear=True)
+    known = crown.intermediate(net, Boxes(lower, upper), linear=True)
     lines = crown.default_lines(net, known)
     for value in range(1, len(net.ops) + 1):
         if not patches.applies(net, value):
             continue
         before = {number: line for number, line in lines.items() if number < value}
-        local = patches.bounds(net, value, before, lower, upper)
+        local = patches.bounds(net, value, before, Boxes(lower, upper))
         shape = net.network.shape_of(value)
         units = int(np.prod(shape))
         rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
-        low = crown.minimum(*crown.backward(net, rows, value, lines), lower, upper)
-        up = -crown.minimum(*crown.backward(net, -rows, value, lines), lower, upper)
+        low = crown.minimum(*crown.backward(net, rows, value, lines), Boxes(lower, upper))
+        up = -crown.minimum(*crown.backward(net, -rows, value, lines), Boxes(lower, upper))
         np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
 
@@ -140,13 +141,13 @@ def test_boxes_of_one_batch_do_not_mix(question: Question) -> None:
     boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.0, 0.3)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    together = crown.intermediate(net, lower, upper, linear=True)
+    together = crown.intermediate(net, Boxes(lower, upper), linear=True)
     for low, up in zip(together.lower, together.upper, strict=True):
         # On a tie between the two slopes of a ReLU rounding decides, in a batch or alone.
         assume(not bool((((low + up).abs() < 1e-9) & (up > 1e-9)).any()))
     for number in range(len(boxes)):
         one = slice(number, number + 1)
-        alone = crown.intermediate(net, lower[one], upper[one], linear=True)
+        alone = crown.intermediate(net, Boxes(lower[one], upper[one]), linear=True)
         for ours, theirs in zip(
             [*together.lower, *together.upper], [*alone.lower, *alone.upper], strict=True
         ):

@@ -1,0 +1,76 @@
+"""Refutes all neighborhoods between some radii at once.
+
+A convex combination of images, one in each of some neighborhoods, lies in the neighborhood of the
+same combination of their radii. Where bounds show that all convex combinations of the images
+violate, no radius between those radii is robust, nor is a larger one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlspec.attack.families import Families
+from mlspec.attack.pgd import PgdAttack
+from mlspec.bounds.analysis import Bounder
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.core.trace import Cut, Refutation
+from mlspec.verifier.memory import Memory
+
+HINTS = 4
+"""Weak images that an attack begins from."""
+BOUNDED = 2
+"""Families that are bounded, at most."""
+
+
+class Refuter:
+    """Finds the images, and bounds what lies between them."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        attack: PgdAttack,
+        bounder: Bounder,
+        families: Families,
+        memory: Memory,
+    ) -> None:
+        self._problem = problem
+        self._attack = attack
+        self._bounder = bounder
+        self._families = families
+        self._memory = memory
+        self._images: dict[bytes, Array] = {}
+
+    def refute(self, radii: Array) -> Refutation:
+        """Refute all convex combinations of ``radii`` ``(V, R)``, if it can."""
+        cuts: list[Cut] = []
+        images = []
+        for number, eps in enumerate(radii):
+            image = self._broken(eps, cuts)
+            if image is None:
+                return Refutation(False, number, tuple(cuts))
+            images.append(image)
+        candidates = self._families.across(radii, np.stack(images))[:BOUNDED]
+        throughout = any(self._bounder.violated_throughout(each) for each in candidates)
+        return Refutation(throughout, None, tuple(cuts))
+
+    def _broken(self, eps: Array, cuts: list[Cut]) -> Array | None:
+        """Return a violating image of radius ``eps`` ``(R,)``, replayed; new ones join ``cuts``."""
+        key = eps.tobytes()
+        if key not in self._images:
+            weak = list(self._families.at(eps)[:HINTS][::-1])
+            image = weak[-1] if weak and self._violates(weak[-1]) else None
+            if image is None:
+                image = self._memory.witness_inside(eps)
+                if image is None:
+                    points = self._attack.find(eps, weak)
+                    if not points.violates:
+                        return None
+                    image = points.images[0]
+                    cuts.append(Cut(self._memory.note_witness(image), image))
+                self._families.learn(image, eps)
+            self._images[key] = image
+        return self._images[key]
+
+    def _violates(self, image: Array) -> bool:
+        return bool(self._problem.margin(image[None])[0] <= 0.0)
