@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.protocols import Path
-from mlspec.core.trace import Cut
+from mlspec.core.trace import Cut, Refutation
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 
 Floats = NDArray[np.float64]
@@ -26,6 +26,9 @@ class LinearVerifier:
         self.margin, self.slopes = margin, np.asarray(slopes, dtype=np.float64)
         self.hard, self.bounded = hard, bounded
         self.complete = 0
+        self.wide = np.inf
+        """Radii as far from each other are not refuted at once."""
+        self.refuted: list[Floats] = []
         self.interrupt_after = np.inf
 
     def left(self, eps: Floats) -> float:
@@ -65,6 +68,16 @@ class LinearVerifier:
         broken = [eps for eps in radii if self.left(eps) <= 0.0]
         smallest = broken[0] if broken else witness.ravel()
         return Cut(smallest, smallest.reshape(1, 1, -1).copy())
+
+    def refute(self, radii: Floats) -> Refutation:
+        """Where the margin is lost at all of some radii, it is lost between them."""
+        for number, eps in enumerate(np.minimum(radii, 1.0)):
+            if self.left(eps) > 0.0:
+                return Refutation(False, number, ())
+        throughout = float(np.ptp(radii, axis=0).max()) < self.wide
+        if throughout:
+            self.refuted.append(radii)
+        return Refutation(throughout, None, ())
 
     def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
         return WeakestPoints(

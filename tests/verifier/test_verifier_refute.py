@@ -1,0 +1,75 @@
+"""Refuting neighborhoods by the hull of violating images, against enumeration."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import assume, reject
+from law import law
+from machines import cascade, stages
+from oracles import TooManyCellsError, level
+from strategies import TINY, Question, questions
+
+from mlspec.attack.families import Families
+from mlspec.verifier.cascade import Cascade
+
+
+@law(questions(TINY), quick=8, deep=200)
+def test_no_radius_between_refuted_ones_is_robust(question: Question) -> None:
+    problem = question.problem
+    rng = np.random.default_rng(0)
+    count = problem.layering.count
+    radii = np.minimum(question.eps + rng.random((count, count)), 1.2)
+    found = cascade(problem).refute(radii)
+    assert found.unbroken is None or 0 <= found.unbroken < count
+    assert not (found.throughout and found.unbroken is not None)
+    for cut in found.cuts:
+        assert problem.margin(cut.witness[None])[0] <= 0.0
+    assume(found.throughout)
+    for share in rng.dirichlet(np.ones(count), 1):
+        box = problem.neighborhood(np.minimum(share @ radii, 1.0)).box
+        try:
+            assert level(problem.network, box, problem.property).margin <= 0.0
+        except TooManyCellsError:
+            reject()
+
+
+@law(questions(TINY), quick=30, deep=300)
+def test_combinations_of_images_that_are_refuted_violate(question: Question) -> None:
+    problem = question.problem
+    rng = np.random.default_rng(0)
+    images = problem.neighborhood(np.ones(problem.layering.count)).sample(rng, 64)
+    violating = images[problem.margin(images) <= 0.0][:3]
+    assume(len(violating))
+    bounder = stages(problem).bounder
+    for kept in range(1, len(violating) + 1):
+        if bounder.violated_throughout(violating[:kept]):
+            shares = rng.dirichlet(np.ones(kept), 200)
+            inside = np.einsum("sv,vchw->schw", shares, violating[:kept])
+            assert np.all(problem.margin(inside) < 0.0)
+
+
+@law(questions(TINY), quick=30, deep=300)
+def test_images_of_a_pattern_stay_in_their_neighborhoods(question: Question) -> None:
+    problem = question.problem
+    rng = np.random.default_rng(0)
+    families = Families(problem)
+    for image in problem.neighborhood(question.eps).sample(rng, 4):
+        families.learn(image, question.eps)
+    other = rng.random(problem.layering.count)
+    box = problem.neighborhood(other).box
+    images = families.at(other)
+    assert len(images) == 4
+    assert all(box.contains(image) for image in images)
+    margins = problem.margin(images)
+    assert np.all(np.diff(margins) >= -1e-9 * np.abs(margins).max())
+
+
+def test_what_is_refuted_at_once_is_refuted_on_a_shipped_classifier() -> None:
+    from mlspec import load_spec, run
+
+    spec = load_spec("specs/small.yaml")
+    problem = run.prepare(spec).problem
+    verifier = run.verifier_of(problem, spec)
+    assert isinstance(verifier, Cascade)
+    assert verifier.refute(0.02 + 0.001 * np.eye(3)).throughout
+    assert verifier.refute(np.full((3, 3), 1e-5)).unbroken == 0
