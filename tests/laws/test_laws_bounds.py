@@ -13,7 +13,7 @@ from strategies import SMALL, Question, Rng, one_of, questions, seeded
 
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
-from mlspec.bounds.domain import Boxes
+from mlspec.bounds.domain import Boxes, Hull
 from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
@@ -56,6 +56,27 @@ def test_every_value_of_every_point_lies_within_the_bounds(question: Question) -
             assert np.isfinite(low).all()
             assert np.isfinite(up).all()
             assert_within(value, low, up, f"{kind}: value {number}")
+
+
+@law(questions(SMALL, None), quick=40, deep=1500)
+def test_bounds_over_a_hull_hold_for_its_convex_combinations(question: Question) -> None:
+    problem = question.problem
+    rng = np.random.default_rng(0)
+    corners = problem.neighborhood(question.eps).sample(rng, 3)
+    net = TensorNetwork(problem.relaxed, torch.float64)
+    hull = crown.intermediate(net, Hull(net.tensor(corners)), linear=True)
+    around = crown.intermediate(net, Boxes(*box_of(net, corners)), linear=True)
+    shares = np.concatenate([np.eye(3), rng.dirichlet(np.ones(3), 30)])
+    inside = np.einsum("sv,vchw->schw", shares, corners)
+    for number, value in enumerate(forward.values(problem.relaxed, inside)):
+        low, up = hull.lower[number][0].numpy(), hull.upper[number][0].numpy()
+        assert_within(value, low, up, f"value {number}")
+        slack = ROUNDING * (1.0 + np.abs(low))
+        assert (low >= around.lower[number][0].numpy() - slack).all()
+
+
+def box_of(net: TensorNetwork, images: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    return net.tensor(images.min(axis=0)[None]), net.tensor(images.max(axis=0)[None])
 
 
 @law(questions(SMALL, None), quick=60, deep=2000)

@@ -19,10 +19,12 @@ from mlspec.spec import ExperimentSpec
 SMALL = "specs/small.yaml"
 FRUGAL: Mapping[str, Any] = {
     "budget.queries": 1,
+    "budget.seconds": 120.0,
     "verifier.attack.restarts": 8,
     "verifier.attack.steps": 20,
 }
-"""Makes a search of the small spec end after its first complete query: the same each time."""
+"""Makes a search of the small spec end after its first complete query: the same each time, however
+slow the machine."""
 
 SAMPLES = 10_000
 BATCH = 500
