@@ -33,9 +33,10 @@ from mlspec.milp.compile import Compiler
 from mlspec.outlook import require_licence
 from mlspec.problem.resolve import resolve
 from mlspec.results import Provenance, Saver, open_result, radii_of, save
+from mlspec.search.ascent import ascend
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
-from mlspec.search.expand import Ascent, ascend
+from mlspec.search.expand import Ascent
 from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive

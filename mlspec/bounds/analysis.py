@@ -115,6 +115,33 @@ class Bounder:
             claims.append(self._close(known, item, deadline))
         return Analysis(known, tuple(claims))
 
+    def slopes(self, box: Box) -> tuple[float, Array, Array]:
+        """Return the margin that CROWN certifies over ``box``, and its derivatives by the lower and
+        the upper ends, both ``(C, H, W)``.
+
+        Where bounds overflow the margin is minus infinity.
+        """
+        ends = self._net.tensor(box.lower[None]), self._net.tensor(box.upper[None])
+        for end in ends:
+            end.requires_grad_()
+        domain = Boxes(*ends)
+        known = crown.intermediate(self._net, domain, linear=True)
+        lines = crown.default_lines(self._net, known)
+        least = []
+        for claim in self._claims:
+            rows = self._net.tensor(claim.rows)
+            row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
+            margins = crown.minimum(row, bias, domain)[0] + self._net.tensor(claim.offsets)
+            least.append(margins.kthvalue(claim.k).values)
+        margin = torch.stack(least).amin()
+        down, up = torch.autograd.grad(margin, ends)
+        value = float(margin.detach())
+        return (
+            value if np.isfinite(value) else -np.inf,
+            np.nan_to_num(down[0].cpu().numpy()),
+            np.nan_to_num(up[0].cpu().numpy()),
+        )
+
     def violated_throughout(self, images: Array) -> bool:
         """Say whether CROWN shows that every convex combination of ``images`` ``(N, C, H, W)``
         violates: ``k`` margins of one claim stay negative on all of them."""

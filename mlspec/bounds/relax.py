@@ -86,7 +86,7 @@ def pool_planes(low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Te
     floor = floor.clamp_min(0.0) if relu else floor
     level = torch.maximum(levels, floor)
     width = (up - low).clamp_min(torch.finfo(low.dtype).tiny)
-    slope = ((up - level[..., None]).clamp_min(0.0) / width).clamp_max(1.0)
+    slope = (torch.relu(up - level[..., None]) / width).clamp_max(1.0)
     bias = level - (slope * low).sum(-1)
 
     share = weights.clamp_min(0.0)

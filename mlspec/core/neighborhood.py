@@ -47,6 +47,14 @@ class Neighborhood:
         down, up = self.layering.reach(self.eps)
         return Box(np.clip(self.centre - down, 0.0, 1.0), np.clip(self.centre + up, 0.0, 1.0))
 
+    def derivatives(self, by_lower: Array, by_upper: Array) -> Array:
+        """Return the derivatives ``(R,)`` by the radii of what has these by the ends of the box,
+        both ``(C, H, W)``: where [0, 1] stops an end it does not move."""
+        down, up = self.layering.reach(self.eps)
+        moving_down, moving_up = self.centre - down > 0.0, self.centre + up < 1.0
+        of_down, of_up = np.where(moving_down, -by_lower, 0.0), np.where(moving_up, by_upper, 0.0)
+        return np.asarray(self.layering.total_by_radius(of_down[None], of_up[None])[0])
+
     def sample(self, rng: np.random.Generator, count: int) -> Array:
         """Return ``count`` images ``(count, C, H, W)``: half uniform in the box, half at
         corners."""

@@ -9,13 +9,32 @@ from typing import Protocol
 
 from mlspec.core.network import Array
 from mlspec.core.trace import Cut, Refutation, Trace
-from mlspec.core.verdict import Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Verdict, WeakestPoints
 
 Path = Callable[[Array], Array]
 """Shares ``(S,)`` in [0, 1] to radii ``(S, R)`` that grow with the share."""
 
 Steer = Callable[[WeakestPoints], Array]
 """Weakest points of a neighborhood to weights ``(R,)`` of its layers."""
+
+
+class Slopes(Protocol):
+    """A margin near a neighborhood of radius ``eps`` ``(R,)``, as linear functions of it."""
+
+    @property
+    def margins(self) -> Array:
+        """``(N,)``, the smallest first."""
+        ...
+
+    @property
+    def slopes(self) -> Array:
+        """``(N, R)``: d margin / d eps."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no margin left."""
+        ...
 
 
 class Verifier(Protocol):
@@ -27,6 +46,10 @@ class Verifier(Protocol):
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone: ROBUST or UNKNOWN."""
+        ...
+
+    def certified(self, eps: Array) -> CertifiedMargin:
+        """Return the margin that bounds alone certify, with its gradient."""
         ...
 
     def reduced(self, witness: Array, path: Path) -> Cut:

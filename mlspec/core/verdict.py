@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mlspec.core.network import Array
+from mlspec.tolerances import ROBUST_MARGIN
 
 
 class Outcome(StrEnum):
@@ -92,3 +93,23 @@ class WeakestPoints:
     def violates(self) -> bool:
         """Whether the weakest point violates the property."""
         return bool(self.margins[0] <= 0.0)
+
+    @property
+    def lost(self) -> bool:
+        """The same."""
+        return self.violates
+
+
+@dataclass(frozen=True, eq=False)
+class CertifiedMargin:
+    """What bounds certify of a neighborhood, and how that falls as it grows."""
+
+    margins: Array
+    """``(1,)``: a certified lower bound of the property's margin."""
+    slopes: Array
+    """``(1, K)``: d margin / d eps."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is not certified."""
+        return not self.margins[0] > ROBUST_MARGIN

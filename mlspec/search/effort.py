@@ -12,7 +12,7 @@ from mlspec.core.network import Array
 from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
 from mlspec.core.trace import Ask, Cut, Query, Refutation, Step, StopReason, Trace
-from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
 from mlspec.errors import ContradictionError
 from mlspec.search.polyblock import remaining
 
@@ -108,6 +108,18 @@ class Effort:
         if verdict.robust:
             self._step(eps, verdict.outcome, note)
         return verdict.robust
+
+    def certified(self, eps: Array, doing: str) -> CertifiedMargin:
+        """Return the margin that bounds certify, with its gradient; a success is a step."""
+        self._check(complete=False)
+        self._watch(self.trace, doing)
+        began = time.monotonic()
+        found = self._verifier.certified(eps)
+        outcome = Outcome.UNKNOWN if found.lost else Outcome.ROBUST
+        self._count(Ask.BOUND, Stage.CROWN, outcome, time.monotonic() - began, milp=False)
+        if not found.lost:
+            self._step(eps, outcome, "ascent")
+        return found
 
     def weakest(self, eps: Array, doing: str, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds in the neighborhood of ``eps``."""

@@ -1,9 +1,10 @@
-"""The optimizer: grows a radius, with an attack as optimistic oracle.
+"""The optimizer: grows a radius as long as a margin is left.
 
 A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL
-(Kabaha and Drachsler-Cohen, VMCAI 2023), with ``grad RL`` from the weakest points, averaged with
-softmax weights of their margins. ``w^`` is where the objective ascends: for a weighted sum, the
-weights. What an attack does not break is kept for the moment; the proof comes once, at the end.
+(Kabaha and Drachsler-Cohen, VMCAI 2023). ``w^`` is where the objective ascends: for a weighted sum,
+the weights. The margin and its gradient ``grad RL`` have one of two sources: the weakest points of
+an attack, an optimistic oracle, averaged with softmax weights of their margins; or the margin that
+bounds certify, differentiated through the bounds.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.protocols import Steer
-from mlspec.core.trace import StopReason
+from mlspec.core.protocols import Slopes, Steer
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
 
@@ -43,33 +43,27 @@ class Ascent:
     """Weights that the direction follows instead of those of the objective."""
 
 
-def expand(effort: Effort, start: Array, ascent: Ascent) -> Array:
-    """Return a radius ``>= start`` that no attack breaks and that touches the attack's boundary."""
-    return _grown(effort, start, ascent, lambda eps, points: not points.violates)
+Source = Callable[[Array, str], Slopes]
+"""What is left of the margin at a radius ``(R,)``, and a few words for whoever watches."""
 
 
-def ascend(effort: Effort, start: Array, ascent: Ascent) -> StopReason:
-    """Grow from ``start`` as far as bounds certify: the strategy without a complete query."""
-    _grown(effort, start, ascent, lambda eps, _: effort.bound(eps, "ascent"))
-    return StopReason.STALLED
+def expand(effort: Effort, start: Array, ascent: Ascent, source: Source | None = None) -> Array:
+    """Return a radius ``>= start`` that has margin left and can hardly grow.
 
-
-def _grown(
-    effort: Effort, start: Array, ascent: Ascent, holds: Callable[[Array, WeakestPoints], bool]
-) -> Array:
-    """Return a radius ``>= start`` that ``holds`` and can hardly grow.
-
-    ``holds`` also gets the weakest points of the radius. A step that does not hold is taken back;
-    then both lambda and the step get shorter.
+    The ``source`` is an attack if None. A step after which no margin is left is taken back; then
+    both lambda and the step get shorter.
     """
+    source = source or effort.weakest
     kept, objective = start, effort.objective
     lambda_, step = ascent.lambda_start, ascent.step
-    points = effort.weakest(kept, "looking for the weakest points")
+    points = source(kept, "looking for the weakest points")
     touching = TOUCHING * float(points.margins[0])
     for _ in range(MOST_STEPS):
         if points.margins[0] <= touching or step < SHORTEST:
             break
-        weights = effort.weights if ascent.steer is None else ascent.steer(points)
+        weights = effort.weights
+        if ascent.steer is not None and isinstance(points, WeakestPoints):
+            weights = ascent.steer(points)
         upwards = objective.ascent(kept, weights)
         pull = lambda_ if objective.unit is None else 0.0  # else a layer left behind is all lost
         direction = _direction(upwards, _gradient(points), kept, pull)
@@ -79,8 +73,8 @@ def _grown(
                 break
             lambda_ = lambda_ * ascent.lambda_decay if lambda_ > SMALLEST_LAMBDA else 0.0
             continue
-        tried = effort.weakest(reached, f"growing to {effort.said(reached)}")
-        if not holds(reached, tried):
+        tried = source(reached, f"growing to {effort.said(reached)}")
+        if tried.lost:
             lambda_, step = lambda_ * ascent.lambda_decay, step * 0.5
         else:
             kept, points = reached, tried
@@ -88,7 +82,7 @@ def _grown(
     return kept
 
 
-def _gradient(points: WeakestPoints) -> Array:
+def _gradient(points: Slopes) -> Array:
     """Return ``grad RL`` ``(K,)``: the slopes, averaged with softmax weights of the margins."""
     spread = max(float(np.ptp(points.margins)) / 4, 1e-9)
     share = np.exp((points.margins[0] - points.margins) / spread)
@@ -106,7 +100,7 @@ def _direction(upwards: Array, gradient: Array, eps: Array, lambda_: float) -> A
     return ascent / norm if norm > 0.0 else ascent
 
 
-def _length(points: WeakestPoints, direction: Array, eps: Array, step: float) -> float:
+def _length(points: Slopes, direction: Array, eps: Array, step: float) -> float:
     """Return the length of a step: a fraction of the way to the predicted boundary, or to the
     cap."""
     growing = direction > 0.0

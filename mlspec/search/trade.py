@@ -8,8 +8,8 @@ and slopes ``s_i`` at ``eps_i`` every step solves, inside a trust region,
 
 Other objectives than a weighted sum are approximated by linear pieces.
 
-A step that an attack breaks is taken back, but its points stay as constraints. The attack is an
-optimistic oracle: what comes out is a proposal, not a proof.
+A step after which no margin is left is taken back, but its points stay as constraints. With an
+attack, an optimistic oracle, what comes out is a proposal; with certified margins it is proved.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from scipy.optimize import linprog
 
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective, Pieces
-from mlspec.core.verdict import WeakestPoints
+from mlspec.core.protocols import Slopes
 from mlspec.search.effort import Effort
+from mlspec.search.expand import Source
 
 FIRST_TRUST, LEAST_TRUST = 0.5, 0.05
 """Trust region, as a share of a typical epsilon."""
@@ -38,14 +39,16 @@ breaks."""
 CAP = 1.0
 
 
-def trade(effort: Effort, start: Array, floor: Array) -> Array:
-    """Return a radius of larger value than ``start`` that no attack breaks, or ``start`` itself.
+def trade(effort: Effort, start: Array, floor: Array, source: Source | None = None) -> Array:
+    """Return a radius of larger value than ``start`` that has margin left, or ``start`` itself.
 
-    ``floor`` ``(K,)`` stays a lower bound of every layer. ``start`` itself must not be broken.
+    ``floor`` ``(K,)`` stays a lower bound of every layer. The ``source`` is an attack if None;
+    ``start`` itself must have margin left.
     """
+    source = source or effort.weakest
     kept, trust, poor = start, FIRST_TRUST, 0
-    bundle: deque[tuple[Array, WeakestPoints]] = deque(maxlen=REMEMBERED)
-    bundle.append((kept, effort.weakest(kept, "looking for trades")))
+    bundle: deque[tuple[Array, Slopes]] = deque(maxlen=REMEMBERED)
+    bundle.append((kept, source(kept, "looking for trades")))
     slack = SLACK * float(bundle[0][1].margins[0])
     for _ in range(MOST_STEPS):
         if trust < LEAST_TRUST or poor > 1:
@@ -55,9 +58,9 @@ def trade(effort: Effort, start: Array, floor: Array) -> Array:
         gain = effort.value(proposal) - effort.value(kept)
         if gain <= LEAST_GAIN * effort.value(kept):
             break
-        points = effort.weakest(proposal, f"trading up to {effort.said(proposal)}")
+        points = source(proposal, f"trading up to {effort.said(proposal)}")
         bundle.append((proposal, points))
-        if points.violates:
+        if points.lost:
             trust *= 0.5
             continue
         poor = poor + 1 if gain < 5 * LEAST_GAIN * effort.value(kept) else 0
@@ -67,7 +70,7 @@ def trade(effort: Effort, start: Array, floor: Array) -> Array:
 
 def _best(
     objective: Objective,
-    bundle: deque[tuple[Array, WeakestPoints]],
+    bundle: deque[tuple[Array, Slopes]],
     centre: Array,
     reach: Array,
     floor: Array,

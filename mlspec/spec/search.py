@@ -49,8 +49,8 @@ class Search(SpecModel):
 
     strategy: StrategyName = "gradient"
     """``gradient`` moves all layers at once; ``naive`` is one binary search per layer; ``ascent``
-    only grows, and only as far as bounds certify; ``exact`` closes the gap to the upper bound, for
-    few layers."""
+    goes as far as bounds certify, without a complete query; ``exact`` closes the gap to the upper
+    bound, for few layers."""
     objective: ObjectiveName = "weighted_sum"
     """What is maximised: the ``weighted_sum`` of the epsilons; the least ratio of epsilon to
     weight (``max_min``: weights are relative budgets, uniform ones make the smallest epsilon as

@@ -20,7 +20,14 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation
-from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import (
+    Account,
+    CertifiedMargin,
+    Outcome,
+    Stage,
+    Verdict,
+    WeakestPoints,
+)
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.refute import Refuter
@@ -73,6 +80,18 @@ class Cascade:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
         return self._noted(eps, self._bounded(eps, [])[0], began)
+
+    def certified(self, eps: Array) -> CertifiedMargin:
+        """Return the margin that CROWN certifies, with its gradient through the bounds."""
+        began = time.monotonic()
+        neighborhood = self._problem.neighborhood(eps)
+        margin, by_lower, by_upper = self._stages.bounder.slopes(neighborhood.box)
+        found = CertifiedMargin(
+            np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
+        )
+        if not found.lost:
+            self._noted(eps, Verdict(Outcome.ROBUST, Stage.CROWN, margin), began)
+        return found
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation
-from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +60,11 @@ class LinearVerifier:
         if self.slopes @ eps < self.bounded * self.margin:
             return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps))
         return Verdict(Outcome.UNKNOWN, Stage.CROWN, reason="loose")
+
+    def certified(self, eps: Floats) -> CertifiedMargin:
+        """What is left of what bounds prove."""
+        left = self.bounded * self.margin - self.slopes @ eps
+        return CertifiedMargin(np.array([left]), np.where(eps < 1.0, -self.slopes, 0.0)[None])
 
     def reduced(self, witness: Floats, path: Path) -> Cut:
         """The witness's image is its radius: the smallest broken one on the path, if it is

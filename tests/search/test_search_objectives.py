@@ -15,9 +15,10 @@ from mlspec.core.objective import OBJECTIVES, Objective
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, WeakestPoints
+from mlspec.search.ascent import ascend
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
-from mlspec.search.expand import ascend, expand
+from mlspec.search.expand import expand
 from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.shrink import POLICIES

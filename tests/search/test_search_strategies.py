@@ -18,9 +18,10 @@ from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
 from mlspec.errors import OverdueError
+from mlspec.search.ascent import ascend
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
-from mlspec.search.expand import Ascent, ascend
+from mlspec.search.expand import Ascent
 from mlspec.search.gradient import gradient
 from mlspec.search.maximise import Strategy, maximise
 from mlspec.search.naive import naive
