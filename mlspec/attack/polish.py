@@ -33,20 +33,21 @@ Margins = Callable[[Tensor], Tensor]
 def polish(margins: Margins, points: Tensor, low: Tensor, high: Tensor, iterations: int) -> Tensor:
     """Return points ``(B, C, H, W)`` whose largest margin is at most that of ``points``.
 
-    ``low`` and ``high`` ``(C, H, W)`` are the box. Ends early when a point has no positive margin
-    left.
+    ``low`` and ``high`` are the box, ``(C, H, W)``, or each point's own, ``(B, C, H, W)``. Ends
+    early when a point has no positive margin left.
     """
     trust = torch.full((len(points), 1), FIRST_TRUST).to(points)
-    span = (high - low).flatten()
+    least, most = (end.expand_as(points).flatten(1) for end in (low, high))
+    span = most - least
     largest = margins(points).detach().amax(1)
     for _ in range(iterations):
         if bool((largest <= 0.0).any()):
             break
-        values, slopes = _linearised(margins, points)
+        values, slopes = linearised(margins, points)
         flat = points.flatten(1)
-        down = torch.maximum(flat - trust * span, low.flatten()) - flat
-        up = torch.minimum(flat + trust * span, high.flatten()) - flat
-        moved = (flat + _minimax(values, slopes, down, up)).view_as(points).clamp(low, high)
+        down = torch.maximum(flat - trust * span, least) - flat
+        up = torch.minimum(flat + trust * span, most) - flat
+        moved = (flat + minimax(values, slopes, down, up)).view_as(points).clamp(low, high)
         reached = margins(moved).detach().amax(1)
         held = reached < largest
         points = torch.where(held[:, None, None, None], moved, points)
@@ -55,7 +56,7 @@ def polish(margins: Margins, points: Tensor, low: Tensor, high: Tensor, iteratio
     return points
 
 
-def _linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
+def linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
     """Return the margins ``(B, k)`` and their gradients ``(B, k, N)``."""
     at = points.detach().requires_grad_()
     values = margins(at)
@@ -66,7 +67,7 @@ def _linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), torch.stack(slopes, 1)
 
 
-def _minimax(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor:
+def minimax(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Return steps ``(B, N)`` between ``down`` and ``up`` of a small largest linearised margin."""
     count = values.shape[1]
     logits = torch.zeros_like(values)

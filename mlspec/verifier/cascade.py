@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
 from mlspec.bounds.analysis import Analysis, Bounder
@@ -31,6 +32,7 @@ class Stages:
     attack: PgdAttack
     scout: PgdAttack
     """A cheaper attack, for weakest points on the way."""
+    nearest: NearestAttack
     bounder: Bounder
     linear: bool
     """Use CROWN, beyond intervals."""
@@ -81,6 +83,15 @@ class Cascade:
         it still violates."""
         smaller = reduced(self._problem, witness, path)
         return Cut(self._memory.note_witness(smaller), smaller)
+
+    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack of about ``seconds`` at most, and
+        what is remembered, knows a violation, and its cut; None if there is none."""
+        known = self._memory.witnesses
+        found = self._stages.nearest.find(path, known, time.monotonic() + seconds)
+        if found is None:
+            return None
+        return found.share, Cut(self._memory.note_witness(found.image), found.image)
 
     def learn(self, images: Array) -> list[Cut]:
         """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.
