@@ -4,12 +4,13 @@ An attack at one radius that finds nothing says little: it may break a smaller o
 ends anything here. Batches of descents look for the radius itself (see ``falling``), first from
 random images for every likely subset of rivals, then from random images for those that went far
 down, and then again and again from the best images, some of their pixels thrown anew (iterated
-local search, Lourenço, Martin, Stützle 2003).
+local search, Lourenço, Martin, Stützle 2003). Linear programs bring the best to their minima.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from torch import Tensor
 from mlspec.attack.falling import Members, Pace, Way
 from mlspec.attack.goals import Goals, closest, likely
 from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.sharpen import sharpened
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
@@ -29,16 +31,20 @@ from mlspec.tensors import CPU, TensorNetwork
 FIRST = Pace(steps=30, first_step=0.5, first_change=0.1, last_change=0.01)
 SECOND = Pace(steps=70, first_step=0.5, first_change=0.1, last_change=0.01)
 AGAIN = Pace(steps=30, first_step=0.2, first_change=0.02, last_change=0.002)
-WAVES = 8
-"""How often the descent begins again from the best images."""
+GROUPS = 2
+"""Where images settle is decided early: so many groups settle apart before they mix."""
+WAVES = 4
+"""How often the descent begins again from the best images; half as often in each group."""
 ELITE = 8
 """Best images that a wave begins from."""
 WORTHY = 1.05
 """Their shares are at most the least one times this."""
 PROMISING = 1.3
 """Subsets are tried again if their share is at most the least one times this."""
-THROWN = (0.0, 0.05, 0.1, 0.2, 0.4)
+THROWN = (0.0, 0.1, 0.2, 0.4, 0.7)
 """Shares of an image's values that are thrown anew."""
+SHARPENING = 40
+"""Linear programs at the end."""
 START_BELOW = 0.96
 """The least part of the known share at which a wave's members begin."""
 
@@ -89,18 +95,45 @@ class NearestAttack:
         first = self._dealt(way, rng)
         least = found.shares.min(initial=np.inf)
         found = found.and_also(way.fall(self._network, first, FIRST, least, deadline))
-        if not len(found):
+        if not len(found) and time.monotonic() < deadline:
             found = self._at_the_end(way)
         if not len(found):
             return None
-        for wave in range(1 + self._waves):
-            found = found.nearest(ELITE * 4)
-            least = float(found.shares[0])
-            pace = AGAIN if wave else SECOND
-            again = self._again(way, found, rng) if wave else self._afresh(way, found, rng)
-            found = found.and_also(way.fall(self._network, again, pace, least, deadline))
-        best = found.nearest(1)
+        groups = [self._group(way, found, rng, deadline) for _ in range(GROUPS)]
+        for group in groups:
+            found = found.and_also(group)
+        found = self._waves_from(way, found, self._waves, rng, deadline).nearest(ELITE)
+        sharper = sharpened(way, self._network, found, SHARPENING, deadline)
+        best = found.and_also(sharper).nearest(1)
         return Nearest(float(best.shares[0]), best.images[0])
+
+    def _group(
+        self, way: Way, found: Members, rng: np.random.Generator, deadline: float
+    ) -> Members:
+        """Return violations that random images lead to, for the goals of ``found``."""
+        least = float(found.shares.min())
+        afresh = self._afresh(way, found.nearest(len(found)), rng)
+        group = way.fall(self._network, afresh, SECOND, least, deadline)
+        if not len(group):
+            return group
+        # A goal whose margins compete may be behind only because signed steps zigzag.
+        rivals = group.nearest(len(group))
+        rivals = rivals.take(_one_of_each(rivals.goals)[:ELITE])
+        group = group.and_also(sharpened(way, self._network, rivals, SHARPENING // 2, deadline))
+        return self._waves_from(way, group, self._waves // 2, rng, deadline)
+
+    def _waves_from(
+        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: float
+    ) -> Members:
+        """Return the best violations after ``waves`` that begin from those ``found``."""
+        for _ in range(waves):
+            if time.monotonic() >= deadline:
+                break
+            found = found.nearest(ELITE * 4)
+            again = self._again(way, found, rng)
+            least = float(found.shares[0])
+            found = found.and_also(way.fall(self._network, again, AGAIN, least, deadline))
+        return found
 
     def _known(self, way: Way, images: Array) -> Members:
         """Return up to ``ELITE`` of ``images`` ``(N, C, H, W)`` that violate on the path."""
