@@ -121,8 +121,22 @@ def test_of_linear_classifiers_it_finds_the_exact_radius(question: tuple[Problem
         assert found.share <= 1.001 * exact
 
 
+def test_layers_may_have_a_radius_for_each_direction() -> None:
+    """Margin ``x0 + x1 - 0.5`` of grey pixels: only downwards does it fall."""
+    network = Network(
+        (Flatten(), Linear(np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([-0.5, 0.0]))), (1, 1, 2)
+    )
+    image = np.full((1, 1, 2), 0.5)
+    layering = Layering(np.array([[0, 1]], dtype=np.int16), 2).directed(image)
+    problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
+    found = attack(problem).find(along(np.array([0.5, 0.1, 0.3, 0.1])))
+    assert found is not None
+    assert found.share == pytest.approx(0.5 / 0.8, rel=1e-4)
+    assert attack(problem).find(along(np.array([0.1, 1.0, 0.1, 1.0]))) is None
+
+
 def test_a_failure_at_a_larger_radius_ends_nothing() -> None:
-    """Only a window of radii looks robust to gradients from outside: a dead ReLU hides the way."""
+    """Gradients at the image vanish: a dead ReLU hides the way."""
     ops = (
         Flatten(),
         Linear(np.array([[10.0, 0.0]]), np.array([-9.0])),
