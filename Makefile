@@ -25,7 +25,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow bench bench-peers bench-strategies train install clean
+.PHONY: help solve test check lint slow bench bench-radius bench-peers bench-strategies train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
 
 bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
 	$(BENCHMARKS) stages $(ARGS)
+
+bench-radius: $(INSTALLED)  ## How near the attack comes to the exact radius
+	$(BENCHMARKS) radius $(ARGS)
 
 bench-peers: $(INSTALLED_PEERS)  ## The same queries to mlspec, Marabou and OMLT
 	$(BENCHMARKS) peers $(ARGS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.nearest import NearestAttack
 from mlspec.backends.auto import AutoBackend
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.portfolio import PortfolioBackend
@@ -29,10 +29,7 @@ from mlspec.milp.model import MilpModel
 from mlspec.spec import ExperimentSpec, profiles
 from mlspec.tensors import device_of, single_threaded
 
-RESTARTS, STEPS = 8, 20
-PRECISION = 1.02
-"""Between a radius that is not violated and the attack radius there is at most this factor."""
-LEAST_RADIUS = 1e-6
+RESTARTS, WAVES = 8, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,17 +59,12 @@ def outlook(problem: Problem, eps: Array | None = None) -> Outlook:
 
 
 def attack_radius(problem: Problem) -> Array:
-    """Return the least radius ``(K,)``, alike in all layers, that an attack violates; at most 1."""
-    attack = PgdAttack(problem, RESTARTS, STEPS, seed=0)
+    """Return the least radius ``(K,)``, alike in all layers, that a quick attack violates; at
+    most 1."""
     ones = np.ones(problem.layering.count)
-    low, high = 0.0, 1.0
-    while high > max(PRECISION * low, LEAST_RADIUS):
-        middle = (low + high) / 2
-        if attack.find(middle * ones).violates:
-            high = middle
-        else:
-            low = middle
-    return high * ones
+    attack = NearestAttack(problem, RESTARTS, seed=0, waves=WAVES)
+    found = attack.find(lambda shares: shares[:, None] * ones)
+    return ones if found is None else found.share * ones
 
 
 def write_models(problem: Problem, path: Path, form: str, eps: Array | None) -> dict[Path, Outlook]:

@@ -16,6 +16,7 @@ import xarray as xr
 
 from mlspec import __version__
 from mlspec.attack.families import Families
+from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.registry import chosen
@@ -219,6 +220,7 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             scout=PgdAttack(
                 problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed, device
             ),
+            nearest=NearestAttack(problem, attack.restarts, spec.seed, device),
             bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",

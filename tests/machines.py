@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mlspec.attack.families import Families
+from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.registry import backend_of
@@ -83,6 +84,7 @@ def stages(
     return Stages(
         attack=attack,
         scout=attack,
+        nearest=NearestAttack(problem, restarts, seed=0, waves=2),
         bounder=Bounder(problem.relaxed, problem.property, ITERATIONS),
         linear=bounds != "interval",
         alpha=bounds == "alpha",

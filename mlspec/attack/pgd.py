@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlspec.attack.goals import closest
 from mlspec.attack.polish import polish
-from mlspec.core import forward
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -103,13 +103,11 @@ class PgdAttack:
 
     def _polished(self, images: Array, box: Box) -> Array:
         """Return ``images`` moved on, each against the ``k`` margins it is closest to losing."""
-        rows, offsets = _closest(self._problem, images)
-        weights, constants = self._exact.tensor(rows), self._exact.tensor(offsets)
+        goals = closest(self._problem, images)
         low, high = self._exact.tensor(box.lower), self._exact.tensor(box.upper)
 
         def margins(points: Tensor) -> Tensor:
-            scores = self._exact.forward(points)
-            return torch.einsum("bkm,bm->bk", weights, scores) + constants
+            return goals.margins(self._exact.forward(points))
 
         points = polish(margins, self._exact.tensor(images), low, high, self._steps // POLISHING)
         return box.clip(points.cpu().numpy())
@@ -152,18 +150,6 @@ class PgdAttack:
             length = LAST_STEP + (FIRST_STEP - LAST_STEP) * (1.0 + np.cos(np.pi * progress)) / 2
             points = (points.detach() - length * reach * velocity.sign()).clamp(low, high)
         return np.asarray(best.double().cpu().numpy().clip(lower, upper), dtype=np.float64)
-
-
-def _closest(problem: Problem, images: Array) -> tuple[Array, Array]:
-    """Return the ``k`` least margins of each image's weakest claim, as ``(B, k, M)`` and ``(B, k)``
-    over the scores."""
-    rows, offsets = [], []
-    for scores in forward.scores(problem.network, images):
-        claim = min(problem.property.claims, key=lambda one: float(one.margin(scores[None])[0]))
-        near = np.argsort(claim.margins(scores[None])[0])[: claim.k]
-        rows.append(claim.rows[near])
-        offsets.append(claim.offsets[near])
-    return np.stack(rows), np.stack(offsets)
 
 
 def _goals(problem: Problem) -> list[tuple[Claim, Tensor, Tensor]]:

@@ -23,6 +23,8 @@ FIRST_TRUST = 0.5
 GROWTH, SHRINKAGE = 2.0, 0.4
 """Factor on the trust region after a step that held, and after one that did not."""
 ROUNDS = 12
+HALVINGS = 12
+"""Weights tried: of three or more margins, and of two."""
 RATE = 4.0
 """Step of the weights' logarithms, in units of the spread of the margins."""
 
@@ -33,20 +35,21 @@ Margins = Callable[[Tensor], Tensor]
 def polish(margins: Margins, points: Tensor, low: Tensor, high: Tensor, iterations: int) -> Tensor:
     """Return points ``(B, C, H, W)`` whose largest margin is at most that of ``points``.
 
-    ``low`` and ``high`` ``(C, H, W)`` are the box. Ends early when a point has no positive margin
-    left.
+    ``low`` and ``high`` are the box, ``(C, H, W)``, or each point's own, ``(B, C, H, W)``. Ends
+    early when a point has no positive margin left.
     """
     trust = torch.full((len(points), 1), FIRST_TRUST).to(points)
-    span = (high - low).flatten()
+    least, most = (end.expand_as(points).flatten(1) for end in (low, high))
+    span = most - least
     largest = margins(points).detach().amax(1)
     for _ in range(iterations):
         if bool((largest <= 0.0).any()):
             break
-        values, slopes = _linearised(margins, points)
+        values, slopes = linearised(margins, points)
         flat = points.flatten(1)
-        down = torch.maximum(flat - trust * span, low.flatten()) - flat
-        up = torch.minimum(flat + trust * span, high.flatten()) - flat
-        moved = (flat + _minimax(values, slopes, down, up)).view_as(points).clamp(low, high)
+        down = torch.maximum(flat - trust * span, least) - flat
+        up = torch.minimum(flat + trust * span, most) - flat
+        moved = (flat + minimax(values, slopes, down, up)).view_as(points).clamp(low, high)
         reached = margins(moved).detach().amax(1)
         held = reached < largest
         points = torch.where(held[:, None, None, None], moved, points)
@@ -55,7 +58,7 @@ def polish(margins: Margins, points: Tensor, low: Tensor, high: Tensor, iteratio
     return points
 
 
-def _linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
+def linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
     """Return the margins ``(B, k)`` and their gradients ``(B, k, N)``."""
     at = points.detach().requires_grad_()
     values = margins(at)
@@ -66,9 +69,11 @@ def _linearised(margins: Margins, points: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), torch.stack(slopes, 1)
 
 
-def _minimax(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor:
+def minimax(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Return steps ``(B, N)`` between ``down`` and ``up`` of a small largest linearised margin."""
     count = values.shape[1]
+    if count == 2:
+        return _minimax_of_two(values, slopes, down, up)
     logits = torch.zeros_like(values)
     average, best, least = torch.zeros_like(down), down, torch.full_like(values[:, 0], torch.inf)
     for number in range(ROUNDS if count > 1 else 1):
@@ -84,3 +89,36 @@ def _minimax(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor
             spread = (predicted.amax(1) - predicted.amin(1)).clamp_min(1e-12)[:, None]
         logits = logits + RATE / (number + 1) ** 0.5 * predicted / spread
     return best
+
+
+def _minimax_of_two(values: Tensor, slopes: Tensor, down: Tensor, up: Tensor) -> Tensor:
+    """Return the same for two margins, exactly in the limit: one weight is found by halving.
+
+    The best corner against a weight favours one margin or the other. Of the last two corners, one
+    of each kind, the mixture in which both margins are alike is the optimum.
+    """
+    low, high = torch.zeros_like(values[:, 0]), torch.ones_like(values[:, 0])
+    first, second = slopes[:, 0], slopes[:, 1]
+    # Ends: all weight on the second margin leaves the first large, and the other way round.
+    over = torch.where(second > 0.0, down, up)
+    under = torch.where(first > 0.0, down, up)
+
+    def lead(step: Tensor) -> Tensor:
+        predicted = values + torch.einsum("bkn,bn->bk", slopes, step)
+        return predicted[:, 0] - predicted[:, 1]
+
+    ahead, behind = lead(over), lead(under)
+    for _ in range(HALVINGS):
+        weight = (low + high) / 2
+        weighted = second + weight[:, None] * (first - second)
+        corner = torch.where(weighted > 0.0, down, up)
+        led = lead(corner)
+        large = led > 0.0
+        over, ahead = torch.where(large[:, None], corner, over), torch.where(large, led, ahead)
+        under = torch.where(large[:, None], under, corner)
+        behind = torch.where(large, behind, led)
+        low, high = torch.where(large, weight, low), torch.where(large, high, weight)
+    share = (-behind / (ahead - behind).clamp_min(1e-300)).nan_to_num(0.0).clamp(0.0, 1.0)
+    # Where even all weight on one margin leaves it the larger, its own corner is the optimum.
+    share = torch.where(ahead <= 0.0, 1.0, torch.where(behind >= 0.0, 0.0, share))
+    return under + share[:, None] * (over - under)

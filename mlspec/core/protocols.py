@@ -57,6 +57,11 @@ class Verifier(Protocol):
         it still violates."""
         ...
 
+    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack of about ``seconds`` at most knows
+        a violation, and that violation; None if it knows none."""
+        ...
+
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""

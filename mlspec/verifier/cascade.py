@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlspec.attack.families import Families
+from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
 from mlspec.bounds.analysis import Analysis, Bounder
@@ -40,6 +41,7 @@ class Stages:
     attack: PgdAttack
     scout: PgdAttack
     """A cheaper attack, for weakest points on the way."""
+    nearest: NearestAttack
     bounder: Bounder
     linear: bool
     """Use CROWN, beyond intervals."""
@@ -111,6 +113,15 @@ class Cascade:
     def refute(self, radii: Array) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
         return self._refuter.refute(radii)
+
+    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack of about ``seconds`` at most, and
+        what is remembered, knows a violation, and its cut; None if there is none."""
+        known = self._memory.witnesses
+        found = self._stages.nearest.find(path, known, time.monotonic() + seconds)
+        if found is None:
+            return None
+        return found.share, Cut(self._memory.note_witness(found.image), found.image)
 
     def learn(self, images: Array) -> list[Cut]:
         """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.

@@ -1,11 +1,11 @@
-"""``python -m benchmarks stages | peers | strategies``: see ``--help`` of each."""
+"""``python -m benchmarks stages | radius | peers | strategies``: see ``--help`` of each."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import peers, stages, strategies
+from benchmarks import peers, radius, stages, strategies
 from benchmarks.cases import CLASSIFIERS, SPECS
 
 
@@ -14,6 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     chosen = parser.add_subparsers(dest="benchmark", required=True)
     _stages(chosen.add_parser("stages", help="seconds of every stage"))
+    _radius(chosen.add_parser("radius", help="how near the attack comes to the exact radius"))
     _peers(chosen.add_parser("peers", help="the same queries to mlspec, Marabou and OMLT"))
     _strategies(chosen.add_parser("strategies", help="the search strategies side by side"))
     given = parser.parse_args(arguments)
@@ -28,6 +29,13 @@ def _stages(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(
         run=lambda given: stages.main(given.specs, given.directions, given.seconds, given.others)
     )
+
+
+def _radius(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--specs", nargs="+", default=SPECS)
+    parser.add_argument("--directions", nargs="+", default=())
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of one decision")
+    parser.set_defaults(run=lambda given: radius.main(given.specs, given.directions, given.seconds))
 
 
 def _peers(parser: argparse.ArgumentParser) -> None:

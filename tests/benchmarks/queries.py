@@ -32,6 +32,8 @@ ROUNDING = 1e-9
 """What sums in another order may lose: at so small a margin a witness still violates."""
 CONTROL = 1e-3
 """How far pixels move around a violating image in a control question."""
+BEYOND = 1.05
+"""Share of the attack radius at which that image is sought: at the radius itself margins vanish."""
 
 
 class End(StrEnum):
@@ -182,12 +184,12 @@ def decided(
 def controlled(case: Case, query: Query, answer: Answer, ask: Callable[[Query], Answer]) -> Answer:
     """Return a tool's ``answer`` to ``query``; if that is robust, after a second question.
 
-    It is about a small box around an image that violates, which the attack finds at the attack
-    radius. Whoever calls that robust too has proved nothing.
+    It is about a small box around an image that violates, which the attack finds a little
+    beyond the attack radius. Whoever calls that robust too has proved nothing.
     """
     if answer.end is not End.ROBUST:
         return answer
-    eps = case.eps(1.0)
+    eps = case.eps(BEYOND)
     image = run.verifier_of(case.problem, case.spec).weakest(eps, thorough=True).images[0]
     margin = query.margin(image)
     if margin > -MILP_MARGIN:

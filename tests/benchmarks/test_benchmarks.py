@@ -204,6 +204,13 @@ def test_stages_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| `small` | object only |" in capsys.readouterr().out
 
 
+def test_radius_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["radius", "--specs", "small", "--directions", "object only", "--seconds", "5"])
+    printed = capsys.readouterr().out
+    assert "| `small` | object only |" in printed
+    assert "of 1." in printed
+
+
 @pytest.mark.slow
 def test_strategies_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     main(["strategies", "--specs", "small", "--variants", "naive", "exact", "--seconds", "1"])

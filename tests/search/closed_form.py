@@ -84,6 +84,18 @@ class LinearVerifier:
             self.refuted.append(radii)
         return Refutation(throughout, None, ())
 
+    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+        """The first broken radius on the path, to one part in 2^20."""
+        low, high = 0.0, 1.0
+        if self.left(path(np.ones(1))[0]) > 0.0:
+            return None
+        for _ in range(20):
+            middle = (low + high) / 2
+            broken = self.left(path(np.array([middle]))[0]) <= 0.0
+            low, high = (low, middle) if broken else (middle, high)
+        (eps,) = path(np.array([high]))
+        return high, Cut(eps, eps.reshape(1, 1, -1).copy())
+
     def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
         return WeakestPoints(
             eps.reshape(1, 1, 1, -1).copy(),

@@ -336,6 +336,23 @@ def test_a_witness_is_reused_for_larger_radii() -> None:
     assert not again.complete
 
 
+def test_the_nearest_violation_is_remembered() -> None:
+    """Margin ``0.9 - x``, from x = 0.5."""
+    network = Network(
+        (Flatten(), Linear(np.array([[-1.0], [0.0]]), np.array([0.9, 0.0]))), (1, 1, 1)
+    )
+    layering = Layering(np.zeros((1, 1), dtype=np.int16), 1)
+    problem = problem_of(network, np.full((1, 1, 1), 0.5), layering, Property(TopK(1), (0,), 2))
+    verifier = cascade(problem)
+    found = verifier.nearest(lambda shares: 0.8 * shares[:, None], SECONDS)
+    assert found is not None
+    share, cut = found
+    assert share == pytest.approx(0.5, rel=1e-3)
+    assert cut.extents == pytest.approx([0.4], rel=1e-3)
+    assert verifier.verify(np.array([0.41]), SECONDS).stage is Stage.RECALL
+    assert verifier.nearest(lambda shares: 0.3 * shares[:, None], SECONDS) is None
+
+
 def test_only_true_witnesses_are_learned() -> None:
     """Images of another run may not violate here, or move pixels that are fixed here."""
     problem = absolute_value(offset=-0.5)
