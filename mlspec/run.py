@@ -17,6 +17,7 @@ import xarray as xr
 from mlspec import __version__
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
+from mlspec.backends.crew import crew_of
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
@@ -220,7 +221,9 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
-            complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
+            complete=CompleteStage(
+                problem, compiler, backend, choice.milp.seconds, crew_of(choice.milp.processes)
+            ),
         ),
     )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from mlspec.bounds.analysis import Analysis, OpenClaim
@@ -17,6 +18,7 @@ from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.errors import ContradictionError, SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
+from mlspec.milp.queries import Crew, InTurn, SubsetQuery
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
 
 TIME_LIMIT = "time limit"
@@ -38,6 +40,8 @@ class CompleteStage:
     backend: Backend
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
+    crew: Crew = field(default_factory=InTurn)
+    """Who decides the subsets."""
 
     def decide(
         self,
@@ -94,20 +98,28 @@ class CompleteStage:
         if found is not None:
             return found
         margin = item.closed
-        for done, subset in enumerate(item.subsets):
-            if time.monotonic() >= deadline:
-                return _unknown(
-                    f"{TIME_LIMIT} with {len(item.subsets) - done} subset(s) of rivals open: "
-                    f"{Termination.LIMIT.advice}"
+        subsets = list(item.subsets)
+        queries = [SubsetQuery(subset, item.hardest(subset)) for subset in subsets]
+        done = 0
+        with closing(self.crew.answers(session, queries, deadline)) as answers:
+            for number, report in answers:
+                subset = subsets[number]
+                proved = self._judged(box, session, item, subset, report, deadline)
+                end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
+                accounts.append(
+                    Account(
+                        Stage.MILP, report.seconds, f"rivals {self._names(item, subset)}: {end}"
+                    )
                 )
-            began = time.monotonic()
-            proved = self._decide_subset(box, session, item, subset, deadline)
-            end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
-            names = ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
-            accounts.append(_account(began, f"rivals {names}: {end}"))
-            if isinstance(proved, Verdict):
-                return proved
-            margin = min(margin, proved)
+                if isinstance(proved, Verdict):
+                    return proved
+                margin = min(margin, proved)
+                done += 1
+        if done < len(subsets):
+            return _unknown(
+                f"{TIME_LIMIT} with {len(subsets) - done} subset(s) of rivals open: "
+                f"{Termination.LIMIT.advice}"
+            )
         # Wrong bounds, or a solver's stumble, would leave out images: one of them is tried.
         inside = box.lower + TRIAL_SHARE * (box.upper - box.lower)
         if not session.admits(inside, TRIAL_SECONDS):
@@ -130,18 +142,20 @@ class CompleteStage:
                 return found
         return None
 
-    def _decide_subset(
+    def _names(self, item: OpenClaim, subset: tuple[int, ...]) -> str:
+        return ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
+
+    def _judged(
         self,
         box: Box,
         session: Session,
         item: OpenClaim,
         subset: tuple[int, ...],
+        report: SolveReport,
         deadline: float,
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
-        hardest = item.hardest(subset)
-        report = session.solve(subset, deadline - time.monotonic(), hardest)
         violated = self._violated(box, report, item, subset)
         if violated is not None:
             return violated
@@ -151,7 +165,7 @@ class CompleteStage:
             if report.image is not None:
                 # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
                 left, beyond = deadline - time.monotonic(), 2 * MILP_MARGIN
-                deeper = session.solve(subset, left, hardest, beyond)
+                deeper = session.solve(subset, left, item.hardest(subset), beyond)
                 clear = self._violated(box, deeper, item, subset, beyond)
                 if clear is not None:
                     return clear
