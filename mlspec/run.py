@@ -130,6 +130,7 @@ def solve_experiment(
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries, began)
         effort = Effort(problem.objective, verifier, budget, saver)
+        effort.trace.tallies = verifier.tallies
         if resume is not None:
             with overdue_after(effort.seconds_left):
                 _resume(effort, verifier, problem, resume, path)

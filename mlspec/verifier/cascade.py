@@ -1,12 +1,14 @@
 """The verifier: stages from cheap to complete, each only for what the last left open.
 
-interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: a sound
-bound or a solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
+interval -> CROWN -> attack -> alpha-CROWN -> MILP, until the last questions suggest another order
+(``adaptive``). A stage may answer only with evidence: a sound bound or a solver's proof for ROBUST,
+a witness replayed in float64 for VIOLATED.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,8 +20,9 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
-from mlspec.core.trace import Cut
+from mlspec.core.trace import Cut, Tally
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.memory import Memory
 
@@ -45,6 +48,36 @@ NEAR = 4
 """Weak images whose linear regions the complete stage searches first."""
 
 
+PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
+"""Stages that bound without optimising."""
+
+
+@dataclass(eq=False)
+class _Question:
+    """One neighborhood on its way through the stages."""
+
+    eps: Array
+    deadline: float
+    accounts: list[Account]
+    points: WeakestPoints | None = None
+    """The attack's."""
+    analysis: Analysis | None = None
+    """That of the last bounds."""
+    bounds: Stage = Stage.INTERVAL
+    """Which these are."""
+
+    @property
+    def open_subsets(self) -> int:
+        """Subsets of rivals that bounds left open, as far as it is known."""
+        return 0 if self.analysis is None else self.analysis.open_subsets
+
+    def undecided(self) -> Verdict:
+        """Return what bounds alone leave."""
+        margin = None if self.analysis is None else self.analysis.margin
+        reason = f"bounds leave {self.open_subsets} subset(s) of rivals open"
+        return Verdict(Outcome.UNKNOWN, self.bounds, margin, reason=reason)
+
+
 class Cascade:
     """Answers for neighborhoods of one problem, and remembers what it learned."""
 
@@ -53,6 +86,13 @@ class Cascade:
         self._stages = stages
         self._memory = Memory(problem)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
+        self._record = Record()
+        self.tallies: dict[Stage, Tally] = {}
+        """What each stage did so far."""
+        self._offered = frozenset({Stage.INTERVAL, Stage.ATTACK})
+        if stages.linear:
+            self._offered |= {Stage.CROWN}
+            self._offered |= {Stage.ALPHA} if stages.alpha else set()
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at
@@ -65,7 +105,9 @@ class Cascade:
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        return self._noted(eps, self._bounded(eps, [])[0], began)
+        question = _Question(eps, np.inf, [])
+        verdict = self._asked(question, self._offered & PLAIN_BOUNDS) or question.undecided()
+        return self._noted(eps, replace(verdict, accounts=tuple(question.accounts)), began)
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
@@ -100,27 +142,65 @@ class Cascade:
         if witness is not None:
             accounts.append(_account(Stage.RECALL, began, "a known witness lies inside"))
             return self._violated(witness, Stage.RECALL)
-        verdict, analysis = self._bounded(eps, accounts)
-        if verdict.robust or analysis is None:
+        question = _Question(eps, deadline, accounts)
+        offered = self._offered
+        if self._known_attack(eps) is not None:
+            # It costs nothing, and says nothing of what attacks bring.
+            verdict = self._tried(question, Stage.ATTACK)
+            offered = offered - {Stage.ATTACK}
+            if verdict is not None:
+                return verdict
+        verdict = self._asked(question, offered)
+        if verdict is not None:
             return verdict
-        began = time.monotonic()
-        points = self._attacked(eps)
-        found = "a violating image" if points.violates else "no violating image"
-        finding = f"{found}, least margin {points.margins[0]:.3g}"
-        accounts.append(_account(Stage.ATTACK, began, finding))
-        if points.violates:
-            return self._violated(points.images[0], Stage.ATTACK)
-        if self._stages.alpha:
-            began = time.monotonic()
-            analysis = self._stages.bounder.alpha(analysis, deadline)
-            accounts.append(_account(Stage.ALPHA, began, _finding(analysis)))
-            if analysis.robust:
-                return Verdict(Outcome.ROBUST, Stage.ALPHA, analysis.margin)
-        if self._stages.complete is None:
-            return _undecided(Stage.ALPHA, analysis)
+        assert question.analysis is not None
+        assert question.points is not None
+        complete = self._stages.complete
+        if complete is None:
+            return question.undecided()
         box = self._problem.neighborhood(eps).box
-        near = self._weak(box, points)
-        return self._stages.complete.decide(box, analysis, near, deadline, accounts)
+        near = self._weak(box, question.points)
+        return complete.decide(box, question.analysis, near, deadline, accounts)
+
+    def _asked(self, question: _Question, offered: Set[Stage]) -> Verdict | None:
+        """Ask the stages ``offered`` in the order that seems best until one decides."""
+        began = time.monotonic()
+        proved = self._memory.proof_around(question.eps)
+        if proved is not None:
+            said = "inside a neighborhood that is proved"
+            question.accounts.append(_account(Stage.RECALL, began, said))
+            return Verdict(Outcome.ROBUST, Stage.RECALL, proved)
+        done: set[Stage] = set()
+        while stage := following(self._record, offered, done, question.open_subsets):
+            verdict = self._tried(question, stage)
+            done.add(stage)
+            self._record.note(stage, verdict is not None)
+            if verdict is not None:
+                return verdict
+        return None
+
+    def _tried(self, question: _Question, stage: Stage) -> Verdict | None:
+        """Ask one stage, and return its verdict if it decides."""
+        began = time.monotonic()
+        if stage is Stage.ATTACK:
+            question.points = points = self._attacked(question.eps)
+            found = "a violating image" if points.violates else "no violating image"
+            finding = f"{found}, least margin {points.margins[0]:.3g}"
+            question.accounts.append(_account(stage, began, finding))
+            return self._violated(points.images[0], stage) if points.violates else None
+        box = self._problem.neighborhood(question.eps).box
+        bounder, before = self._stages.bounder, question.analysis
+        match stage:
+            case Stage.INTERVAL:
+                analysis = bounder.interval(box)
+            case Stage.CROWN:
+                analysis = bounder.crown(box)
+            case _:
+                assert before is not None
+                analysis = bounder.alpha(before, question.deadline)
+        question.analysis, question.bounds = analysis, stage
+        question.accounts.append(_account(stage, began, _finding(analysis)))
+        return Verdict(Outcome.ROBUST, stage, analysis.margin) if analysis.robust else None
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
@@ -128,30 +208,17 @@ class Cascade:
         images = np.stack([*points.images, *(box.clip(image) for image in known)])
         return list(images[np.argsort(self._problem.margin(images), kind="stable")[:NEAR]])
 
-    def _bounded(self, eps: Array, accounts: list[Account]) -> tuple[Verdict, Analysis | None]:
-        began = time.monotonic()
-        proved = self._memory.proof_around(eps)
-        if proved is not None:
-            accounts.append(_account(Stage.RECALL, began, "inside a neighborhood that is proved"))
-            return Verdict(Outcome.ROBUST, Stage.RECALL, proved), None
-        box = self._problem.neighborhood(eps).box
-        analysis = self._stages.bounder.interval(box)
-        accounts.append(_account(Stage.INTERVAL, began, _finding(analysis)))
-        if analysis.robust:
-            return Verdict(Outcome.ROBUST, Stage.INTERVAL, analysis.margin), None
-        if not self._stages.linear:
-            return _undecided(Stage.INTERVAL, analysis), analysis
-        began = time.monotonic()
-        analysis = self._stages.bounder.crown(box)
-        accounts.append(_account(Stage.CROWN, began, _finding(analysis)))
-        if analysis.robust:
-            return Verdict(Outcome.ROBUST, Stage.CROWN, analysis.margin), None
-        return _undecided(Stage.CROWN, analysis), analysis
-
     def _attacked(self, eps: Array) -> WeakestPoints:
         """Attack with full effort; a search that attacks before it asks for a proof pays once."""
+        known = self._known_attack(eps)
+        if known is None:
+            known = self._stages.attack.find(eps, self._memory.witnesses)
+            self._last_attack = (eps.copy(), known)
+        return known
+
+    def _known_attack(self, eps: Array) -> WeakestPoints | None:
         if self._last_attack is None or not np.array_equal(self._last_attack[0], eps):
-            self._last_attack = (eps.copy(), self._stages.attack.find(eps, self._memory.witnesses))
+            return None
         return self._last_attack[1]
 
     def _violated(self, witness: Array, stage: Stage) -> Verdict:
@@ -160,6 +227,12 @@ class Cascade:
 
     def _noted(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
         """Remember the verdict, and complete it by its duration and the witness's extents."""
+        for account in verdict.accounts:
+            self.tallies.setdefault(account.stage, Tally()).seconds += account.seconds
+        for stage in {account.stage for account in verdict.accounts}:
+            self.tallies[stage].asked += 1
+        if verdict.outcome is not Outcome.UNKNOWN:
+            self.tallies.setdefault(verdict.stage, Tally()).decided += 1
         extents = None
         if verdict.robust:
             self._memory.note_proof(np.asarray(eps), verdict)
@@ -175,12 +248,3 @@ def _account(stage: Stage, began: float, finding: str) -> Account:
 def _finding(analysis: Analysis) -> str:
     left = f"{analysis.open_subsets} subset(s) of rivals open"
     return f"{'proved' if analysis.robust else left}, margin >= {analysis.margin:.3g}"
-
-
-def _undecided(stage: Stage, analysis: Analysis) -> Verdict:
-    return Verdict(
-        Outcome.UNKNOWN,
-        stage,
-        analysis.margin,
-        reason=f"bounds leave {analysis.open_subsets} subset(s) of rivals open",
-    )

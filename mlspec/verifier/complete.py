@@ -20,6 +20,7 @@ from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
 from mlspec.milp.queries import Crew, InTurn, SubsetQuery
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.verifier.adaptive import Record, tries
 
 TIME_LIMIT = "time limit"
 """How the reason begins where a limit ended the query; its end names the limit."""
@@ -29,6 +30,8 @@ TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
 TRIAL_SECONDS = 2.0
 """Time for that trial, beyond any deadline; it takes hundredths."""
+REGIONS, REGION_SHARE = "linear regions", 0.125
+"""As long as so large a share of all searches in linear regions finds a violation, all are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,8 @@ class CompleteStage:
     """Time for one query at most; the query's own deadline may be tighter."""
     crew: Crew = field(default_factory=InTurn)
     """Who decides the subsets."""
+    record: Record = field(default_factory=Record)
+    """What linear regions and subsets brought so far."""
 
     def decide(
         self,
@@ -53,8 +58,8 @@ class CompleteStage:
     ) -> Verdict:
         """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
 
-        The linear regions of the images ``near`` are searched first. What was done is added to
-        ``accounts``.
+        The linear regions of the images ``near``, or of the first of them, are searched first. What
+        was done is added to ``accounts``.
         """
         own = time.monotonic() + self.seconds
         limit = "verifier.milp.seconds" if own < deadline else "budget.seconds"
@@ -92,13 +97,15 @@ class CompleteStage:
             return _unknown(str(error))
         accounts.append(_account(began, f"model of {model.binaries} binaries"))
         began = time.monotonic()
+        near = near[: tries(self.record, REGIONS, len(near), REGION_SHARE)]
         found = self._in_regions(box, session, item, near, deadline)
+        self.record.note(REGIONS, found is not None)
         said = "no violation" if found is None else found.outcome.value
         accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
         if found is not None:
             return found
         margin = item.closed
-        subsets = list(item.subsets)
+        subsets = self._ordered(item)
         queries = [SubsetQuery(subset, item.hardest(subset)) for subset in subsets]
         done = 0
         with closing(self.crew.answers(session, queries, deadline)) as answers:
@@ -111,6 +118,8 @@ class CompleteStage:
                         Stage.MILP, report.seconds, f"rivals {self._names(item, subset)}: {end}"
                     )
                 )
+                lost = isinstance(proved, Verdict) and proved.witness is not None
+                self.record.note((item.claim.target, subset), lost)
                 if isinstance(proved, Verdict):
                     return proved
                 margin = min(margin, proved)
@@ -132,15 +141,22 @@ class CompleteStage:
         self, box: Box, session: Session, item: OpenClaim, near: Sequence[Array], deadline: float
     ) -> Verdict | None:
         """Return the verdict if a linear program around one of the images ``near`` violates."""
-        for image, subset in product(near, item.subsets):
+        for image, subset in product(near, self._ordered(item)):
             left = min(deadline - time.monotonic(), TRIAL_SECONDS)
             if left <= 0.0:
                 break
             report = session.near(image, subset, left, item.hardest(subset))
             found = self._violated(box, report, item, subset)
             if found is not None:
+                self.record.note((item.claim.target, subset), True)
                 return found
         return None
+
+    def _ordered(self, item: OpenClaim) -> list[tuple[int, ...]]:
+        """Return the open subsets, those first that violated most often of late, then those of the
+        weakest bounds."""
+        target = item.claim.target
+        return sorted(item.subsets, key=lambda subset: -self.record.share((target, subset)))
 
     def _names(self, item: OpenClaim, subset: tuple[int, ...]) -> str:
         return ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
