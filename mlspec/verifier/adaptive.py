@@ -17,7 +17,7 @@ from mlspec.core.verdict import Stage
 
 WINDOW = 64
 """Questions that are remembered of each stage."""
-WEIGHT = 16
+WEIGHT = 8
 """Questions that what is believed beforehand counts for."""
 SUBSET_SECONDS = 0.05
 """What alpha-CROWN costs more for each subset of rivals that is open."""
@@ -28,7 +28,9 @@ class Offer:
     """A stage of the cascade before anything is known of the problem."""
 
     seconds: float
-    """What it costs on the shipped specs, as ``make bench`` times it; only ratios matter."""
+    """What it costs, as ``make bench`` times it on the shipped specs; only ratios matter."""
+    hit_seconds: float
+    """What it costs where it decides: an attack ends early."""
     hits: float
     """The share of questions that it is believed to decide."""
     needs: Set[Stage] = frozenset()
@@ -38,12 +40,12 @@ class Offer:
 
 
 OFFERS: Mapping[Stage, Offer] = {
-    Stage.INTERVAL: Offer(0.003, 0.125, useless_after=frozenset({Stage.CROWN})),
-    Stage.CROWN: Offer(0.015, 0.25),
-    Stage.ATTACK: Offer(0.65, 0.5),
-    Stage.ALPHA: Offer(0.15, 0.0625, needs=frozenset({Stage.CROWN})),
+    Stage.INTERVAL: Offer(0.001, 0.001, 0.125, useless_after=frozenset({Stage.CROWN})),
+    Stage.CROWN: Offer(0.015, 0.015, 0.25),
+    Stage.ATTACK: Offer(0.65, 0.1, 0.5),
+    Stage.ALPHA: Offer(0.15, 0.15, 0.0625, needs=frozenset({Stage.CROWN})),
 }
-"""All stages whose order is free. With no more known it is this one."""
+"""All stages whose order is free. Before anything is known it is this one."""
 
 
 class Record:
@@ -77,8 +79,11 @@ def following(record: Record, offered: Set[Stage], done: Set[Stage], subsets: in
 
 
 def _worth(record: Record, stage: Stage, subsets: int) -> float:
-    seconds = OFFERS[stage].seconds + SUBSET_SECONDS * subsets * (stage is Stage.ALPHA)
-    return record.share(stage, OFFERS[stage].hits) / seconds
+    """Return the expected hits per expected second."""
+    offer = OFFERS[stage]
+    share = record.share(stage, offer.hits)
+    seconds = share * offer.hit_seconds + (1.0 - share) * offer.seconds
+    return share / (seconds + SUBSET_SECONDS * subsets * (stage is Stage.ALPHA))
 
 
 def tries(record: Record, key: Hashable, most: int, believed: float) -> int:

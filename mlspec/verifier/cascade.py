@@ -15,16 +15,17 @@ import numpy as np
 
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.analysis import Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Tally
-from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.question import Question
 
 
 @dataclass(frozen=True)
@@ -47,35 +48,8 @@ RECENT = 64
 NEAR = 4
 """Weak images whose linear regions the complete stage searches first."""
 
-
 PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
 """Stages that bound without optimising."""
-
-
-@dataclass(eq=False)
-class _Question:
-    """One neighborhood on its way through the stages."""
-
-    eps: Array
-    deadline: float
-    accounts: list[Account]
-    points: WeakestPoints | None = None
-    """The attack's."""
-    analysis: Analysis | None = None
-    """That of the last bounds."""
-    bounds: Stage = Stage.INTERVAL
-    """Which these are."""
-
-    @property
-    def open_subsets(self) -> int:
-        """Subsets of rivals that bounds left open, as far as it is known."""
-        return 0 if self.analysis is None else self.analysis.open_subsets
-
-    def undecided(self) -> Verdict:
-        """Return what bounds alone leave."""
-        margin = None if self.analysis is None else self.analysis.margin
-        reason = f"bounds leave {self.open_subsets} subset(s) of rivals open"
-        return Verdict(Outcome.UNKNOWN, self.bounds, margin, reason=reason)
 
 
 class Cascade:
@@ -86,7 +60,7 @@ class Cascade:
         self._stages = stages
         self._memory = Memory(problem)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
-        self._record = Record()
+        self._record, self._bounds_record = Record(), Record()
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
         self._offered = frozenset({Stage.INTERVAL, Stage.ATTACK})
@@ -98,16 +72,15 @@ class Cascade:
         """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at
         most."""
         began = time.monotonic()
-        accounts: list[Account] = []
-        verdict = self._decide(eps, began + seconds, accounts)
-        return self._noted(eps, replace(verdict, accounts=tuple(accounts)), began)
+        question = Question(eps, self._problem.neighborhood(eps).box, began + seconds)
+        return self._noted(question, self._decide(question), began)
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        question = _Question(eps, np.inf, [])
-        verdict = self._asked(question, self._offered & PLAIN_BOUNDS) or question.undecided()
-        return self._noted(eps, replace(verdict, accounts=tuple(question.accounts)), began)
+        question = Question(eps, self._problem.neighborhood(eps).box)
+        verdict = self._asked(question, self._offered & PLAIN_BOUNDS, self._bounds_record)
+        return self._noted(question, verdict or question.undecided(), began)
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
@@ -136,71 +109,62 @@ class Cascade:
             if largest.contains(image) and self._problem.margin(image[None])[0] <= 0.0
         ]
 
-    def _decide(self, eps: Array, deadline: float, accounts: list[Account]) -> Verdict:
+    def _decide(self, question: Question) -> Verdict:
         began = time.monotonic()
-        witness = self._memory.witness_inside(eps)
+        witness = self._memory.witness_inside(question.eps)
         if witness is not None:
-            accounts.append(_account(Stage.RECALL, began, "a known witness lies inside"))
+            question.note(Stage.RECALL, began, "a known witness lies inside")
             return self._violated(witness, Stage.RECALL)
-        question = _Question(eps, deadline, accounts)
-        offered = self._offered
-        if self._known_attack(eps) is not None:
-            # It costs nothing, and says nothing of what attacks bring.
-            verdict = self._tried(question, Stage.ATTACK)
-            offered = offered - {Stage.ATTACK}
-            if verdict is not None:
-                return verdict
-        verdict = self._asked(question, offered)
+        known = self._known_attack(question.eps) is not None
+        # What costs nothing comes first, and says nothing of what attacks bring.
+        verdict = self._tried(question, Stage.ATTACK) if known else None
+        offered = self._offered - {Stage.ATTACK} if known else self._offered
+        verdict = verdict or self._asked(question, offered, self._record)
         if verdict is not None:
             return verdict
-        assert question.analysis is not None
-        assert question.points is not None
         complete = self._stages.complete
         if complete is None:
             return question.undecided()
-        box = self._problem.neighborhood(eps).box
-        near = self._weak(box, question.points)
-        return complete.decide(box, question.analysis, near, deadline, accounts)
+        assert question.analysis is not None
+        assert question.points is not None
+        near = self._weak(question.box, question.points)
+        return complete.decide(
+            question.box, question.analysis, near, question.deadline, question.accounts
+        )
 
-    def _asked(self, question: _Question, offered: Set[Stage]) -> Verdict | None:
-        """Ask the stages ``offered`` in the order that seems best until one decides."""
+    def _asked(self, question: Question, offered: Set[Stage], record: Record) -> Verdict | None:
+        """Ask the stages ``offered``, in the order that promises most, until one decides."""
         began = time.monotonic()
         proved = self._memory.proof_around(question.eps)
         if proved is not None:
-            said = "inside a neighborhood that is proved"
-            question.accounts.append(_account(Stage.RECALL, began, said))
+            question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
             return Verdict(Outcome.ROBUST, Stage.RECALL, proved)
         done: set[Stage] = set()
-        while stage := following(self._record, offered, done, question.open_subsets):
+        while stage := following(record, offered, done, question.open_subsets):
             verdict = self._tried(question, stage)
-            done.add(stage)
-            self._record.note(stage, verdict is not None)
+            record.note(stage, verdict is not None)
             if verdict is not None:
                 return verdict
+            done.add(stage)
         return None
 
-    def _tried(self, question: _Question, stage: Stage) -> Verdict | None:
+    def _tried(self, question: Question, stage: Stage) -> Verdict | None:
         """Ask one stage, and return its verdict if it decides."""
-        began = time.monotonic()
-        if stage is Stage.ATTACK:
-            question.points = points = self._attacked(question.eps)
-            found = "a violating image" if points.violates else "no violating image"
-            finding = f"{found}, least margin {points.margins[0]:.3g}"
-            question.accounts.append(_account(stage, began, finding))
-            return self._violated(points.images[0], stage) if points.violates else None
-        box = self._problem.neighborhood(question.eps).box
-        bounder, before = self._stages.bounder, question.analysis
+        began, bounder = time.monotonic(), self._stages.bounder
         match stage:
+            case Stage.ATTACK:
+                question.points = points = self._attacked(question.eps)
+                found = "a violating image" if points.violates else "no violating image"
+                question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
+                return self._violated(points.images[0], stage) if points.violates else None
             case Stage.INTERVAL:
-                analysis = bounder.interval(box)
+                return question.learn(stage, began, bounder.interval(question.box))
             case Stage.CROWN:
-                analysis = bounder.crown(box)
-            case _:
-                assert before is not None
-                analysis = bounder.alpha(before, question.deadline)
-        question.analysis, question.bounds = analysis, stage
-        question.accounts.append(_account(stage, began, _finding(analysis)))
-        return Verdict(Outcome.ROBUST, stage, analysis.margin) if analysis.robust else None
+                return question.learn(stage, began, bounder.crown(question.box))
+            case Stage.ALPHA if question.analysis is not None:
+                tighter = bounder.alpha(question.analysis, question.deadline)
+                return question.learn(stage, began, tighter)
+        raise ValueError(f"stage '{stage}' is not to be asked here")
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
@@ -225,26 +189,19 @@ class Cascade:
         margin = float(self._problem.margin(witness[None])[0])
         return Verdict(Outcome.VIOLATED, stage, margin, witness)
 
-    def _noted(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
-        """Remember the verdict, and complete it by its duration and the witness's extents."""
-        for account in verdict.accounts:
+    def _noted(self, question: Question, verdict: Verdict, began: float) -> Verdict:
+        """Remember the verdict, and complete it by its duration, the accounts and the witness's
+        extents."""
+        for account in question.accounts:
             self.tallies.setdefault(account.stage, Tally()).seconds += account.seconds
-        for stage in {account.stage for account in verdict.accounts}:
+        for stage in {account.stage for account in question.accounts}:
             self.tallies[stage].asked += 1
         if verdict.outcome is not Outcome.UNKNOWN:
             self.tallies.setdefault(verdict.stage, Tally()).decided += 1
         extents = None
         if verdict.robust:
-            self._memory.note_proof(np.asarray(eps), verdict)
+            self._memory.note_proof(np.asarray(question.eps), verdict)
         elif verdict.witness is not None:
             extents = self._memory.note_witness(verdict.witness)
-        return replace(verdict, extents=extents, seconds=time.monotonic() - began)
-
-
-def _account(stage: Stage, began: float, finding: str) -> Account:
-    return Account(stage, time.monotonic() - began, finding)
-
-
-def _finding(analysis: Analysis) -> str:
-    left = f"{analysis.open_subsets} subset(s) of rivals open"
-    return f"{'proved' if analysis.robust else left}, margin >= {analysis.margin:.3g}"
+        accounts, seconds = tuple(question.accounts), time.monotonic() - began
+        return replace(verdict, extents=extents, seconds=seconds, accounts=accounts)
