@@ -45,6 +45,7 @@ from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.level import Level
 
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
@@ -173,6 +174,19 @@ def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
         return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
 
 
+def level(spec: ExperimentSpec, eps: Array | float) -> Level:
+    """Return the robustness level over the neighborhood of radius ``eps``, the least margin of all
+    its images, and its weakest images; ``eps`` is as for ``verify``.
+
+    It is as exact as ``budget.seconds`` allow.
+    """
+    problem = prepare(spec).problem
+    radius = radius_of(problem, eps)
+    require_licence(problem, spec, radius)
+    with single_threaded():
+        return verifier_of(problem, spec).level(radius, spec.budget.seconds)
+
+
 def radius_of(problem: Problem, eps: Array | float) -> Array:
     """Return the radii ``(R,)`` that ``eps`` stands for; raises InputError for impossible ones."""
     try:
@@ -252,6 +266,7 @@ def _resume(
 
 __all__ = [
     "Experiment",
+    "level",
     "open_result",
     "prepare",
     "problem_of",

@@ -24,6 +24,7 @@ from mlspec.core.trace import Cut, Tally
 from mlspec.core.verdict import Outcome, Stage, Verdict, WeakestPoints
 from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.question import Question
 
@@ -90,6 +91,25 @@ class Cascade:
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
+
+    def level(self, eps: Array, seconds: float) -> Level:
+        """Return the least margin over the neighborhood, and its weakest images, as exactly as
+        ``seconds`` allow."""
+        began = time.monotonic()
+        complete = self._stages.complete
+        if complete is None:
+            raise ValueError("levels need a complete stage")
+        box = self._problem.neighborhood(eps).box
+        points = self._attacked(eps)
+        if points.violates:
+            self._memory.note_witness(points.images[0])
+        bounder = self._stages.bounder
+        analysis = bounder.crown(box) if self._stages.linear else bounder.interval(box)
+        if self._stages.alpha:
+            analysis = bounder.alpha(analysis, began + seconds)
+        finder = LevelFinder(self._problem, complete.compiler, complete.backend)
+        level = finder.find(box, analysis, points.images, began + seconds)
+        return replace(level, seconds=time.monotonic() - began)
 
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which

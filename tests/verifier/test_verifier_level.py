@@ -1,0 +1,91 @@
+"""The exact robustness level: equal to enumeration, certified from below, replayed from above."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from law import law
+from machines import SECONDS, analyse, cascade, highs
+from oracles import level
+from strategies import Question, questions
+from test_verifier_complete import EPS, PROVED, several
+
+from mlspec.errors import ContradictionError
+from mlspec.milp.compile import Compiler
+from mlspec.tolerances import REPLAY_AGREEMENT
+from mlspec.verifier.level import LevelFinder, Weakest
+
+
+@law(questions(), quick=12, deep=300)
+def test_the_level_is_that_of_enumeration(question: Question) -> None:
+    problem, eps = question.problem, question.eps
+    box = problem.neighborhood(eps).box
+    true = level(problem.network, box, problem.property).margin
+    for bounds in ("interval", "alpha"):
+        found = cascade(problem, bounds, restarts=2, steps=2).level(eps, SECONDS)
+        scale = max(1.0, abs(true))
+        assert found.lower <= true + 1e-6 * scale
+        assert found.margins[0] >= true - 1e-6 * scale
+        if found.exact:
+            assert found.margins[0] == pytest.approx(true, abs=2 * REPLAY_AGREEMENT * scale)
+        assert (np.diff(found.margins) >= 0.0).all()
+        for image, margin in zip(found.images, found.margins, strict=True):
+            assert box.contains(image)
+            assert problem.margin(image[None])[0] == pytest.approx(margin, abs=1e-9 * scale)
+
+
+@pytest.mark.parametrize("offset", [-0.5, 0.3, 1.0, 3.0])
+def test_it_is_exact_whether_robust_or_not(offset: float) -> None:
+    """From weak points far from the weakest."""
+    problem = several(offset)
+    box = problem.neighborhood(EPS).box
+    finder = LevelFinder(problem, Compiler(problem.relaxed), highs())
+    analysis = analyse(problem, box, "interval")
+    found = finder.find(box, analysis, [problem.image], time.monotonic() + SECONDS)
+    assert found.exact
+    assert found.margins[0] == pytest.approx(
+        level(problem.network, box, problem.property).margin, abs=REPLAY_AGREEMENT
+    )
+    assert len(found.images) > 1
+
+
+def test_without_time_it_says_what_bounds_and_attack_say() -> None:
+    problem = several(3.0)
+    box = problem.neighborhood(EPS).box
+    finder = LevelFinder(problem, Compiler(problem.relaxed), highs())
+    analysis = analyse(problem, box, "interval")
+    found = finder.find(box, analysis, [problem.image], time.monotonic())
+    assert not found.exact
+    assert found.lower == analysis.margin
+    assert len(found.images) == 1
+
+
+def test_a_bound_above_a_known_margin_is_a_contradiction() -> None:
+    problem = several(3.0)
+    box = problem.neighborhood(EPS).box
+    weakest = Weakest(problem, box, [problem.image])
+    with pytest.raises(ContradictionError, match="one of them is wrong"):
+        weakest.level(weakest.least + 1.0)
+
+
+def test_a_model_without_the_images_certifies_nothing() -> None:
+    problem = several(3.0)
+    box = problem.neighborhood(EPS).box
+
+    class Empty:
+        """A solver that claims the best bound, of a model that has no images."""
+
+        name = "empty"
+
+        def __getattr__(self, name: str) -> object:
+            report = replace(PROVED, dual_bound=5.0)
+            answers = {"open": self, "solve": report, "admits": False}
+            return lambda *_: answers[name]
+
+    finder = LevelFinder(problem, Compiler(problem.relaxed), Empty())  # type: ignore[arg-type]
+    analysis = analyse(problem, box, "interval")
+    found = finder.find(box, analysis, [problem.image], time.monotonic() + SECONDS)
+    assert found.lower == analysis.margin
