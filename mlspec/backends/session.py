@@ -89,7 +89,7 @@ class ProgramSession:
 
     def _at(self, image: Array, seconds: float) -> Outcome:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
-        values = image.ravel()[list(self._model.pixels)]
+        values = self._model.values(image)
         there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
         columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
         subset = () if self._model.decision else tuple(self._layout.margins)
