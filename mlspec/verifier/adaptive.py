@@ -1,9 +1,10 @@
 """Which stage comes next, by what the last questions brought.
 
-Stages are asked one after the other until one decides. If their hits were independent, the least
-expected cost would be that of the order of hits per cost (Simon and Kadane 1975), so the next stage
-is the one with the largest share of hits over its cost. Shares are those of the last questions that
-reached a stage; costs are nominal. No clock enters, so the same questions get the same order.
+Stages are asked one after the other until one decides. That one is first saves the others' cost
+wherever it decides, so of two in a row the one with the larger share of hits over its cost goes
+first (Simon and Kadane 1975); the cost is that of a miss, for where one stage decides no other kind
+of stage does. Shares are those of the last questions that reached a stage; costs are nominal. No
+clock enters, so the same questions get the same order.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mlspec.core.verdict import Stage
 
 WINDOW = 64
 """Questions that are remembered of each stage."""
-WEIGHT = 8
+WEIGHT = 4
 """Questions that what is believed beforehand counts for."""
 SUBSET_SECONDS = 0.05
 """What alpha-CROWN costs more for each subset of rivals that is open."""
@@ -28,9 +29,8 @@ class Offer:
     """A stage of the cascade before anything is known of the problem."""
 
     seconds: float
-    """What it costs, as ``make bench`` times it on the shipped specs; only ratios matter."""
-    hit_seconds: float
-    """What it costs where it decides: an attack ends early."""
+    """What it costs where it does not decide, as ``make bench`` times it on the shipped specs; only
+    ratios matter."""
     hits: float
     """The share of questions that it is believed to decide."""
     needs: Set[Stage] = frozenset()
@@ -40,10 +40,10 @@ class Offer:
 
 
 OFFERS: Mapping[Stage, Offer] = {
-    Stage.INTERVAL: Offer(0.001, 0.001, 0.125, useless_after=frozenset({Stage.CROWN})),
-    Stage.CROWN: Offer(0.015, 0.015, 0.25),
-    Stage.ATTACK: Offer(0.65, 0.1, 0.5),
-    Stage.ALPHA: Offer(0.15, 0.15, 0.0625, needs=frozenset({Stage.CROWN})),
+    Stage.INTERVAL: Offer(0.001, 0.125, useless_after=frozenset({Stage.CROWN})),
+    Stage.CROWN: Offer(0.015, 0.25),
+    Stage.ATTACK: Offer(0.65, 0.5),
+    Stage.ALPHA: Offer(0.15, 0.0625, needs=frozenset({Stage.CROWN})),
 }
 """All stages whose order is free. Before anything is known it is this one."""
 
@@ -79,11 +79,10 @@ def following(record: Record, offered: Set[Stage], done: Set[Stage], subsets: in
 
 
 def _worth(record: Record, stage: Stage, subsets: int) -> float:
-    """Return the expected hits per expected second."""
+    """Return the share of hits for a second."""
     offer = OFFERS[stage]
-    share = record.share(stage, offer.hits)
-    seconds = share * offer.hit_seconds + (1.0 - share) * offer.seconds
-    return share / (seconds + SUBSET_SECONDS * subsets * (stage is Stage.ALPHA))
+    more = SUBSET_SECONDS * subsets if stage is Stage.ALPHA else 0.0
+    return record.share(stage, offer.hits) / (offer.seconds + more)
 
 
 def tries(record: Record, key: Hashable, most: int, believed: float) -> int:
