@@ -19,6 +19,7 @@ from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
+from mlspec.backends.crew import crew_of
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
@@ -47,6 +48,7 @@ from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.level import Level
 
 PACKAGES = ("numpy", "pyomo", "torch", "xarray")
 
@@ -132,6 +134,7 @@ def solve_experiment(
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries, began)
         effort = Effort(problem.objective, verifier, budget, saver)
+        effort.trace.tallies = verifier.tallies
         if resume is not None:
             with overdue_after(effort.seconds_left):
                 _resume(effort, verifier, problem, resume, path)
@@ -172,6 +175,19 @@ def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
     require_licence(problem, spec, radius)
     with single_threaded():
         return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+
+
+def level(spec: ExperimentSpec, eps: Array | float) -> Level:
+    """Return the robustness level over the neighborhood of radius ``eps``, the least margin of all
+    its images, and its weakest images; ``eps`` is as for ``verify``.
+
+    It is as exact as ``budget.seconds`` allow.
+    """
+    problem = prepare(spec).problem
+    radius = radius_of(problem, eps)
+    require_licence(problem, spec, radius)
+    with single_threaded():
+        return verifier_of(problem, spec).level(radius, spec.budget.seconds)
 
 
 def radius_of(problem: Problem, eps: Array | float) -> Array:
@@ -224,7 +240,9 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
-            complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
+            complete=CompleteStage(
+                problem, compiler, backend, choice.milp.seconds, crew_of(choice.milp.processes)
+            ),
             families=Families(problem, device),
         ),
     )
@@ -253,6 +271,7 @@ def _resume(
 
 __all__ = [
     "Experiment",
+    "level",
     "open_result",
     "prepare",
     "problem_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlspec.backends.engine import Engine, Maker
+from mlspec.backends.parcel import Parcel
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.errors import LicenceError
@@ -64,7 +65,8 @@ class ProgramBackend:
         """Load ``model``, given its arrays."""
         self.require(program.columns, program.rows)
         engine = self._maker.load(program, self.profile.native_options(), model.decision)
-        return ProgramSession(model, program, layout, engine, self._longest(), self.proves)
+        parcel = Parcel(self.profile, model, program, layout)
+        return ProgramSession(parcel, engine, self._longest(), self.proves)
 
     def require(self, variables: int, constraints: int) -> None:
         """Raise LicenceError where a model of this size is too large."""

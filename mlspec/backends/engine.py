@@ -27,6 +27,8 @@ class Outcome:
     """A proved lower bound of the objective, if there is one."""
     message: str
     """The solver's own word for the end."""
+    points: Sequence[Array] = ()
+    """Points ``(n,)`` of the program that later runs may start from."""
 
 
 class Engine(Protocol):

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.engine import Engine, Outcome
-from mlspec.backends.program import Layout, LinearProgram
+from mlspec.backends.parcel import Parcel
 from mlspec.core.network import Array
-from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.milp.model import SolveReport, Termination
 
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
@@ -26,20 +26,26 @@ class ProgramSession:
 
     def __init__(
         self,
-        model: MilpModel,
-        program: LinearProgram,
-        layout: Layout,
+        parcel: Parcel,
         engine: Engine,
         longest: float,
         proves: bool,
     ) -> None:
-        self._model = model
-        self._program = program
-        self._layout = layout
+        self._parcel = parcel
+        self._model = parcel.model
+        self._program = parcel.program
+        self._layout = parcel.layout
         self._engine = engine
         self._longest = longest
         self._proves = proves
         self._cancelled = threading.Event()
+        self._points: tuple[Array, ...] = ()
+
+    @property
+    def parcel(self) -> Parcel:
+        """What another process needs to open such a session, and to start from what this one
+        knows."""
+        return self._parcel.bare(self._points)
 
     def solve(
         self,
@@ -66,6 +72,7 @@ class ProgramSession:
             columns = np.flatnonzero(self._program.integer)
             with self._fixed(columns, np.round(outcome.values[columns])):
                 outcome = self._outcome(subset, seconds, guide, 0.0)
+            self._points += tuple(outcome.points)
         return self._report(outcome, time.monotonic() - began)
 
     def admits(self, image: Array, seconds: float) -> bool:
@@ -82,7 +89,7 @@ class ProgramSession:
 
     def _at(self, image: Array, seconds: float) -> Outcome:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
-        values = image.ravel()[list(self._model.pixels)]
+        values = self._model.values(image)
         there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
         columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
         subset = () if self._model.decision else tuple(self._layout.margins)

@@ -15,6 +15,7 @@ from mlspec.cli.arguments import Epsilons, Overrides, SolverName, SpecPath, load
 from mlspec.errors import DataError, InputError, LicenceError, SaveWarning
 from mlspec.files import is_hdf, require_writable
 from mlspec.interrupts import EXIT_CODE, undisturbed
+from mlspec.tolerances import ROBUST_MARGIN
 
 out = Console()
 err = Console(stderr=True)
@@ -154,10 +155,19 @@ def verify(
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what each stage of the verifier did.")
     ] = False,
+    level: Annotated[
+        bool,
+        typer.Option(
+            "--level", help="Find the least margin of all images and the weakest of them, instead."
+        ),
+    ] = False,
     set_: Overrides = None,
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
+    if level:
+        _level(what, eps, set_, solver)
+        return
     if what.suffix == ".nc" or is_hdf(what):
         if eps is not None or set_:
             raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
@@ -188,6 +198,22 @@ def verify(
 
         out.print(account(verdict))
     if not verdict.robust:
+        raise typer.Exit(1)
+
+
+def _level(what: Path, eps: Epsilons, set_: Overrides, solver: SolverName) -> None:
+    if eps is None or is_hdf(what):
+        raise InputError("--level needs a spec and --eps V, or --eps V,V,... with one per layer")
+    loaded = load(what, set_, solver)
+    from mlspec import run
+
+    found = run.level(loaded, radii_of(eps))
+    least = float(found.margins[0])
+    between = f"{least:.6g} (exact)" if found.exact else f"in [{found.lower:.6g}, {least:.6g}]"
+    out.print(f"robustness level {between} after {found.seconds:.2f} s")
+    margins = ", ".join(f"{margin:.4g}" for margin in found.margins)
+    out.print(f"margins of the weakest images: {margins}", soft_wrap=True)
+    if found.lower <= ROBUST_MARGIN:
         raise typer.Exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -38,6 +39,18 @@ class Query:
     seconds: float
     milp: bool
     """Whether a MILP was solved for it."""
+
+
+@dataclass
+class Tally:
+    """What one stage of the verifier did over a whole search; attacks that a search asks for itself
+    are no part of it."""
+
+    asked: int = 0
+    """Questions that reached it."""
+    decided: int = 0
+    """Those that it answered."""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +132,8 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+    tallies: Mapping[Stage, Tally] = field(default_factory=dict)
+    """What the stages of the verifier did."""
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
     """Per layer: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf

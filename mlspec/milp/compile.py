@@ -17,6 +17,7 @@ from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import (
     Add,
+    Array,
     Conv,
     Flatten,
     Linear,
@@ -36,6 +37,9 @@ from mlspec.milp.model import MilpModel
 from mlspec.tolerances import MILP_MARGIN
 
 Needed = NDArray[np.bool_]
+NARROW = 1e-4
+"""A pixel that moves less is written as its start and a share of its range: HiGHS fixes variables
+of a range of 1e-6, however large their coefficients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +64,8 @@ class Compiler:
             raise SolverError("a bound is missing or not finite: there is no big-M to encode with")
         needed, candidates = self._needed(bounds)
         build = Builder()
-        image, pixels = _inputs(build, box, needed[0])
-        values = [image]
+        moving = _inputs(build, box, needed[0])
+        values = [moving.image]
         inputs = tuple(build.columns)
         for position, (op, sources) in enumerate(
             zip(self.network.ops, self.network.inputs, strict=True)
@@ -92,13 +96,15 @@ class Compiler:
         build.model.objective = pyo.Objective(expr=level)
         return MilpModel(
             pyomo=build.model,
-            pixels=pixels,
+            pixels=moving.pixels,
             inputs=inputs,
             margins=margins,
             decision=self.decision,
             centre=(box.lower + box.upper) / 2,
             binaries=build.binaries,
             scales={r: build.row_scales.get(("margin", r), 1.0) for r in rows},
+            starts=moving.starts,
+            units=moving.units,
             structure=build.structure(),
         )
 
@@ -152,17 +158,31 @@ class Compiler:
         return level, {r: constraint[r] for r in below}
 
 
-def _inputs(build: Builder, box: Box, needed: Needed) -> tuple[Affine, tuple[int, ...]]:
+@dataclass(frozen=True, eq=False)
+class _Inputs:
+    """The pixels that move: ``starts + units * variables``, over the first of a model's columns."""
+
+    image: Affine
+    pixels: tuple[int, ...]
+    starts: Array
+    units: Array
+
+
+def _inputs(build: Builder, box: Box, needed: Needed) -> _Inputs:
     lower, upper = box.lower.ravel(), box.upper.ravel()
     moving = np.flatnonzero(needed & (upper > lower))
-    ends = lower[moving], upper[moving]
+    low, width = lower[moving], upper[moving] - lower[moving]
+    narrow = width < NARROW
+    units = np.where(narrow, np.ldexp(1.0, np.frexp(width)[1]), 1.0)
+    starts = np.where(narrow, low, 0.0)
+    ends = (low - starts) / units, np.where(narrow, width / units, upper[moving])
     build.extend(build.inputs("x", moving.tolist(), *ends), *ends)
     constant = (lower + upper) / 2
-    constant[moving] = 0.0
+    constant[moving] = starts
     matrix = sparse.csr_array(
-        (np.ones(len(moving)), (moving, np.arange(len(moving)))), shape=(len(lower), len(moving))
+        (units, (moving, np.arange(len(moving)))), shape=(len(lower), len(moving))
     )
-    return Affine(matrix, constant), tuple(moving.tolist())
+    return _Inputs(Affine(matrix, constant), tuple(moving.tolist()), starts, units)
 
 
 @cache

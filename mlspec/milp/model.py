@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import numpy as np
 import pyomo.environ as pyo
 
 from mlspec.core.network import Array
@@ -36,6 +37,10 @@ class MilpModel:
     binaries: int
     scales: Mapping[int, float] = field(default_factory=dict)
     """What the constraints of ``margins`` were multiplied by; 1 where nothing is said."""
+    starts: Array | float = 0.0
+    """``(inputs,)``: the value of each pixel where its variable is 0."""
+    units: Array | float = 1.0
+    """``(inputs,)``: what the pixel gains where its variable grows by 1."""
     structure: Structure = field(default_factory=Structure)
     """What the binaries stand for."""
 
@@ -53,8 +58,14 @@ class MilpModel:
     def image(self, values: Iterable[float]) -> Array:
         """Return the image ``(C, H, W)`` with ``values`` at the input variables."""
         flat = self.centre.ravel().copy()
-        flat[list(self.pixels)] = list(values)
+        flat[list(self.pixels)] = self.starts + self.units * np.array(
+            list(values), dtype=np.float64
+        )
         return flat.reshape(self.centre.shape)
+
+    def values(self, image: Array) -> Array:
+        """Return the values ``(inputs,)`` of the input variables at ``image`` ``(C, H, W)``."""
+        return np.asarray((image.ravel()[list(self.pixels)] - self.starts) / self.units)
 
 
 class Termination(StrEnum):

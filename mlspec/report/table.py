@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -199,7 +200,26 @@ def _queries(ds: xr.Dataset) -> RenderableType:
         spent = duration(float(ds["query_seconds"].values[mine].sum()))
         table.add_row(ask.value, str(int(mine.sum())), *counts, spent)
     milps = int(ds["query_milp"].sum())
-    return Group(table, Text(f"{milps} of them solved a MILP", style="dim"))
+    solved = Text(f"{milps} of them solved a MILP", style="dim")
+    return Group(table, solved, *_stages(ds))
+
+
+def _stages(ds: xr.Dataset) -> Iterator[RenderableType]:
+    """Yield what the stages of the verifier did, where the result says so."""
+    if "stage_asked" not in ds or not ds["stage_asked"].any():
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("stage of the verifier", no_wrap=True)
+    for name in ("asked", "decided", "time"):
+        table.add_column(name, justify="right")
+    for stage in ds["stage"].values:
+        asked, decided, seconds = (
+            ds[f"stage_{each}"].sel(stage=stage).item() for each in ("asked", "decided", "seconds")
+        )
+        if asked:
+            table.add_row(str(stage), str(asked), str(decided or "-"), duration(seconds))
+    yield Text()
+    yield table
 
 
 def _capital(sentence: str) -> str:

@@ -17,7 +17,8 @@ from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Threshold, TopK
-from mlspec.core.trace import Trace
+from mlspec.core.trace import Tally, Trace
+from mlspec.core.verdict import Stage
 from mlspec.results.digests import digests
 from mlspec.results.schema import (
     DIRECTED,
@@ -69,6 +70,7 @@ def to_dataset(problem: Problem, trace: Trace, provenance: Provenance) -> xr.Dat
             _words("number of the layer"),
         ),
         "label": ("label", _strings(problem.label_names), _words("label of the classifier")),
+        "stage": ("stage", _strings(each.value for each in Stage), _words("stage of the verifier")),
     }
     if layering.names:
         coords["layer_name"] = ("layer", _strings(layering.names), _words("name of the layer"))
@@ -141,6 +143,7 @@ def _question(problem: Problem) -> dict[str, Any]:
 
 def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
     steps, queries, cuts = trace.steps, trace.queries, trace.cuts
+    tallies = [trace.tallies.get(stage, Tally()) for stage in Stage]
     count = problem.layering.count
     witnesses = _stack((cut.witness for cut in cuts), problem.image.shape)
     return {
@@ -155,6 +158,9 @@ def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
         "query_verdict": _strings(query.outcome.value for query in queries),
         "query_seconds": _stack((query.seconds for query in queries), ()),
         "query_milp": np.array([query.milp for query in queries], dtype=np.int8),
+        "stage_asked": np.array([each.asked for each in tallies]),
+        "stage_decided": np.array([each.decided for each in tallies]),
+        "stage_seconds": np.array([each.seconds for each in tallies]),
         "witness_image": witnesses,
         "witness_scores": _scores(problem.network, witnesses),
         "cut_extents": _stack((cut.extents for cut in cuts), (count,)),

@@ -1,9 +1,9 @@
 """The variables of a result: what each one is, its dimensions and its unit.
 
-Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``query``,
-``witness`` (every violating image seen), ``label`` (M), ``channel``, ``y``, ``x``, and ``byte`` (of
-the classifier's file). Radii and pixel values are pixel intensities in [0, 1]; like all
-dimensionless numbers they carry the unit ``1``.
+Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``query``, ``stage``
+(of the verifier), ``witness`` (every violating image seen), ``label`` (M), ``channel``, ``y``,
+``x``, and ``byte`` (of the classifier's file). Radii and pixel values are pixel intensities in
+[0, 1]; like all dimensionless numbers they carry the unit ``1``.
 
 An asymmetric result has a dimension ``direction`` (down, up) beside: ``DIRECTED`` variables have
 it right after ``layer``. There ``epsilon(layer)`` is the smaller of both, so that what it says of a
@@ -94,6 +94,9 @@ VARIABLES: Final[dict[str, Variable]] = {
     "query_milp": Variable(
         ("query",), "whether a MILP was solved for the query", flags="without_milp with_milp"
     ),
+    "stage_asked": Variable(("stage",), "questions that reached each stage of the verifier"),
+    "stage_decided": Variable(("stage",), "questions that each stage of the verifier answered"),
+    "stage_seconds": Variable(("stage",), "time of each stage of the verifier", "s"),
     "witness_image": Variable(("witness", *PIXELS), "violating image, pixel intensity"),
     "witness_scores": Variable(("witness", "label"), "scores of each violating image (logits)"),
     "cut_extents": Variable(
@@ -103,7 +106,7 @@ VARIABLES: Final[dict[str, Variable]] = {
     ),
 }
 """Every variable by name. The coordinates are ``layer`` (0 to K-1), ``layer_name`` (where layers
-have more than a number), ``label`` (names) and ``direction``."""
+have more than a number), ``label``, ``stage`` (names) and ``direction``."""
 
 ATTRIBUTES: Final = (
     *("name", "spec", "targets", "decision", "classifier_file"),
@@ -137,6 +140,9 @@ LATER: Final = frozenset(
         "objective",
         "objective_bound",
         "step_objective",
+        "stage_asked",
+        "stage_decided",
+        "stage_seconds",
     }
 )
 """Variables that older files lack."""

@@ -23,6 +23,12 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 
+Processes = Annotated[
+    Annotated[Literal["auto"], tag("word")] | Annotated[Count, tag("number")],
+    by_kind("a whole number of at least 1", words=("auto",), number=int),
+]
+"""A number of processes, or as many as there are cores."""
+
 OptionValue = Annotated[
     Annotated[bool, tag("bool")]
     | Annotated[int, tag("int")]
@@ -89,6 +95,10 @@ class Milp(SpecModel):
     """``decision`` asks only whether a violating image exists; ``margin`` looks for the worst."""
     seconds: Positive = 20.0
     """Time slice of one complete query."""
+    processes: Processes = 1
+    """How many subsets of rivals are decided side by side, each in a process of its own; ``auto``
+    is one for each core. A portfolio of solvers decides them one after the other. With several
+    processes the counterexample may differ from run to run, where several subsets have one."""
 
 
 class Verifier(SpecModel):

@@ -61,6 +61,7 @@ verifier:
     formulation: big_m
     objective: decision        # or margin: looks for the worst image
     seconds: 20                # time slice of one complete query
+    processes: 1               # subsets of rivals decided side by side; auto is one for each core
   device: auto                 # of bounds and attack: cuda where there is one; or cpu or cuda
 
 solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs, scip], or with

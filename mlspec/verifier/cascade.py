@@ -1,12 +1,14 @@
 """The verifier: stages from cheap to complete, each only for what the last left open.
 
-interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: a sound
-bound or a solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
+interval -> CROWN -> attack -> alpha-CROWN -> MILP, until the last questions suggest another order
+(``adaptive``). A stage may answer only with evidence: a sound bound or a solver's proof for ROBUST,
+a witness replayed in float64 for VIOLATED.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,22 +17,18 @@ from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.analysis import Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
-from mlspec.core.trace import Cut, Refutation
-from mlspec.core.verdict import (
-    Account,
-    CertifiedMargin,
-    Outcome,
-    Stage,
-    Verdict,
-    WeakestPoints,
-)
+from mlspec.core.trace import Cut, Refutation, Tally
+from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.question import Question
 from mlspec.verifier.refute import Refuter
 
 
@@ -57,6 +55,9 @@ RECENT = 64
 NEAR = 4
 """Weak images whose linear regions the complete stage searches first."""
 
+PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
+"""Stages that bound without optimising."""
+
 
 class Cascade:
     """Answers for neighborhoods of one problem, and remembers what it learned."""
@@ -69,19 +70,27 @@ class Cascade:
             problem, stages.scout, stages.bounder, stages.families, self._memory
         )
         self._last_attack: tuple[Array, WeakestPoints] | None = None
+        self._record, self._bounds_record = Record(), Record()
+        self.tallies: dict[Stage, Tally] = {}
+        """What each stage did so far."""
+        self._offered = frozenset({Stage.INTERVAL, Stage.ATTACK})
+        if stages.linear:
+            self._offered |= {Stage.CROWN}
+            self._offered |= {Stage.ALPHA} if stages.alpha else set()
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at
         most."""
         began = time.monotonic()
-        accounts: list[Account] = []
-        verdict = self._decide(eps, began + seconds, accounts)
-        return self._noted(eps, replace(verdict, accounts=tuple(accounts)), began)
+        question = Question(eps, self._problem.neighborhood(eps).box, began + seconds)
+        return self._noted(question, self._decide(question), began)
 
     def bound(self, eps: Array) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        return self._noted(eps, self._bounded(eps, [])[0], began)
+        question = Question(eps, self._problem.neighborhood(eps).box)
+        verdict = self._asked(question, self._offered & PLAIN_BOUNDS, self._bounds_record)
+        return self._noted(question, verdict or question.undecided(), began)
 
     def certified(self, eps: Array) -> CertifiedMargin:
         """Return the margin that CROWN certifies, with its gradient through the bounds."""
@@ -92,7 +101,8 @@ class Cascade:
             np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
         )
         if not found.lost:
-            self._noted(eps, Verdict(Outcome.ROBUST, Stage.CROWN, margin), began)
+            question = Question(eps, neighborhood.box)
+            self._noted(question, Verdict(Outcome.ROBUST, Stage.CROWN, margin), began)
         return found
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
@@ -103,6 +113,25 @@ class Cascade:
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
+
+    def level(self, eps: Array, seconds: float) -> Level:
+        """Return the least margin over the neighborhood, and its weakest images, as exactly as
+        ``seconds`` allow."""
+        began = time.monotonic()
+        complete = self._stages.complete
+        if complete is None:
+            raise ValueError("levels need a complete stage")
+        box = self._problem.neighborhood(eps).box
+        points = self._attacked(eps)
+        if points.violates:
+            self._memory.note_witness(points.images[0])
+        bounder = self._stages.bounder
+        analysis = bounder.crown(box) if self._stages.linear else bounder.interval(box)
+        if self._stages.alpha:
+            analysis = bounder.alpha(analysis, began + seconds)
+        finder = LevelFinder(self._problem, complete.compiler, complete.backend)
+        level = finder.find(box, analysis, points.images, began + seconds)
+        return replace(level, seconds=time.monotonic() - began)
 
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
@@ -135,33 +164,62 @@ class Cascade:
             if largest.contains(image) and self._problem.margin(image[None])[0] <= 0.0
         ]
 
-    def _decide(self, eps: Array, deadline: float, accounts: list[Account]) -> Verdict:
+    def _decide(self, question: Question) -> Verdict:
         began = time.monotonic()
-        witness = self._memory.witness_inside(eps)
+        witness = self._memory.witness_inside(question.eps)
         if witness is not None:
-            accounts.append(_account(Stage.RECALL, began, "a known witness lies inside"))
+            question.note(Stage.RECALL, began, "a known witness lies inside")
             return self._violated(witness, Stage.RECALL)
-        verdict, analysis = self._bounded(eps, accounts)
-        if verdict.robust or analysis is None:
+        known = self._known_attack(question.eps) is not None
+        # What costs nothing comes first, and says nothing of what attacks bring.
+        verdict = self._tried(question, Stage.ATTACK) if known else None
+        offered = self._offered - {Stage.ATTACK} if known else self._offered
+        verdict = verdict or self._asked(question, offered, self._record)
+        if verdict is not None:
             return verdict
+        complete = self._stages.complete
+        if complete is None:
+            return question.undecided()
+        assert question.analysis is not None
+        assert question.points is not None
+        near = self._weak(question.box, question.points)
+        return complete.decide(
+            question.box, question.analysis, near, question.deadline, question.accounts
+        )
+
+    def _asked(self, question: Question, offered: Set[Stage], record: Record) -> Verdict | None:
+        """Ask the stages ``offered``, in the order that promises most, until one decides."""
         began = time.monotonic()
-        points = self._attacked(eps)
-        found = "a violating image" if points.violates else "no violating image"
-        finding = f"{found}, least margin {points.margins[0]:.3g}"
-        accounts.append(_account(Stage.ATTACK, began, finding))
-        if points.violates:
-            return self._violated(points.images[0], Stage.ATTACK)
-        if self._stages.alpha:
-            began = time.monotonic()
-            analysis = self._stages.bounder.alpha(analysis, deadline)
-            accounts.append(_account(Stage.ALPHA, began, _finding(analysis)))
-            if analysis.robust:
-                return Verdict(Outcome.ROBUST, Stage.ALPHA, analysis.margin)
-        if self._stages.complete is None:
-            return _undecided(Stage.ALPHA, analysis)
-        box = self._problem.neighborhood(eps).box
-        near = self._weak(box, points)
-        return self._stages.complete.decide(box, analysis, near, deadline, accounts)
+        proved = self._memory.proof_around(question.eps)
+        if proved is not None:
+            question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
+            return Verdict(Outcome.ROBUST, Stage.RECALL, proved)
+        done: set[Stage] = set()
+        while stage := following(record, offered, done, question.open_subsets):
+            verdict = self._tried(question, stage)
+            record.note(stage, verdict is not None)
+            if verdict is not None:
+                return verdict
+            done.add(stage)
+        return None
+
+    def _tried(self, question: Question, stage: Stage) -> Verdict | None:
+        """Ask one stage, and return its verdict if it decides."""
+        began, bounder = time.monotonic(), self._stages.bounder
+        match stage:
+            case Stage.ATTACK:
+                question.points = points = self._attacked(question.eps)
+                found = "a violating image" if points.violates else "no violating image"
+                question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
+                return self._violated(points.images[0], stage) if points.violates else None
+            case Stage.INTERVAL:
+                return question.learn(stage, began, bounder.interval(question.box))
+            case Stage.CROWN:
+                return question.learn(stage, began, bounder.crown(question.box))
+            case Stage.ALPHA if question.analysis is not None:
+                tighter = bounder.alpha(question.analysis, question.deadline)
+                return question.learn(stage, began, tighter)
+        raise ValueError(f"stage '{stage}' is not to be asked here")
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
@@ -169,59 +227,36 @@ class Cascade:
         images = np.stack([*points.images, *(box.clip(image) for image in known)])
         return list(images[np.argsort(self._problem.margin(images), kind="stable")[:NEAR]])
 
-    def _bounded(self, eps: Array, accounts: list[Account]) -> tuple[Verdict, Analysis | None]:
-        began = time.monotonic()
-        proved = self._memory.proof_around(eps)
-        if proved is not None:
-            accounts.append(_account(Stage.RECALL, began, "inside a neighborhood that is proved"))
-            return Verdict(Outcome.ROBUST, Stage.RECALL, proved), None
-        box = self._problem.neighborhood(eps).box
-        analysis = self._stages.bounder.interval(box)
-        accounts.append(_account(Stage.INTERVAL, began, _finding(analysis)))
-        if analysis.robust:
-            return Verdict(Outcome.ROBUST, Stage.INTERVAL, analysis.margin), None
-        if not self._stages.linear:
-            return _undecided(Stage.INTERVAL, analysis), analysis
-        began = time.monotonic()
-        analysis = self._stages.bounder.crown(box)
-        accounts.append(_account(Stage.CROWN, began, _finding(analysis)))
-        if analysis.robust:
-            return Verdict(Outcome.ROBUST, Stage.CROWN, analysis.margin), None
-        return _undecided(Stage.CROWN, analysis), analysis
-
     def _attacked(self, eps: Array) -> WeakestPoints:
         """Attack with full effort; a search that attacks before it asks for a proof pays once."""
+        known = self._known_attack(eps)
+        if known is None:
+            known = self._stages.attack.find(eps, self._memory.witnesses)
+            self._last_attack = (eps.copy(), known)
+        return known
+
+    def _known_attack(self, eps: Array) -> WeakestPoints | None:
         if self._last_attack is None or not np.array_equal(self._last_attack[0], eps):
-            self._last_attack = (eps.copy(), self._stages.attack.find(eps, self._memory.witnesses))
+            return None
         return self._last_attack[1]
 
     def _violated(self, witness: Array, stage: Stage) -> Verdict:
         margin = float(self._problem.margin(witness[None])[0])
         return Verdict(Outcome.VIOLATED, stage, margin, witness)
 
-    def _noted(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
-        """Remember the verdict, and complete it by its duration and the witness's extents."""
+    def _noted(self, question: Question, verdict: Verdict, began: float) -> Verdict:
+        """Remember the verdict, and complete it by its duration, the accounts and the witness's
+        extents."""
+        for account in question.accounts:
+            self.tallies.setdefault(account.stage, Tally()).seconds += account.seconds
+        for stage in {account.stage for account in question.accounts}:
+            self.tallies[stage].asked += 1
+        if verdict.outcome is not Outcome.UNKNOWN:
+            self.tallies.setdefault(verdict.stage, Tally()).decided += 1
         extents = None
         if verdict.robust:
-            self._memory.note_proof(np.asarray(eps), verdict)
+            self._memory.note_proof(np.asarray(question.eps), verdict)
         elif verdict.witness is not None:
             extents = self._memory.note_witness(verdict.witness)
-        return replace(verdict, extents=extents, seconds=time.monotonic() - began)
-
-
-def _account(stage: Stage, began: float, finding: str) -> Account:
-    return Account(stage, time.monotonic() - began, finding)
-
-
-def _finding(analysis: Analysis) -> str:
-    left = f"{analysis.open_subsets} subset(s) of rivals open"
-    return f"{'proved' if analysis.robust else left}, margin >= {analysis.margin:.3g}"
-
-
-def _undecided(stage: Stage, analysis: Analysis) -> Verdict:
-    return Verdict(
-        Outcome.UNKNOWN,
-        stage,
-        analysis.margin,
-        reason=f"bounds leave {analysis.open_subsets} subset(s) of rivals open",
-    )
+        accounts, seconds = tuple(question.accounts), time.monotonic() - began
+        return replace(verdict, extents=extents, seconds=seconds, accounts=accounts)

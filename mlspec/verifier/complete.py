@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from itertools import product
 
-from mlspec.bounds.analysis import Analysis, OpenClaim
-from mlspec.core import forward
+from mlspec.bounds.analysis import Analysis, OpenClaim, Subset
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
-from mlspec.errors import ContradictionError, SolverError
+from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
-from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.milp.queries import Crew, InTurn, SubsetQuery
+from mlspec.tolerances import MILP_MARGIN
+from mlspec.verifier.adaptive import Record, tries
+from mlspec.verifier.judge import TIME_LIMIT, Judge, unknown
 
-TIME_LIMIT = "time limit"
-"""How the reason begins where a limit ended the query; its end names the limit."""
 EARLY = 0.5
 """A solver that gave up more seconds than this before the deadline had a limit of its own."""
 TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
 TRIAL_SECONDS = 2.0
 """Time for that trial, beyond any deadline; it takes hundredths."""
+REGIONS, REGION_SHARE = "linear regions", 0.125
+"""As long as so large a share of all searches in linear regions finds a violation, all are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,10 @@ class CompleteStage:
     backend: Backend
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
+    crew: Crew = field(default_factory=InTurn)
+    """Who decides the subsets."""
+    record: Record = field(default_factory=Record)
+    """What linear regions and subsets brought so far."""
 
     def decide(
         self,
@@ -49,8 +56,8 @@ class CompleteStage:
     ) -> Verdict:
         """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
 
-        The linear regions of the images ``near`` are searched first. What was done is added to
-        ``accounts``.
+        The linear regions of the images ``near``, or of the first of them, are searched first. What
+        was done is added to ``accounts``.
         """
         own = time.monotonic() + self.seconds
         limit = "verifier.milp.seconds" if own < deadline else "budget.seconds"
@@ -85,131 +92,102 @@ class CompleteStage:
             session = self.backend.open(model)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))
-            return _unknown(str(error))
+            return unknown(str(error))
         accounts.append(_account(began, f"model of {model.binaries} binaries"))
         began = time.monotonic()
-        found = self._in_regions(box, session, item, near, deadline)
+        near = near[: tries(self.record, REGIONS, len(near), REGION_SHARE)]
+        judge = Judge(self.problem, box, item, self.backend.name, self.compiler.decision)
+        found = self._in_regions(judge, session, near, deadline)
+        self.record.note(REGIONS, found is not None)
         said = "no violation" if found is None else found.outcome.value
         accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
         if found is not None:
             return found
-        margin = item.closed
-        for done, subset in enumerate(item.subsets):
-            if time.monotonic() >= deadline:
-                return _unknown(
-                    f"{TIME_LIMIT} with {len(item.subsets) - done} subset(s) of rivals open: "
-                    f"{Termination.LIMIT.advice}"
-                )
-            began = time.monotonic()
-            proved = self._decide_subset(box, session, item, subset, deadline)
-            end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
-            names = ", ".join(self.problem.label_names[item.claim.rivals[row]] for row in subset)
-            accounts.append(_account(began, f"rivals {names}: {end}"))
-            if isinstance(proved, Verdict):
-                return proved
-            margin = min(margin, proved)
+        proved = self._in_subsets(judge, session, deadline, accounts)
+        if isinstance(proved, Verdict):
+            return proved
         # Wrong bounds, or a solver's stumble, would leave out images: one of them is tried.
         inside = box.lower + TRIAL_SHARE * (box.upper - box.lower)
         if not session.admits(inside, TRIAL_SECONDS):
-            return _unknown(
+            return unknown(
                 f"{self.backend.name} did not find a given image of the neighborhood in its model"
             )
-        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
+        return Verdict(Outcome.ROBUST, Stage.MILP, proved, complete=True)
 
     def _in_regions(
-        self, box: Box, session: Session, item: OpenClaim, near: Sequence[Array], deadline: float
+        self, judge: Judge, session: Session, near: Sequence[Array], deadline: float
     ) -> Verdict | None:
         """Return the verdict if a linear program around one of the images ``near`` violates."""
-        for image, subset in product(near, item.subsets):
+        item = judge.item
+        for image, subset in product(near, self._ordered(item)):
             left = min(deadline - time.monotonic(), TRIAL_SECONDS)
             if left <= 0.0:
                 break
             report = session.near(image, subset, left, item.hardest(subset))
-            found = self._violated(box, report, item, subset)
+            found = judge.violated(report, subset)
             if found is not None:
+                self.record.note((item.claim.target, subset), True)
                 return found
         return None
 
-    def _decide_subset(
+    def _in_subsets(
+        self, judge: Judge, session: Session, deadline: float, accounts: list[Account]
+    ) -> Verdict | float:
+        """Return a proved lower bound of the claim's margin, or the verdict that ends the query."""
+        item, margin = judge.item, judge.item.closed
+        subsets = self._ordered(item)
+        queries = [SubsetQuery(subset, item.hardest(subset)) for subset in subsets]
+        left = len(subsets)
+        with closing(self.crew.answers(session, queries, deadline)) as answers:
+            for number, report in answers:
+                subset = subsets[number]
+                proved = self._judged(judge, session, subset, report, deadline)
+                end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
+                finding = f"rivals {judge.names(subset)}: {end}"
+                accounts.append(Account(Stage.MILP, report.seconds, finding))
+                lost = isinstance(proved, Verdict) and proved.witness is not None
+                self.record.note((item.claim.target, subset), lost)
+                if isinstance(proved, Verdict):
+                    return proved
+                margin = min(margin, proved)
+                left -= 1
+        if left:
+            return unknown(
+                f"{TIME_LIMIT} with {left} subset(s) of rivals open: {Termination.LIMIT.advice}"
+            )
+        return margin
+
+    def _ordered(self, item: OpenClaim) -> list[Subset]:
+        """Return the open subsets, those first that violated most often of late, then those of the
+        weakest bounds."""
+        target = item.claim.target
+        return sorted(item.subsets, key=lambda subset: -self.record.share((target, subset)))
+
+    def _judged(
         self,
-        box: Box,
+        judge: Judge,
         session: Session,
-        item: OpenClaim,
-        subset: tuple[int, ...],
+        subset: Subset,
+        report: SolveReport,
         deadline: float,
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
-        hardest = item.hardest(subset)
-        report = session.solve(subset, deadline - time.monotonic(), hardest)
-        violated = self._violated(box, report, item, subset)
+        violated = judge.violated(report, subset)
         if violated is not None:
             return violated
-        if self.compiler.decision:
-            if report.termination is Termination.INFEASIBLE or report.denied_by:
-                return MILP_MARGIN
-            if report.image is not None:
-                # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
-                left, beyond = deadline - time.monotonic(), 2 * MILP_MARGIN
-                deeper = session.solve(subset, left, hardest, beyond)
-                clear = self._violated(box, deeper, item, subset, beyond)
-                if clear is not None:
-                    return clear
-        elif report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN:
-            return report.dual_bound
-        return _unknown(_why(report, self.backend.name))
-
-    def _violated(
-        self,
-        box: Box,
-        report: SolveReport,
-        item: OpenClaim,
-        subset: tuple[int, ...],
-        beyond: float = 0.0,
-    ) -> Verdict | None:
-        """Return the verdict if the incumbent's image, moved into the box, really violates.
-
-        Raises ContradictionError where a solver claims to have proved that no image loses to
-        ``subset``, by more than ``beyond``, and this one does.
-        """
-        if report.image is None:
-            return None
-        witness = box.clip(report.image)
-        margin = float(self.problem.margin(witness[None])[0])
-        if not margin <= 0.0:
-            return None
-        bounded = report.dual_bound is not None and report.dual_bound > ROBUST_MARGIN
-        scores = forward.scores(self.problem.network, witness[None])
-        lost = float(item.claim.margins(scores)[0, list(subset)].max())
-        if (report.denied_by or bounded) and lost <= min(0.0, MILP_MARGIN - beyond):
-            denier = report.denied_by or self.backend.name
-            raise _contradiction(denier, box, witness, margin)
-        return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
-
-
-def _contradiction(solver: str, box: Box, witness: Array, margin: float) -> ContradictionError:
-    error = ContradictionError(
-        f"{solver} claims to have proved that no image violates, but there is one with "
-        f"margin {margin:g}: a solver is wrong, so there is no verdict"
-    )
-    error.evidence = {"witness": witness, "lower": box.lower, "upper": box.upper}
-    return error
-
-
-def _why(report: SolveReport, solver: str) -> str:
-    match report.termination:
-        case Termination.LIMIT | Termination.FEASIBLE:
-            return f"{TIME_LIMIT} of the complete stage: {report.termination.advice}"
-        case Termination.OPTIMAL:
-            return f"the margin is within the tolerance {MILP_MARGIN:g} of a tie"
-        case _:
-            end = report.termination
-            return f"{solver} ended with {end.value} ({report.message}): {end.advice}"
+        proved = judge.proved(report)
+        if proved is not None:
+            return proved
+        if self.compiler.decision and report.image is not None:
+            # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
+            left, beyond = deadline - time.monotonic(), 2 * MILP_MARGIN
+            deeper = session.solve(subset, left, judge.item.hardest(subset), beyond)
+            clear = judge.violated(deeper, subset, beyond)
+            if clear is not None:
+                return clear
+        return judge.undecided(report)
 
 
 def _account(began: float, finding: str) -> Account:
     return Account(Stage.MILP, time.monotonic() - began, finding)
-
-
-def _unknown(reason: str) -> Verdict:
-    return Verdict(Outcome.UNKNOWN, Stage.MILP, reason=reason, complete=True)

@@ -158,6 +158,20 @@ def test_a_large_neighborhood_is_violated(tmp_path: Path) -> None:
     assert "decided by attack" in ran.out
 
 
+def test_a_level_is_told_with_the_weakest_images(tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", "0.0009", "--level", cwd=tmp_path)
+    assert ran.code == 0, ran.err
+    first, second = ran.out.splitlines()
+    level = re.fullmatch(r"robustness level (\S+) \(exact\) after \S+ s", first)
+    assert level is not None
+    margins = [float(each) for each in second.split(": ")[1].split(", ")]
+    assert margins == sorted(margins)
+    assert margins[0] == pytest.approx(float(level[1]), rel=1e-3)
+    ran = mlspec("verify", SMALL, "--level", cwd=tmp_path)
+    assert ran.code == 2
+    assert "--eps" in ran.err
+
+
 def test_a_verdict_explains_what_each_stage_did(tmp_path: Path) -> None:
     ran = mlspec("verify", SMALL, "--eps", "1", "--explain", cwd=tmp_path)
     lines = ran.out.splitlines()

@@ -11,7 +11,8 @@ import xarray as xr
 from report_cases import make_problem, make_result, make_trace
 from rich.console import Console, RenderableType
 
-from mlspec.core.trace import Trace
+from mlspec.core.trace import Tally, Trace
+from mlspec.core.verdict import Stage
 from mlspec.report.comparison import differences, setting
 from mlspec.report.numbers import below, near
 from mlspec.report.table import comparison, summary
@@ -65,6 +66,19 @@ def test_a_summary_says_the_finding_and_the_facts() -> None:
     complete = next(line for line in text.splitlines() if line.startswith("complete"))
     assert complete.split() == ["complete", "8", "-", "-", "4", "4", "1.6", "s"]
     assert "4 of them solved a MILP" in text
+    assert "stage of the verifier" not in text
+
+
+def test_a_summary_says_what_each_stage_did_where_the_result_knows() -> None:
+    trace = make_trace(make_problem())
+    trace.tallies = {Stage.CROWN: Tally(40, 12, 0.8), Stage.MILP: Tally(3, 0, 61.0)}
+    ds = make_result(trace=trace)
+    lines = [line.split() for line in printed(summary(ds)).splitlines()]
+    head = lines.index(["stage", "of", "the", "verifier", "asked", "decided", "time"])
+    told = [line[:3] for line in lines[head + 1 :]]
+    assert told == [["crown", "40", "12"], ["milp", "3", "-"]]
+    older = ds.drop_vars([name for name in ds.variables if str(name).startswith("stage")])
+    assert "stage of the verifier" not in printed(summary(older))
 
 
 def test_a_summary_of_a_search_that_has_nothing_yet() -> None:

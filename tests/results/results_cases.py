@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from strategies import SMALL, Rng, one_of, random_problem, random_radius, seeded
 
 from mlspec.core.problem import Problem
-from mlspec.core.trace import Ask, Block, Cut, Query, Step, StopReason, Trace
+from mlspec.core.trace import Ask, Block, Cut, Query, Step, StopReason, Tally, Trace
 from mlspec.core.verdict import Outcome, Stage
 from mlspec.results import Provenance, to_dataset
 
@@ -63,6 +63,11 @@ def random_trace(rng: Rng, problem: Problem) -> Trace:
         milp = bool(rng.integers(2))
         outcome = one_of(rng, tuple(Outcome))
         trace.queries.append(Query(ask, stage, outcome, rng.random(), milp))
+    trace.tallies = {
+        stage: Tally(int(rng.integers(1, 9)), int(rng.integers(2)), rng.random())
+        for stage in Stage
+        if rng.integers(2)
+    }
     for _ in range(int(rng.integers(0, 6))):
         trace.cuts.append(random_cut(rng, problem))
     for layer in range(count):

@@ -214,6 +214,18 @@ def test_a_solver_is_a_name_or_a_mapping():
     assert spec.solver == SolverChoice(profile="mine.yaml")
 
 
+@pytest.mark.parametrize("processes", [1, 8, "auto"])
+def test_processes_are_a_number_or_auto(processes):
+    spec = ExperimentSpec.read(REQUIRED | {"verifier": {"milp": {"processes": processes}}})
+    assert spec.verifier.milp.processes == processes
+
+
+@pytest.mark.parametrize("processes", [0, 1.5, "many", True])
+def test_other_numbers_of_processes_are_refused(processes):
+    with pytest.raises(SpecError, match=r"verifier\.milp\.processes"):
+        ExperimentSpec.read(REQUIRED | {"verifier": {"milp": {"processes": processes}}})
+
+
 def test_models_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         ExperimentSpec(**REQUIRED).seed = 1  # type: ignore[misc]

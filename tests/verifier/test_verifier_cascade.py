@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from law import law
 from machines import SECONDS, analyse, cascade
 from machines import stages as machine_stages
-from strategies import SMALL, problem_of, random_problem, random_radius
+from strategies import SMALL, problem_of, problems, random_problem, random_radius
 
 from mlspec.bounds.analysis import Analysis
 from mlspec.core.layering import Layering
@@ -24,6 +25,7 @@ from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
+from mlspec.verifier.adaptive import OFFERS
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
 
@@ -435,3 +437,39 @@ def test_a_verdict_without_its_evidence_cannot_be_made() -> None:
         Verdict(Outcome.VIOLATED, Stage.ATTACK, -1.0)
     with pytest.raises(ValueError, match="reason"):
         Verdict(Outcome.UNKNOWN, Stage.MILP)
+
+
+@law(problems(), quick=12, deep=300)
+def test_no_order_of_the_stages_changes_a_verdict(problem: Problem) -> None:
+    """Whatever the last questions brought: each order gives the same answers."""
+    rng = np.random.default_rng(len(problem.weights))
+    radii = [random_radius(rng, problem.layering.count) for _ in range(3)]
+    seen = []
+    for history in ((), (Stage.ATTACK,), (Stage.CROWN, Stage.ALPHA), (Stage.ALPHA,)):
+        verifier = cascade(problem)
+        for stage in history * 40:
+            for other in OFFERS:
+                verifier._record.note(other, other is stage)
+        verdicts = [verifier.verify(eps, SECONDS) for eps in radii]
+        seen.append([verdict.outcome for verdict in verdicts])
+    assert all(outcomes == seen[0] for outcomes in seen)
+
+
+def test_what_each_stage_did_is_counted() -> None:
+    problem = absolute_value()
+    verifier = cascade(problem, "alpha")
+    verdicts = [verifier.verify(np.array([eps, eps]), SECONDS) for eps in (0.0, 0.4, 0.3)]
+    assert [verdict.stage for verdict in verdicts][::2] == [Stage.INTERVAL, Stage.RECALL]
+    tallies = verifier.tallies
+    assert tallies[Stage.INTERVAL].asked == 2
+    assert sum(tally.decided for tally in tallies.values()) == 3
+    spent = sum(account.seconds for verdict in verdicts for account in verdict.accounts)
+    assert sum(tally.seconds for tally in tallies.values()) == pytest.approx(spent)
+
+
+def test_an_attack_that_is_known_is_not_made_again() -> None:
+    problem, eps = hard()
+    verifier = cascade(problem, "interval")
+    verifier.weakest(eps, thorough=True)
+    first, *_ = verifier.verify(eps, SECONDS).accounts
+    assert first.stage is Stage.ATTACK

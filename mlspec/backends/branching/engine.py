@@ -39,7 +39,7 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
-        self._shown: list[Array] = []
+        self._shown = [*program.known][-SHOWN:]
         """The last points that were found near given ones: violations may be near them too."""
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
@@ -99,11 +99,11 @@ class BranchingEngine:
     def _near(self, aim: int, seconds: float) -> Outcome:
         """Look for a point where variables are fixed from outside; without one nothing is said."""
         found = self._sought(aim, None, seconds)
-        if found is not None:
-            self._shown = [*self._shown, found][-SHOWN:]
-            if self._cost @ found <= self._limits[aim]:
-                return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
-        return Outcome(Termination.LIMIT, None, None, "no point near the given one")
+        points = () if found is None else (found,)
+        self._shown = [*self._shown, *points][-SHOWN:]
+        if found is not None and self._cost @ found <= self._limits[aim]:
+            return Outcome(Termination.OPTIMAL, found, None, "a point near a given one", points)
+        return Outcome(Termination.LIMIT, None, None, "no point near the given one", points)
 
     def _part(
         self, aim: int, columns: Indices, values: Array, start: Array | None, seconds: float

@@ -1,0 +1,54 @@
+"""One neighborhood on its way through the stages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlspec.bounds.analysis import Analysis
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array
+from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
+
+
+@dataclass(eq=False)
+class Question:
+    """Is the neighborhood of radius ``eps`` robust?"""
+
+    eps: Array
+    box: Box
+    """All its images."""
+    deadline: float = np.inf
+    """In ``time.monotonic()`` seconds."""
+    accounts: list[Account] = field(default_factory=list)
+    """What was done so far."""
+    points: WeakestPoints | None = None
+    """Those that the attack found."""
+    analysis: Analysis | None = None
+    """What the last bounds say."""
+    bounds: Stage = Stage.INTERVAL
+    """Which those are."""
+
+    @property
+    def open_subsets(self) -> int:
+        """Subsets of rivals that bounds left open, as far as it is known."""
+        return 0 if self.analysis is None else self.analysis.open_subsets
+
+    def note(self, stage: Stage, began: float, finding: str) -> None:
+        """Note what a stage found since ``began``."""
+        self.accounts.append(Account(stage, time.monotonic() - began, finding))
+
+    def learn(self, stage: Stage, began: float, analysis: Analysis) -> Verdict | None:
+        """Take over what bounds say, and return the verdict if that is one."""
+        self.analysis, self.bounds = analysis, stage
+        left = "proved" if analysis.robust else f"{self.open_subsets} subset(s) of rivals open"
+        self.note(stage, began, f"{left}, margin >= {analysis.margin:.3g}")
+        return Verdict(Outcome.ROBUST, stage, analysis.margin) if analysis.robust else None
+
+    def undecided(self) -> Verdict:
+        """Return what bounds alone leave."""
+        margin = None if self.analysis is None else self.analysis.margin
+        reason = f"bounds leave {self.open_subsets} subset(s) of rivals open"
+        return Verdict(Outcome.UNKNOWN, self.bounds, margin, reason=reason)
