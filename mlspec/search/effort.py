@@ -166,6 +166,19 @@ class Effort:
         self._require_agreement(self.trace.best)
         self.remaining()
 
+    def nearest(self, path: Path, doing: str, seconds: float) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack of about ``seconds`` at most knows
+        a violation, and its cut, which is kept; None if it knows none."""
+        self._check(complete=False)
+        self._watch(self.trace, doing)
+        began = time.monotonic()
+        found = self._verifier.nearest(path, min(seconds, self.seconds_left))
+        outcome = Outcome.UNKNOWN if found is None else Outcome.VIOLATED
+        self._count(Ask.ATTACK, Stage.ATTACK, outcome, time.monotonic() - began, milp=False)
+        if found is not None:
+            self._note(found[1])
+        return found
+
     def reduce(self, cut: Cut, path: Path) -> Cut:
         """Return, and keep, the cut of a witness moved into a smaller neighborhood on ``path``."""
         smaller = self._verifier.reduced(cut.witness, path)

@@ -12,6 +12,7 @@ from mlspec.core.trace import StopReason
 from mlspec.search.cegis import shrink_until_certified
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent, expand
+from mlspec.search.maximality import between
 from mlspec.search.start import farthest, farthest_bounded
 from mlspec.search.trade import trade
 
@@ -21,7 +22,7 @@ ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
-FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.6, 0.4, 0.02
+FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.7, 0.4, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FINER = 0.05
@@ -29,7 +30,9 @@ FINER = 0.05
 CAP = 1.0
 NEGLIGIBLE = 0.03
 """Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
-QUICK_SECONDS = 5.0
+LOOK_SECONDS = 5.0
+"""Time of an attack that looks for the nearest violation."""
+QUICK_SECONDS = 8.0
 """Time slice of a complete query in the first round."""
 
 
@@ -71,23 +74,30 @@ def _climb(
 ) -> None:
     """Prove as much of ``proposal`` as can be proved, and go on from there with new ones.
 
-    With a time slice of ``seconds`` for each complete query, if finite, the first one that fails is
-    the last.
+    With a finite time slice of ``seconds`` for a complete query there is one, or as many as are
+    refuted.
     """
-    patient = np.isinf(seconds)
     share = FIRST_SHARE
     proposal = _worthwhile(effort, robust, proposal)
     while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
         bounded = farthest_bounded(effort, robust, proposal)
+        proposal = _nearer(effort, bounded, proposal)
         target = bounded + share * (proposal - bounded)
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = effort.value(robust) - effort.value(bounded)
         won /= max(effort.value(proposal) - effort.value(bounded), np.finfo(np.float64).tiny)
-        if won < 0.99 * share and not patient:
+        if np.isfinite(seconds):
             break
         share = LATER_SHARE if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
         proposal = _worthwhile(effort, robust, proposal)
+
+
+def _nearer(effort: Effort, robust: Array, proposal: Array) -> Array:
+    """Return how far on the way to ``proposal`` no violation is known to an attack that looks for
+    the nearest one."""
+    found = effort.nearest(between(robust, proposal), "how far the proposal holds", LOOK_SECONDS)
+    return proposal if found is None else robust + found[0] * (proposal - robust)
 
 
 def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
