@@ -34,6 +34,8 @@ KEPT = 8
 """Weakest points reported."""
 POLISHING = 3
 """Gradient steps for each step of the descent that follows."""
+DEEPENING = 8
+"""Steps that make a violation clearer."""
 LOOK_EVERY = 10
 """Iterations between looks for a violation, which ends the attack."""
 
@@ -74,7 +76,7 @@ class PgdAttack:
         images = self._descend(first, box.lower, box.upper)
         images = np.concatenate([images, self._problem.image[None]])
         weakest = images[np.argsort(self._problem.margin(images), kind="stable")[:KEPT]]
-        weakest = self._polished(weakest, box)
+        weakest = self._polished(weakest, box, self._steps // POLISHING, 0.0)
         # A product over a batch may round differently: each is replayed alone, as a witness is.
         margins = np.concatenate([self._problem.margin(image[None]) for image in weakest])
         order = np.argsort(margins, kind="stable")
@@ -101,7 +103,13 @@ class PgdAttack:
             np.where(up_free, np.maximum(-slope, 0.0), 0.0),
         )
 
-    def _polished(self, images: Array, box: Box) -> Array:
+    def deepened(self, image: Array, eps: Array) -> Array:
+        """Return an image ``(C, H, W)`` of radius ``eps`` ``(R,)`` that violates by more than
+        ``image``, or as much."""
+        box = self._problem.neighborhood(eps).box
+        return np.asarray(self._polished(image[None], box, DEEPENING, -np.inf)[0])
+
+    def _polished(self, images: Array, box: Box, steps: int, enough: float) -> Array:
         """Return ``images`` moved on, each against the ``k`` margins it is closest to losing."""
         goals = closest(self._problem, images)
         low, high = self._exact.tensor(box.lower), self._exact.tensor(box.upper)
@@ -109,7 +117,7 @@ class PgdAttack:
         def margins(points: Tensor) -> Tensor:
             return goals.margins(self._exact.forward(points))
 
-        points = polish(margins, self._exact.tensor(images), low, high, self._steps // POLISHING)
+        points = polish(margins, self._exact.tensor(images), low, high, steps, enough)
         return box.clip(points.cpu().numpy())
 
     def _descend(self, first: Array, lower: Array, upper: Array) -> Array:

@@ -32,18 +32,25 @@ Margins = Callable[[Tensor], Tensor]
 """Images ``(B, C, H, W)`` to the ``k`` margins ``(B, k)`` that must all fall."""
 
 
-def polish(margins: Margins, points: Tensor, low: Tensor, high: Tensor, iterations: int) -> Tensor:
+def polish(
+    margins: Margins,
+    points: Tensor,
+    low: Tensor,
+    high: Tensor,
+    iterations: int,
+    enough: float = 0.0,
+) -> Tensor:
     """Return points ``(B, C, H, W)`` whose largest margin is at most that of ``points``.
 
     ``low`` and ``high`` are the box, ``(C, H, W)``, or each point's own, ``(B, C, H, W)``. Ends
-    early when a point has no positive margin left.
+    early when no margin of a point is above ``enough``.
     """
     trust = torch.full((len(points), 1), FIRST_TRUST).to(points)
     least, most = (end.expand_as(points).flatten(1) for end in (low, high))
     span = most - least
     largest = margins(points).detach().amax(1)
     for _ in range(iterations):
-        if bool((largest <= 0.0).any()):
+        if bool((largest <= enough).any()):
             break
         values, slopes = linearised(margins, points)
         flat = points.flatten(1)

@@ -21,11 +21,14 @@ from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort
 from mlspec.search.lower import Way, cut_off, falling
+from mlspec.search.maximality import between
 from mlspec.search.slices import refute_slice
 
 INSIDE = 0.25
 """Share of the gap, or of what is left below a slice, that a proof gives away at first; it may give
 away three times as much."""
+LOOK_SECONDS = 5.0
+"""Time of an attack that looks for the nearest violation."""
 
 
 def exact(effort: Effort, start: Array, gap: float) -> StopReason:
@@ -52,24 +55,25 @@ def _by_slices(effort: Effort, start: Array, gap: float) -> StopReason:
         found = refute_slice(effort, level)
         if found.refuted:
             continue
-        if found.unbroken is None or not _raised(effort, start, found.unbroken, level):
+        if found.unbroken is None or not _raised(effort, start, found.unbroken):
             undecided = level
 
 
-def _raised(effort: Effort, start: Array, unbroken: Array, level: float) -> bool:
-    """Prove or refute a radius inside ``unbroken``, which has the value ``level``; say if one was
-    decided."""
-    best = effort.value(effort.trace.best)
-    whole = effort.value(unbroken) - effort.value(start)
+def _raised(effort: Effort, start: Array, unbroken: Array) -> bool:
+    """Prove a radius inside ``unbroken``, and refute others on the way; say if one was decided."""
+    nearest = effort.nearest(between(start, unbroken), "how far it holds", LOOK_SECONDS)
+    decided = nearest is not None
+    top = unbroken if nearest is None else start + nearest[0] * (unbroken - start)
+    best, whole = effort.value(effort.trace.best), effort.value(top) - effort.value(start)
     for inside in np.arange(INSIDE, 1.0, INSIDE):
-        wanted = effort.value(unbroken) - inside * (level - best) - effort.value(start)
-        candidate = start + max(wanted, 0.0) / whole * (unbroken - start)
-        if effort.broken(candidate, "attacking before the proof", thorough=True) is not None:
+        wanted = effort.value(top) - inside * (effort.value(top) - best) - effort.value(start)
+        if not 0.0 < wanted < whole:
+            break
+        verdict = effort.prove(start + wanted / whole * (top - start), "near the bound")
+        if verdict.robust:
             return True
-        verdict = effort.prove(candidate, "near the bound")
-        if verdict.robust or verdict.extents is not None:
-            return True
-    return False
+        decided |= verdict.extents is not None
+    return decided
 
 
 def _by_vertices(effort: Effort, start: Array, gap: float) -> StopReason:

@@ -21,7 +21,7 @@ from mlspec.search.maximality import between
 from mlspec.tolerances import BOX_SLACK
 
 CAP = 1.0
-SMALLEST = 1e-3
+SMALLEST = 1e-4
 """Pieces of this share of the slice are given up."""
 PRECISION, FARTHER = 1.05, 16.0
 """How far a layer can go alone is found to within a factor; the first steps are longer."""

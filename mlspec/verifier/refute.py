@@ -68,9 +68,15 @@ class Refuter:
                         return None
                     image = points.images[0]
                     cuts.append(Cut(self._memory.note_witness(image), image))
-                self._families.learn(image, eps)
+            image = self._deepened(image, eps)
+            self._families.learn(image, eps)
             self._images[key] = image
         return self._images[key]
+
+    def _deepened(self, image: Array, eps: Array) -> Array:
+        """Return a clearer violation: what lies between two that are clear violates too."""
+        deeper = self._attack.deepened(image, eps)
+        return deeper if self._violates(deeper) else image
 
     def _violates(self, image: Array) -> bool:
         return bool(self._problem.margin(image[None])[0] <= 0.0)
