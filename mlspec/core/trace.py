@@ -93,6 +93,9 @@ class Refutation:
     """Number of the first of those radii that an attack did not break; None if it broke all."""
     cuts: tuple[Cut, ...]
     """Cuts that were found on the way."""
+    margin: float = 0.0
+    """The largest margin of the violating images at those radii: the nearer to 0, the nearer a
+    robust radius may be."""
 
 
 class Block(StrEnum):

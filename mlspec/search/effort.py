@@ -67,6 +67,11 @@ class Effort:
         """Seconds of the budget not spent and not reserved."""
         return self._budget.seconds - self._reserved - self.elapsed
 
+    @property
+    def share_spent(self) -> float:
+        """Share of the budget's seconds that is spent."""
+        return self.elapsed / self._budget.seconds
+
     @contextmanager
     def reserve(self, share: float) -> Iterator[None]:
         """Keep a ``share`` of the budget's seconds back while the block runs."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +22,8 @@ LAMBDA_FACTORS = (1.0, 4.0)
 """Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
 ALONE = 1
 """Further starts: so many of the heaviest layers, each grown alone first."""
+PROPOSING = 0.15
+"""Share of the budget after which no more proposals are made."""
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
 FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.7, 0.4, 0.02
@@ -105,21 +109,25 @@ def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
     return effort.objective.lean(proposal, robust, NEGLIGIBLE)
 
 
-def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> list[Array]:
-    """Return radii that touch the attack's boundary, grown from different starts; one where the
-    objective leaves no choice."""
-    if effort.objective.unit is not None:
-        return [trade(effort, expand(effort, robust, ascent), floor=robust)]
-    proposals = [
-        expand(effort, robust, replace(ascent, lambda_start=factor * ascent.lambda_start))
-        for factor in LAMBDA_FACTORS
-    ]
+def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> Iterator[Array]:
+    """Yield radii that touch the attack's boundary, grown from different starts: as many as come in
+    their share of the budget, but one; one where the objective leaves no choice."""
+    for start, step in _starts(effort, robust, ascent):
+        yield trade(effort, expand(effort, start(), step), floor=robust)
+        if effort.objective.unit is not None or effort.share_spent > PROPOSING:
+            break
+
+
+def _starts(
+    effort: Effort, robust: Array, ascent: Ascent
+) -> Iterator[tuple[Callable[[], Array], Ascent]]:
+    """Yield where to grow from, and how."""
+    for factor in LAMBDA_FACTORS:
+        yield lambda: robust, replace(ascent, lambda_start=factor * ascent.lambda_start)
     for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
         raised = robust.copy()
         raised[layer] = CAP
-        touching = _farthest_unbroken(effort, robust, raised)
-        proposals.append(expand(effort, touching, ascent))
-    return [trade(effort, proposal, floor=robust) for proposal in proposals]
+        yield partial(_farthest_unbroken, effort, robust, raised), ascent
 
 
 def _farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:

@@ -10,6 +10,7 @@ combinations follow the boundary (simplicial branch and bound, Horst and Tuy 199
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,10 @@ def refute_slice(effort: Effort, value: float) -> Slice:
         return Slice(False)
     caps = _caps(effort, vertices)
     span = caps - floor
-    pieces = [vertices]
+    # What may hold a robust radius comes first: where there is one, all other work is in vain.
+    pieces, number = [(0.0, 0, vertices)], 0
     while pieces:
-        piece = pieces.pop()
+        depth, _, piece = heapq.heappop(pieces)
         lowest = piece.min(axis=0)
         if np.any(lowest >= CAP) or effort.known_cut(lowest) is not None:
             continue
@@ -63,10 +65,13 @@ def refute_slice(effort: Effort, value: float) -> Slice:
                 return Slice(False, np.minimum(piece[refutation.unbroken], CAP))
             if refutation.throughout:
                 continue
+            depth = -refutation.margin
             edge = _longest(piece, span)
         if edge is None:
             return Slice(False)
-        pieces += _halves(piece, *edge)
+        for half in _halves(piece, *edge):
+            number += 1
+            heapq.heappush(pieces, (depth, number, half))
     effort.bound_by(value)
     return Slice(True)
 

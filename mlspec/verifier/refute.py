@@ -52,7 +52,8 @@ class Refuter:
             images.append(image)
         candidates = self._families.across(radii, np.stack(images))[:BOUNDED]
         throughout = any(self._bounder.violated_throughout(each) for each in candidates)
-        return Refutation(throughout, None, tuple(cuts))
+        margin = float(self._problem.margin(np.stack(images)).max())
+        return Refutation(throughout, None, tuple(cuts), margin)
 
     def _broken(self, eps: Array, cuts: list[Cut]) -> Array | None:
         """Return a violating image of radius ``eps`` ``(R,)``, replayed; new ones join ``cuts``."""

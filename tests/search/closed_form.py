@@ -82,7 +82,7 @@ class LinearVerifier:
         throughout = float(np.ptp(radii, axis=0).max()) < self.wide
         if throughout:
             self.refuted.append(radii)
-        return Refutation(throughout, None, ())
+        return Refutation(throughout, None, (), max(self.left(eps) for eps in radii))
 
     def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
         """The first broken radius on the path, to one part in 2^20."""
