@@ -27,6 +27,8 @@ from mlspec.search.slices import refute_slice
 INSIDE = 0.25
 """Share of the gap, or of what is left below a slice, that a proof gives away at first; it may give
 away three times as much."""
+FINER = 0.1
+"""Share of the gap that a proof gains at least."""
 LOOK_SECONDS = 5.0
 """Time of an attack that looks for the nearest violation."""
 
@@ -55,25 +57,32 @@ def _by_slices(effort: Effort, start: Array, gap: float) -> StopReason:
         found = refute_slice(effort, level)
         if found.refuted:
             continue
-        if found.unbroken is None or not _raised(effort, start, found.unbroken):
+        if found.suspect is None:
+            undecided = level
+            continue
+        broken = _prove_inside(effort, start, found.suspect, FINER * gap)
+        if effort.value(effort.trace.best) <= best and (found.broken or not broken):
             undecided = level
 
 
-def _raised(effort: Effort, start: Array, unbroken: Array) -> bool:
-    """Prove a radius inside ``unbroken``, and refute others on the way; say if one was decided."""
-    nearest = effort.nearest(between(start, unbroken), "how far it holds", LOOK_SECONDS)
-    decided = nearest is not None
-    top = unbroken if nearest is None else start + nearest[0] * (unbroken - start)
+def _prove_inside(effort: Effort, start: Array, suspect: Array, gain: float) -> bool:
+    """Prove a radius inside ``suspect`` that gains the share ``gain`` of the value at least; say
+    whether a violation in ``suspect`` was found on the way."""
+    nearest = effort.nearest(between(start, suspect), "how far it holds", LOOK_SECONDS)
+    broken = nearest is not None
+    top = suspect if nearest is None else start + nearest[0] * (suspect - start)
     best, whole = effort.value(effort.trace.best), effort.value(top) - effort.value(start)
+    if effort.value(top) <= (1.0 + gain) * best:
+        return broken
     for inside in np.arange(INSIDE, 1.0, INSIDE):
         wanted = effort.value(top) - inside * (effort.value(top) - best) - effort.value(start)
         if not 0.0 < wanted < whole:
             break
         verdict = effort.prove(start + wanted / whole * (top - start), "near the bound")
+        broken |= verdict.extents is not None
         if verdict.robust:
-            return True
-        decided |= verdict.extents is not None
-    return decided
+            break
+    return broken
 
 
 def _by_vertices(effort: Effort, start: Array, gap: float) -> StopReason:

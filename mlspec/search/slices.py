@@ -36,8 +36,10 @@ class Slice:
 
     refuted: bool
     """No radius of that value is robust."""
-    unbroken: Array | None = None
-    """A radius ``(R,)`` of that value that no attack breaks."""
+    suspect: Array | None = None
+    """A radius ``(R,)`` of that value that may be robust, or near one that is; else None."""
+    broken: bool = False
+    """Whether it is known to be broken."""
 
 
 def refute_slice(effort: Effort, value: float) -> Slice:
@@ -68,7 +70,7 @@ def refute_slice(effort: Effort, value: float) -> Slice:
             depth = -refutation.margin
             edge = _longest(piece, span)
         if edge is None:
-            return Slice(False)
+            return Slice(False, np.minimum(piece.mean(axis=0), CAP), broken=True)
         for half in _halves(piece, *edge):
             number += 1
             heapq.heappush(pieces, (depth, number, half))
