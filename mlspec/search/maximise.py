@@ -17,8 +17,7 @@ Strategy = Callable[[Effort, Array], StopReason]
 """Grows from a certified radius."""
 
 RESERVED = 0.25
-"""Share of the budget that the strategy leaves to single layers and to what blocks each."""
-
+"""Share of the budget that a strategy leaves to single layers and to what blocks each."""
 
 NO_LIMIT = nullcontext()
 
@@ -29,16 +28,17 @@ def maximise(
     floor: float,
     tolerance: float,
     limit: AbstractContextManager[None] = NO_LIMIT,
+    reserved: float = RESERVED,
 ) -> Trace:
     """Return the trace of ``strategy``; Ctrl-C ends it with what is certified by then.
 
-    ``floor`` is the share of the certified uniform radius that every layer keeps. A part of the
-    budget is kept for the maximality certificate. ``limit`` may raise OverdueError where the budget
-    is spent but nobody looks.
+    ``floor`` is the share of the certified uniform radius that every layer keeps. The share
+    ``reserved`` of the budget is kept for the maximality certificate. ``limit`` may raise
+    OverdueError where the budget is spent but nobody looks.
     """
     try:
         with limit:
-            with effort.reserve(RESERVED):
+            with effort.reserve(reserved):
                 reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
             settled = _within_budget(lambda: _settled(effort, tolerance))
     except OverdueError:

@@ -78,8 +78,8 @@ def refute_slice(effort: Effort, value: float) -> Slice:
     return Slice(True)
 
 
-Edge = tuple[int, int, float]
-"""Two vertices of a piece, and how far from the first to the second."""
+Edge = tuple[int, int, Array]
+"""Two vertices of a piece, and a radius ``(R,)`` between them."""
 
 
 def _vertices(floor: Array, weights: Array, value: float) -> Array:
@@ -139,7 +139,10 @@ def _across(piece: Array, caps: Array, span: Array) -> Edge | None:
         first = int(np.argmax(beyond[:, layer]))
         second = int(np.argmax(below[:, layer]))
         high, low = piece[first, layer], piece[second, layer]
-        return first, second, float((high - caps[layer]) / (high - low))
+        share = (high - caps[layer]) / (high - low)
+        point = piece[first] + share * (piece[second] - piece[first])
+        point[layer] = caps[layer]  # to the last bit: what is beyond is told from what is not
+        return first, second, point
     return None
 
 
@@ -149,13 +152,14 @@ def _longest(piece: Array, span: Array) -> Edge | None:
     steps = np.abs(piece[:, None] - piece[None]) / np.maximum(span, np.finfo(np.float64).tiny)
     lengths = steps.max(axis=2)
     first, second = np.unravel_index(int(lengths.argmax()), lengths.shape)
-    return (int(first), int(second), 0.5) if lengths.max() > SMALLEST else None
+    if lengths.max() <= SMALLEST:
+        return None
+    return int(first), int(second), (piece[first] + piece[second]) / 2
 
 
-def _halves(piece: Array, first: int, second: int, share: float) -> list[Array]:
-    """Cut ``piece`` at ``share`` of the way from one vertex to another."""
-    between = piece[first] + share * (piece[second] - piece[first])
+def _halves(piece: Array, first: int, second: int, point: Array) -> list[Array]:
+    """Cut ``piece`` at a radius point two of its vertices."""
     halves = [piece.copy(), piece.copy()]
-    halves[0][first] = between
-    halves[1][second] = between
+    halves[0][first] = point
+    halves[1][second] = point
     return halves
