@@ -27,6 +27,9 @@ LOOSE = 1e-3
 """Cuts that are this far from tight are dropped; what a known point may be off by is far less."""
 ROUNDING = 1e-9
 """A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
+RUNS = {"presolve": "off", "dual_simplex_cost_perturbation_multiplier": 0.0}
+"""A basis of the last run is worth more than a presolved model, and a run that is cut short says
+something only of costs that are not perturbed."""
 STATUS = highspy.HighsModelStatus
 
 
@@ -65,8 +68,7 @@ class Relaxation:
         self, program: LinearProgram, options: Options, cancelled: threading.Event
     ) -> None:
         relaxed = replace(program, integer=np.zeros_like(program.integer))
-        # A basis of the last run is worth more than a presolved model.
-        self._highs = opened(relaxed, {**options, "presolve": "off"}, cancelled)
+        self._highs = opened(relaxed, {**options, **RUNS}, cancelled)
         self._cost = program.cost.copy()
         self._lower, self._upper = program.lower.copy(), program.upper.copy()
         self._base = program.rows
