@@ -85,24 +85,22 @@ class Tree:
                 at, dive = next(parts, NEVER)
             node = heapq.heappop(nodes)
             self.nodes += 1
-            relaxed = self._solver.solved(node)
-            if relaxed is None:
+            solved = self._solver.solved(node)
+            if solved is None:
                 return None
-            if relaxed.bound > self._limit:
+            if isinstance(solved, float):
                 continue
-            assert relaxed.values is not None
-            basis = self._solver.basis
-            point = self._near(relaxed.values)
+            point = self._near(solved.values)
             if point is not None:
                 return point
-            place, sides = self._rule.choose(node, relaxed.bound, relaxed.values, basis)
+            place, sides = self._rule.choose(node, solved)
             if place is None:
-                return relaxed.values
+                return solved.values
             for value, bound in zip((0.0, 1.0), sides, strict=True):
                 if bound <= self._limit:
                     made += 1
                     child = {**node.fixed, place: value}
-                    heapq.heappush(nodes, Node(max(bound, relaxed.bound), made, child, basis))
+                    heapq.heappush(nodes, Node(bound, made, child, solved.basis))
         self.bound = np.inf
         return None
 
