@@ -22,7 +22,7 @@ from mlspec.backends.branching.rule import BranchingRule
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 
-DIVE_SHARE, DIVE_RATIO = 0.1, 0.5
+DIVE_SHARE, DIVE_RATIO = 0.1, 0.2
 """A dive has this share of the whole time at most, and this share of the time that was spent."""
 
 NEVER = np.inf, None
