@@ -21,9 +21,9 @@ from mlspec.core.network import Array
 
 ROOT_ROUNDS, NODE_ROUNDS = 40, 3
 """Rounds of cuts at most."""
-ROOT_CUTS, NODE_CUTS = 200, 80
+ROOT_CUTS, NODE_CUTS = 500, 80
 """Cuts of one round at most."""
-TAIL, TAIL_GAIN = 4, 0.02
+TAIL, TAIL_GAIN = 4, 0.2
 """The root is done when so many rounds together close less than this share of what is left."""
 NODE_GAIN = 0.01
 """The same for one round at a node."""

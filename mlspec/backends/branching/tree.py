@@ -51,7 +51,7 @@ class Tree:
         self._solver = NodeSolver(relaxation, self._pieces, limit, deadline, cancelled)
         self._rule = BranchingRule(self._solver, self._pieces, limit)
         self._best = np.inf
-        """The least cost of a point that was replayed."""
+        """The least cost of a point in whose linear region the best one is known."""
         self.nodes = 0
         self.bound = -np.inf
         """No point has less cost."""
@@ -66,6 +66,9 @@ class Tree:
 
         ``hint`` is a point ``(n,)`` whatever its cost.
         """
+        if hint is not None:
+            # The linear region around it was searched when it was found.
+            self._best = float(self._cost @ hint)
         root = self._solver.root()
         self.bound = root.bound
         if self.proved or root.values is None:
