@@ -16,6 +16,8 @@ TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
 """Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
 EARLY = 10
 """Nodes that count as the first."""
+IDLE = 2
+"""Trials in a row that may bring nothing better."""
 TRIAL_ITERATIONS = 100
 """Simplex iterations of one trial."""
 INTEGRAL = 1e-6
@@ -38,7 +40,7 @@ class BranchingRule:
     def choose(self, node: Node, solved: Solved) -> tuple[int | None, Sides]:
         """Return the integer to branch on, and bounds of both sides; None where all are fixed."""
         self._chosen += 1
-        bound = solved.bound
+        bound, idle = solved.bound, 0
         best: tuple[float, int | None, Sides] = (-1.0, None, (bound, bound))
         for place in self._worth_trying(node, solved):
             value = solved.values[self._pieces.columns[place]]
@@ -53,8 +55,9 @@ class BranchingRule:
             # A side that is closed at once is worth more than two that are a little better.
             left = self._limit - solved.last.bound
             worth = score(gains) + (max(bounds) > self._limit) * left**2
+            idle = 0 if worth > best[0] else idle + 1
             best = max(best, (worth, place, bounds), key=lambda each: each[0])
-            if self._solver.spent():
+            if idle == IDLE or self._solver.spent():
                 break
         return best[1], best[2]
 
