@@ -18,7 +18,7 @@ EARLY = 10
 """Nodes that count as the first."""
 IDLE = 2
 """Trials in a row that may bring nothing better."""
-TRIAL_ITERATIONS = 100
+TRIAL_ITERATIONS = 250
 """Simplex iterations of one trial."""
 INTEGRAL = 1e-6
 """So near to an integer a value is one."""
