@@ -25,7 +25,7 @@ ROOT_CUTS, NODE_CUTS = 500, 80
 """Cuts of one round at most."""
 TAIL, TAIL_GAIN = 4, 0.2
 """The root is done when so many rounds together close less than this share of what is left."""
-NODE_GAIN = 0.01
+NODE_GAIN = 0.05
 """The same for one round at a node."""
 MOST_CUTS = 1.5
 """Loose cuts are dropped when there are so many times the root's."""
