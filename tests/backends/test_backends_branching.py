@@ -221,7 +221,7 @@ def test_numerical_trouble_leaves_the_answer_to_the_solver_of_highs(
     model = compiled(question, "interval", decision=True)
     row = next(iter(model.margins))
     expected = solver("highs-mip").open(model).solve((row,), SECONDS, row)
-    unknown = Relaxed(-np.inf, -np.inf, None, highspy.HighsModelStatus.kUnknown)
+    unknown = Relaxed(-np.inf, None, highspy.HighsModelStatus.kUnknown)
     monkeypatch.setattr(Relaxation, "solve", lambda *_: unknown)
     found = solver("highs").open(model).solve((row,), SECONDS, row)
     assert found.termination is expected.termination

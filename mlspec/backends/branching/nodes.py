@@ -17,14 +17,15 @@ from mlspec.backends.branching.relaxation import (
     Relaxed,
 )
 from mlspec.backends.highs import NO_LIMIT
+from mlspec.core.network import Array
 
 ROOT_ROUNDS, NODE_ROUNDS = 40, 3
 """Rounds of cuts at most."""
-ROOT_CUTS, NODE_CUTS = 200, 80
+ROOT_CUTS, NODE_CUTS = 500, 80
 """Cuts of one round at most."""
-TAIL, TAIL_GAIN = 4, 0.02
+TAIL, TAIL_GAIN = 4, 0.2
 """The root is done when so many rounds together close less than this share of what is left."""
-NODE_GAIN = 0.01
+NODE_GAIN = 0.05
 """The same for one round at a node."""
 MOST_CUTS = 1.5
 """Loose cuts are dropped when there are so many times the root's."""
@@ -41,6 +42,20 @@ class Node:
     fixed: Mapping[int, float] = field(compare=False)
     """Integers by their place, and their values."""
     basis: Basis | None = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What is known of a node that is not proved."""
+
+    bound: float
+    last: Relaxed
+    """Its last relaxation; the bound may be that of an earlier one, which had other cuts."""
+    values: Array
+    """``(n,)``: where that has its optimum."""
+    prices: Array
+    """``(n,)``: what it would bring there if a variable were less high."""
+    basis: Basis
 
 
 class NodeSolver:
@@ -60,11 +75,6 @@ class NodeSolver:
         self._deadline = deadline
         self._cancelled = cancelled
         self._root_cuts = 0
-
-    @property
-    def basis(self) -> Basis:
-        """The basis of the last run."""
-        return self._relaxation.basis
 
     def spent(self) -> bool:
         """Whether there is no more time."""
@@ -90,8 +100,9 @@ class NodeSolver:
         self._root_cuts = self._relaxation.cuts
         return replace(relaxed, bound=max(history))
 
-    def solved(self, node: Node) -> Relaxed | None:
-        """Return the relaxation of ``node`` with cuts of its own; None if time ran out."""
+    def solved(self, node: Node) -> Solved | float | None:
+        """Return what cuts of its own say of ``node``: only a bound, if that proves it; None if
+        time ran out."""
         self.fix(node.fixed)
         if node.basis is not None:
             self._relaxation.start_from(node.basis)
@@ -111,9 +122,12 @@ class NodeSolver:
             bound = max(bound, relaxed.bound)
             if gained < NODE_GAIN * (self._limit - bound):
                 break
-        if relaxed.values is None and bound <= self._limit:
+        if bound > self._limit:
+            return bound
+        if relaxed.values is None:
             return None
-        return replace(relaxed, bound=bound)
+        prices = self._relaxation.prices(relaxed)
+        return Solved(bound, relaxed, relaxed.values, prices, self._relaxation.basis)
 
     def tried(self, fixed: Mapping[int, float], basis: Basis, iterations: int) -> Relaxed:
         """Return what a few iterations from ``basis`` say of a node."""

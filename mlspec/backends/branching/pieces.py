@@ -26,8 +26,9 @@ class Pieces:
             if hull.piece.rest is None and len(wins) == 2
         ]
 
-    def looseness(self, values: Array) -> Array:
-        """Return for each integer how loose the relaxation is where it decides, ``(integers,)``.
+    def looseness(self, values: Array, prices: Array) -> Array:
+        """Return for each integer how much the relaxation may gain from being loose where it
+        decides, ``(integers,)``; ``prices`` ``(n,)`` are what a unit of each variable is worth.
 
         Of two integers that mirror each other the second has -1.
         """
@@ -35,7 +36,8 @@ class Pieces:
         loose = np.zeros(len(integers))
         for hull, wins in zip(self.hulls, self._wins, strict=True):
             split = np.minimum(integers[wins], 1.0 - integers[wins])
-            loose[wins] = np.maximum(loose[wins], hull.looseness(values) * split)
+            worth = prices[hull.piece.output] * hull.looseness(values)
+            loose[wins] = np.maximum(loose[wins], worth * split)
         loose[self._mirrored] = -1.0
         return loose
 

@@ -27,6 +27,9 @@ LOOSE = 1e-3
 """Cuts that are this far from tight are dropped; what a known point may be off by is far less."""
 ROUNDING = 1e-9
 """A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
+RUNS: Options = {"presolve": "off", "dual_simplex_cost_perturbation_multiplier": 0.0}
+"""A basis of the last run is worth more than a presolved model, and a run that is cut short says
+something only of costs that are not perturbed."""
 STATUS = highspy.HighsModelStatus
 
 
@@ -40,12 +43,12 @@ class Relaxed:
 
     bound: float
     """No point of the relaxation has less; infinite if there is no point."""
-    guess: float
-    """About where the optimum is, as HiGHS says: at least that, if it was still on its way."""
     values: Array | None
     """``(n,)``: an optimum; None if the run ended without one."""
     end: Any
     """HiGHS's status."""
+    multipliers: Array | None = None
+    """``(m,)``: of the rows and cuts, if the run ended with an optimum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +68,7 @@ class Relaxation:
         self, program: LinearProgram, options: Options, cancelled: threading.Event
     ) -> None:
         relaxed = replace(program, integer=np.zeros_like(program.integer))
-        # A basis of the last run is worth more than a presolved model.
-        self._highs = opened(relaxed, {**options, "presolve": "off"}, cancelled)
+        self._highs = opened(relaxed, {**options, **RUNS}, cancelled)
         self._cost = program.cost.copy()
         self._lower, self._upper = program.lower.copy(), program.upper.copy()
         self._base = program.rows
@@ -125,13 +127,21 @@ class Relaxation:
         end = self._highs.getModelStatus()
         solution = self._highs.getSolution()
         if end == STATUS.kInfeasible:
-            return Relaxed(self._infeasible(), np.inf, None, end)
-        bound = (
-            self._bound(np.array(solution.row_dual), self._cost) if solution.dual_valid else -np.inf
-        )
-        values = np.array(solution.col_value) if end == STATUS.kOptimal else None
-        guess = max(bound, float(self._highs.getInfo().objective_function_value))
-        return Relaxed(bound, guess, values, end)
+            return Relaxed(self._infeasible(), None, end)
+        multipliers = np.array(solution.row_dual)
+        bound = self._bound(multipliers, self._cost) if solution.dual_valid else -np.inf
+        if end != STATUS.kOptimal:
+            return Relaxed(bound, None, end)
+        return Relaxed(bound, np.array(solution.col_value), end, multipliers)
+
+    def prices(self, relaxed: Relaxed) -> Array:
+        """Return how much the rows that bind at an optimum lean on each variable, ``(n,)``.
+
+        No cut may have come or gone since.
+        """
+        if relaxed.multipliers is None:
+            return np.ones_like(self._cost)
+        return np.asarray(abs(self._all_rows()).T @ np.abs(relaxed.multipliers))
 
     def add(self, cuts: Sequence[Cut]) -> None:
         """Add cuts; raises NumericalTroubleError where one leaves out a point that is known."""

@@ -4,21 +4,21 @@ relaxation is loose."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
-from mlspec.backends.branching.nodes import Node, NodeSolver
+from mlspec.backends.branching.nodes import Node, NodeSolver, Solved
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.pseudocost import Pseudocosts, score
-from mlspec.backends.branching.relaxation import Basis, Relaxed
-from mlspec.core.network import Array
+from mlspec.backends.branching.relaxation import Basis
 
 TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
 """Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
 EARLY = 10
 """Nodes that count as the first."""
-TRIAL_ITERATIONS = 100
+IDLE = 2
+"""Trials in a row that may bring nothing better."""
+TRIAL_ITERATIONS = 250
 """Simplex iterations of one trial."""
 INTEGRAL = 1e-6
 """So near to an integer a value is one."""
@@ -37,33 +37,34 @@ class BranchingRule:
         self._pseudocosts = Pseudocosts(len(pieces.columns))
         self._chosen = 0
 
-    def choose(
-        self, node: Node, bound: float, values: Array, basis: Basis
-    ) -> tuple[int | None, Sides]:
+    def choose(self, node: Node, solved: Solved) -> tuple[int | None, Sides]:
         """Return the integer to branch on, and bounds of both sides; None where all are fixed."""
         self._chosen += 1
+        bound, idle = solved.bound, 0
         best: tuple[float, int | None, Sides] = (-1.0, None, (bound, bound))
-        for place in self._worth_trying(node, values):
-            value = float(np.clip(values[self._pieces.columns[place]], INTEGRAL, 1.0 - INTEGRAL))
-            sides = self._tried(node, place, bound, basis)
-            bounds = sides[0].bound, sides[1].bound
+        for place in self._worth_trying(node, solved):
+            value = solved.values[self._pieces.columns[place]]
+            value = float(np.clip(value, INTEGRAL, 1.0 - INTEGRAL))
+            found = self._tried(node, place, solved.basis)
+            bounds = max(bound, found[0]), max(bound, found[1])
             if min(bounds) > self._limit:
                 return place, bounds
-            guesses = np.minimum([side.guess for side in sides], self._limit)
-            gains = np.maximum(guesses - bound, 0.0)
+            gains = np.maximum(np.minimum(found, self._limit) - solved.last.bound, 0.0)
             for number, distance in enumerate((value, 1.0 - value)):
                 self._pseudocosts.note(place, number, gains[number], distance)
             # A side that is closed at once is worth more than two that are a little better.
-            worth = score(gains) + (max(bounds) > self._limit) * (self._limit - bound) ** 2
+            left = self._limit - solved.last.bound
+            worth = score(gains) + (max(bounds) > self._limit) * left**2
+            idle = 0 if worth > best[0] else idle + 1
             best = max(best, (worth, place, bounds), key=lambda each: each[0])
-            if self._solver.spent():
+            if idle == IDLE or self._solver.spent():
                 break
         return best[1], best[2]
 
-    def _worth_trying(self, node: Node, values: Array) -> Iterator[int]:
+    def _worth_trying(self, node: Node, solved: Solved) -> Iterator[int]:
         """Yield integers whose sides to try, the loosest pieces first."""
-        integers = values[self._pieces.columns]
-        loose = self._pieces.looseness(values)
+        integers = solved.values[self._pieces.columns]
+        loose = self._pieces.looseness(solved.values, solved.prices)
         loose[list(node.fixed)] = -1.0
         order = [place for place in np.argsort(-loose, kind="stable").tolist() if loose[place] >= 0]
         broken = [place for place in order if INTEGRAL < integers[place] < 1.0 - INTEGRAL]
@@ -74,9 +75,10 @@ class BranchingRule:
         yield from known[:EXPECTED]
         yield from fresh[: TRIED if self._chosen <= EARLY else TRIED_LATER]
 
-    def _tried(self, node: Node, place: int, bound: float, basis: Basis) -> list[Relaxed]:
-        sides = [
-            self._solver.tried({**node.fixed, place: value}, basis, TRIAL_ITERATIONS)
+    def _tried(self, node: Node, place: int, basis: Basis) -> Sides:
+        """Return a bound for each side; a run that is cut short has one too."""
+        zero, one = (
+            self._solver.tried({**node.fixed, place: value}, basis, TRIAL_ITERATIONS).bound
             for value in (0.0, 1.0)
-        ]
-        return [replace(side, bound=max(bound, side.bound)) for side in sides]
+        )
+        return zero, one

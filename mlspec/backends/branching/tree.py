@@ -22,7 +22,7 @@ from mlspec.backends.branching.rule import BranchingRule
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 
-DIVE_SHARE, DIVE_RATIO = 0.1, 0.5
+DIVE_SHARE, DIVE_RATIO = 0.1, 0.2
 """A dive has this share of the whole time at most, and this share of the time that was spent."""
 
 NEVER = np.inf, None
@@ -51,7 +51,7 @@ class Tree:
         self._solver = NodeSolver(relaxation, self._pieces, limit, deadline, cancelled)
         self._rule = BranchingRule(self._solver, self._pieces, limit)
         self._best = np.inf
-        """The least cost of a point that was replayed."""
+        """The least cost of a point in whose linear region the best one is known."""
         self.nodes = 0
         self.bound = -np.inf
         """No point has less cost."""
@@ -66,6 +66,9 @@ class Tree:
 
         ``hint`` is a point ``(n,)`` whatever its cost.
         """
+        if hint is not None:
+            # The linear region around it was searched when it was found.
+            self._best = float(self._cost @ hint)
         root = self._solver.root()
         self.bound = root.bound
         if self.proved or root.values is None:
@@ -85,24 +88,22 @@ class Tree:
                 at, dive = next(parts, NEVER)
             node = heapq.heappop(nodes)
             self.nodes += 1
-            relaxed = self._solver.solved(node)
-            if relaxed is None:
+            solved = self._solver.solved(node)
+            if solved is None:
                 return None
-            if relaxed.bound > self._limit:
+            if isinstance(solved, float):
                 continue
-            assert relaxed.values is not None
-            basis = self._solver.basis
-            point = self._near(relaxed.values)
+            point = self._near(solved.values)
             if point is not None:
                 return point
-            place, sides = self._rule.choose(node, relaxed.bound, relaxed.values, basis)
+            place, sides = self._rule.choose(node, solved)
             if place is None:
-                return relaxed.values
+                return solved.values
             for value, bound in zip((0.0, 1.0), sides, strict=True):
                 if bound <= self._limit:
                     made += 1
                     child = {**node.fixed, place: value}
-                    heapq.heappush(nodes, Node(max(bound, relaxed.bound), made, child, basis))
+                    heapq.heappush(nodes, Node(bound, made, child, solved.basis))
         self.bound = np.inf
         return None
 
