@@ -158,7 +158,7 @@ def _longest(piece: Array, span: Array) -> Edge | None:
 
 
 def _halves(piece: Array, first: int, second: int, point: Array) -> list[Array]:
-    """Cut ``piece`` at a radius point two of its vertices."""
+    """Cut ``piece`` in two at ``point``, which is between two of its vertices."""
     halves = [piece.copy(), piece.copy()]
     halves[0][first] = point
     halves[1][second] = point
