@@ -260,6 +260,31 @@ def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPa
     assert relaxation.solve(SECONDS).bound == -np.inf
 
 
+def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
+    """Its bound lies between those of the node and of the whole run."""
+    program, layout = arrays_of(open_model())
+    columns, values = program.row(layout.margins[OPEN[0]])
+    cost = np.zeros(program.columns)
+    cost[columns] = values
+    relaxation = Relaxation(program, {}, threading.Event())
+    relaxation.switch(dict.fromkeys(layout.margins.values(), np.inf))
+    relaxation.aim(cost)
+    pieces, limit = Pieces(program), float(program.rhs[layout.margins[OPEN[0]]])
+    deadline = time.monotonic() + SECONDS
+    node_solver = nodes.NodeSolver(relaxation, pieces, limit, deadline, threading.Event())
+    node_solver.root()
+    node = node_solver.relaxed()
+    assert node.values is not None
+    basis = relaxation.basis
+    worth = pieces.looseness(node.values, relaxation.prices(node))
+    for place in np.argsort(-worth)[:5].tolist():
+        bounds = [
+            node_solver.tried({place: 1.0}, basis, most).bound for most in (1, 50, 100, 100_000)
+        ]
+        assert node.bound - 1e-6 <= min(bounds)
+        assert max(bounds) <= bounds[-1] + 1e-6
+
+
 def test_without_an_aim_or_with_fixed_variables_highs_answers_itself() -> None:
     program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
     engine = BranchingEngine(program, {})
