@@ -11,6 +11,7 @@ import numpy as np
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.core.trace import StopReason
+from mlspec.search.ascent import ascend
 from mlspec.search.cegis import shrink_until_certified
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent, expand
@@ -26,7 +27,7 @@ PROPOSING = 0.15
 """Share of the budget after which no more proposals are made."""
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
-FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.7, 0.4, 0.02
+FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.8, 0.6, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FINER = 0.05
@@ -45,9 +46,11 @@ def gradient(
 ) -> StopReason:
     """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
 
-    How far a proposal can be proved shows only by trying, with queries of a short time slice: the
-    most promising one shows what to expect of the others. Longer queries go on from the best.
+    What bounds certify comes first, at no query. How far a proposal can be proved shows only by
+    trying, with queries of a short time slice: the most promising one shows what to expect of the
+    others. Longer queries go on from the best.
     """
+    ascend(effort, start, ascent)
     bands = []
     for proposal in _proposals(effort, start, ascent):
         proved = effort.value(farthest_bounded(effort, start, proposal))

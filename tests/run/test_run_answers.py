@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
+import numpy as np
 import pytest
 from run_cases import assert_certified, assert_consistent, samples, small, violations
 
@@ -37,6 +40,21 @@ def test_the_answers_on_image_3_hold(training: str, policy: str) -> None:
     result = mlspec.solve(mlspec.load_spec(f"specs/{training}_img3.yaml", changes))
     assert_consistent(result)
     assert_certified(result)
+
+
+@pytest.mark.slow
+def test_no_strategy_refutes_what_another_certifies() -> None:
+    results = [
+        mlspec.solve(small(search__strategy=name, budget__queries=8, budget__seconds=40))
+        for name in ("gradient", "naive", "ascent", "exact")
+    ]
+    for one, other in permutations(results, 2):
+        epsilon = one["epsilon"].values
+        assert not np.any(np.all(other["cut_extents"].values <= epsilon, axis=1))
+        assert float(one["size"]) <= float(other["upper_bound"])
+        for witness in other["witness_image"].values:
+            inside = np.abs(witness - one["image"].values) <= one["epsilon_map"].values
+            assert not inside.all()
 
 
 def test_the_samples_would_find_a_violation() -> None:
