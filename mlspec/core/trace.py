@@ -27,6 +27,11 @@ class Ask(StrEnum):
     REFUTE = "refute"
     """Whether no neighborhood between some radii is robust."""
 
+    @property
+    def rare(self) -> bool:
+        """Whether it is only worth a word where it was asked."""
+        return self is Ask.REFUTE
+
 
 @dataclass(frozen=True)
 class Query:

@@ -126,7 +126,8 @@ class LiveProgress:
 
     def _closing(self, trace: Trace) -> str:
         asked = Counter(query.ask for query in trace.queries)
-        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in Ask)
+        told = [ask for ask in Ask if asked[ask] or not ask.rare]
+        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in told)
         reason = trace.stop.value if trace.stop else "interrupted"
         said = self._said(float(self._objective.values(trace.best)))
         return (
@@ -152,7 +153,8 @@ class LiveProgress:
             span = f"{self._parts} 0-{len(state.best) - 1}, heights {low:g} to {high:g} (log)"
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
-        for number, ask in enumerate(Ask):
+        asked = {ask for ask, _ in state.queries}
+        for number, ask in enumerate(ask for ask in Ask if ask in asked or not ask.rare):
             body.add_row("" if number else "queries", self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")
 

@@ -196,6 +196,8 @@ def _queries(ds: xr.Dataset) -> RenderableType:
         table.add_column(name, justify="right")
     for ask in Ask:
         mine = asks == ask.value
+        if ask.rare and not mine.any():
+            continue
         counts = [str(int((mine & (stages == stage.value)).sum()) or "-") for stage in used]
         spent = duration(float(ds["query_seconds"].values[mine].sum()))
         table.add_row(ask.value, str(int(mine.sum())), *counts, spent)
