@@ -45,9 +45,9 @@ def extreme(network: Network, box: Box, row: Array, values: Array | None = None)
     claim = scores_claim(network.labels, row)
     model = Compiler(problem.relaxed, decision=False).compile(box, bounds, claim, [0])
     if values is not None:
-        for pixel, variable in zip(model.pixels, model.inputs, strict=True):
-            variable.setlb(float(values.ravel()[pixel]))
-            variable.setub(float(values.ravel()[pixel]))
+        for variable, value in zip(model.inputs, model.values(values), strict=True):
+            variable.setlb(float(value))
+            variable.setub(float(value))
     report = highs().open(model).solve((0,), SECONDS)
     assert report.termination is Termination.OPTIMAL
     assert report.dual_bound is not None
