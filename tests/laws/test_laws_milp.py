@@ -53,10 +53,9 @@ def test_with_its_input_fixed_the_model_gives_the_forward_pass(question: Questio
         compiler = Compiler(problem.relaxed, decision=False)
         model = compiler.compile(box, bounds, claim, range(len(claim.rows)))
         for image in rng.permutation(images)[:2]:
-            flat = image.ravel()
-            for pixel, variable in zip(model.pixels, model.inputs, strict=True):
-                variable.setlb(float(flat[pixel]))
-                variable.setub(float(flat[pixel]))
+            for variable, value in zip(model.inputs, model.values(image), strict=True):
+                variable.setlb(float(value))
+                variable.setub(float(value))
             session = highs().open(model)
             margins = claim.margins(forward.scores(problem.network, image[None]))[0]
             for subset in [*((row,) for row in range(len(margins))), tuple(range(len(margins)))]:

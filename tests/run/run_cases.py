@@ -19,7 +19,7 @@ from mlspec.spec import ExperimentSpec
 SMALL = "specs/small.yaml"
 FRUGAL: Mapping[str, Any] = {
     "budget.queries": 1,
-    "budget.seconds": 120.0,
+    "budget.seconds": 60.0,
     "verifier.attack.restarts": 8,
     "verifier.attack.steps": 20,
 }
