@@ -132,6 +132,8 @@ class Bounder:
             rows = self._net.tensor(claim.rows)
             row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
             margins = crown.minimum(row, bias, domain)[0] + self._net.tensor(claim.offsets)
+            # Where a bound overflowed nothing is known.
+            margins = torch.where(margins.isfinite(), margins, -torch.inf)
             least.append(margins.kthvalue(claim.k).values)
         margin = torch.stack(least).amin()
         down, up = torch.autograd.grad(margin, ends)
@@ -153,7 +155,7 @@ class Bounder:
                 rows = self._net.tensor(-claim.rows)
                 row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
                 lost = crown.minimum(row, bias, hull)[0].cpu().numpy() - claim.offsets
-                if np.count_nonzero(lost > ROBUST_MARGIN) >= claim.k:
+                if np.count_nonzero((lost > ROBUST_MARGIN) & np.isfinite(lost)) >= claim.k:
                     return True
         return False
 
