@@ -212,3 +212,14 @@ def test_a_rim_that_no_window_reaches_does_not_matter() -> None:
             scores = forward.scores(network, points(box, np.random.default_rng(0), 20))
             assert (scores >= found.bounds().lower[-1] - 1e-9).all()
             assert (scores <= found.bounds().upper[-1] + 1e-9).all()
+
+
+def test_where_a_bound_overflows_nothing_is_certified_nor_refuted() -> None:
+    """Two rivals of unknown margins could both win, however safe the others are."""
+    huge = np.array([[0.0], [1e200], [1e200], [-1.0], [-2.0]])
+    ops = (Flatten(), Linear(np.array([[1e200]]), np.zeros(1)), Relu(), Linear(huge, np.zeros(5)))
+    bounder = Bounder(Network(ops, (1, 1, 1)), Property(TopK(2), (0,), 5), iterations=0)
+    box = Box(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
+    assert not bounder.slopes(box)[0] > 0.0
+    assert not bounder.crown(box).robust
+    assert not bounder.violated_throughout(np.full((1, 1, 1, 1), 0.0))
