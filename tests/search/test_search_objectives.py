@@ -141,7 +141,7 @@ def test_one_witness_brings_the_bound_of_max_min_near_whatever_the_strategy(
 
 
 def test_max_min_still_ends_at_a_maximal_neighborhood() -> None:
-    verifier = LinearVerifier(1.0, np.array([4.0, 1e-3, 2.0]), bounded=0.5)
+    verifier = LinearVerifier(1.0, np.array([4.0, 0.0, 2.0]), bounded=0.5)
     objective = OBJECTIVES["max_min"](np.array([1.0, 0.1, 0.5]))
     trace = search(verifier, objective, STRATEGIES["gradient uniform"])
     assert trace.stop is StopReason.MAXIMAL
