@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mlspec.bounds import crown
+from mlspec.bounds.adam import Adam
 from mlspec.bounds.crown import Intervals, Lines
 from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import (
@@ -75,8 +76,7 @@ def _close_some(
     mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
     free = _Free(net, known, len(subsets))
     box = Boxes(known.lower[0], known.upper[0])
-    adam = torch.optim.Adam([mix, *free.parameters], lr=RATE)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(adam, DECAY)
+    adam = Adam([mix, *free.parameters], RATE, DECAY)
     best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
     for _ in range(iterations):
         if time.monotonic() > deadline:
@@ -91,10 +91,7 @@ def _close_some(
         still_open = best <= enough
         if not bool(still_open.any()):
             break
-        adam.zero_grad()
-        (-bound[still_open].sum()).backward()  # type: ignore[no-untyped-call]
-        adam.step()
-        schedule.step()
+        adam.climb(bound[still_open].sum())
         free.project()
     return best
 

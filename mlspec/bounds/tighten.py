@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.bounds import crown, interval, patches
+from mlspec.bounds.adam import Adam
 from mlspec.bounds.crown import Intervals
 from mlspec.bounds.domain import Boxes
 from mlspec.bounds.relax import ReluLines
@@ -82,14 +83,12 @@ def _optimised(
 def _ascend(local: patches.LocalRows) -> Tensor:
     """Return the best minima ``(1, 2 O, P)`` of the rows over a few steps on their slopes."""
     slopes = {number: start.requires_grad_() for number, start in local.default_slopes().items()}
-    adam = torch.optim.Adam(slopes.values(), lr=RATE)
+    adam = Adam(slopes.values(), RATE)
     best = local.minimum(slopes).detach()
     for _ in range(ITERATIONS):
         least = local.minimum(slopes)
         best = torch.maximum(best, least.detach())
-        adam.zero_grad()
-        (-least.sum()).backward()  # type: ignore[no-untyped-call]
-        adam.step()
+        adam.climb(least.sum())
         with torch.no_grad():
             for value in slopes.values():
                 value.clamp_(0.0, 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -116,24 +116,18 @@ class Effort:
 
     def certified(self, eps: Array, doing: str) -> CertifiedMargin:
         """Return the margin that bounds certify, with its gradient; a success is a step."""
-        self._check(complete=False)
-        self._watch(self.trace, doing)
-        began = time.monotonic()
-        found = self._verifier.certified(eps)
-        outcome = Outcome.UNKNOWN if found.lost else Outcome.ROBUST
-        self._count(Ask.BOUND, Stage.CROWN, outcome, time.monotonic() - began, milp=False)
+        with self._timed(doing, Ask.BOUND, Stage.CROWN) as answered:
+            found = self._verifier.certified(eps)
+            answered(Outcome.UNKNOWN if found.lost else Outcome.ROBUST)
         if not found.lost:
-            self._step(eps, outcome, "ascent")
+            self._step(eps, Outcome.ROBUST, "ascent")
         return found
 
     def weakest(self, eps: Array, doing: str, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds in the neighborhood of ``eps``."""
-        self._check(complete=False)
-        self._watch(self.trace, doing)
-        began = time.monotonic()
-        points = self._verifier.weakest(eps, thorough=thorough)
-        outcome = Outcome.VIOLATED if points.violates else Outcome.UNKNOWN
-        self._count(Ask.ATTACK, Stage.ATTACK, outcome, time.monotonic() - began, milp=False)
+        with self._timed(doing, Ask.ATTACK, Stage.ATTACK) as answered:
+            points = self._verifier.weakest(eps, thorough=thorough)
+            answered(Outcome.VIOLATED if points.violates else Outcome.UNKNOWN)
         if points.violates:
             self._cut(points.extents[0], points.images[0])
         return points
@@ -152,12 +146,9 @@ class Effort:
 
     def refute(self, radii: Array, doing: str) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
-        self._check(complete=False)
-        self._watch(self.trace, doing)
-        began = time.monotonic()
-        refutation = self._verifier.refute(radii)
-        outcome = Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN
-        self._count(Ask.REFUTE, Stage.CROWN, outcome, time.monotonic() - began, milp=False)
+        with self._timed(doing, Ask.REFUTE, Stage.CROWN) as answered:
+            refutation = self._verifier.refute(radii)
+            answered(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
         for cut in refutation.cuts:
             self._note(cut)
         return refutation
@@ -174,12 +165,9 @@ class Effort:
     def nearest(self, path: Path, doing: str, seconds: float) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack of about ``seconds`` at most knows
         a violation, and its cut, which is kept; None if it knows none."""
-        self._check(complete=False)
-        self._watch(self.trace, doing)
-        began = time.monotonic()
-        found = self._verifier.nearest(path, min(seconds, self.seconds_left))
-        outcome = Outcome.UNKNOWN if found is None else Outcome.VIOLATED
-        self._count(Ask.ATTACK, Stage.ATTACK, outcome, time.monotonic() - began, milp=False)
+        with self._timed(doing, Ask.ATTACK, Stage.ATTACK) as answered:
+            found = self._verifier.nearest(path, min(seconds, self.seconds_left))
+            answered(Outcome.UNKNOWN if found is None else Outcome.VIOLATED)
         if found is not None:
             self._note(found[1])
         return found
@@ -242,6 +230,14 @@ class Effort:
         asked = sum(query.ask in (Ask.COMPLETE, Ask.CERTIFICATE) for query in self.trace.queries)
         if complete and self._budget.queries is not None and asked >= self._budget.queries:
             raise SpentError(StopReason.QUERIES)
+
+    @contextmanager
+    def _timed(self, doing: str, ask: Ask, stage: Stage) -> Iterator[Callable[[Outcome], None]]:
+        """Let the block ask an incomplete stage: it says how that ended."""
+        self._check(complete=False)
+        self._watch(self.trace, doing)
+        began = time.monotonic()
+        yield lambda outcome: self._count(ask, stage, outcome, time.monotonic() - began, milp=False)
 
     def _count(self, ask: Ask, stage: Stage, outcome: Outcome, seconds: float, milp: bool) -> None:
         self.trace.queries.append(Query(ask, stage, outcome, seconds, milp))
