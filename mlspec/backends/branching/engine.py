@@ -10,11 +10,12 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
+from mlspec.backends.branching.dives import Dive, Parts
 from mlspec.backends.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.backends.branching.tree import Tree
 from mlspec.backends.engine import Engine, Maker, Options, Outcome
 from mlspec.backends.highs import HighsEngine
-from mlspec.backends.program import Indices, LinearProgram
+from mlspec.backends.program import LinearProgram
 from mlspec.backends.session import LEAST_SECONDS
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
@@ -87,7 +88,9 @@ class BranchingEngine:
         program = replace(self._program, cost=self._cost)
         tree = Tree(program, relaxation, self._limits[aim], seconds, self._cancelled)
         hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
-        point = tree.run(hint, lambda *part: self._part(aim, *part))
+        point = tree.run(
+            hint, Parts(lambda dive, left: self._part(aim, dive, left), self._whole.cancel)
+        )
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
@@ -105,13 +108,13 @@ class BranchingEngine:
             return Outcome(Termination.OPTIMAL, found, None, "a point near a given one", points)
         return Outcome(Termination.LIMIT, None, None, "no point near the given one", points)
 
-    def _part(
-        self, aim: int, columns: Indices, values: Array, start: Array | None, seconds: float
-    ) -> Array | None:
-        """Let HiGHS search for a point within the limit where ``columns`` have ``values``."""
+    def _part(self, aim: int, dive: Dive, seconds: float) -> Array | None:
+        """Let HiGHS search for a point within the limit in a part of the program."""
+        columns = np.flatnonzero(self._program.integer)[dive.fixed]
+        values = dive.values[dive.fixed]
         self._whole.change_columns(columns.tolist(), values, values)
         try:
-            found = self._sought(aim, start, seconds)
+            found = self._sought(aim, dive.start, seconds)
         finally:
             ends = self._lower[columns], self._upper[columns]
             self._whole.change_columns(columns.tolist(), *ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from mlspec.backends.branching.hull import deepest
@@ -29,6 +30,8 @@ NODE_GAIN = 0.05
 """The same for one round at a node."""
 MOST_CUTS = 1.5
 """Loose cuts are dropped when there are so many times the root's."""
+Sides = tuple[float, float]
+"""A bound where an integer is 0, and one where it is 1."""
 STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
 """Ends that are nobody's fault."""
 
@@ -70,6 +73,7 @@ class NodeSolver:
         cancelled: threading.Event,
     ) -> None:
         self._relaxation = relaxation
+        self._sides: tuple[Relaxation, ...] = ()
         self._pieces = pieces
         self._limit = limit
         self._deadline = deadline
@@ -129,25 +133,43 @@ class NodeSolver:
         prices = self._relaxation.prices(relaxed)
         return Solved(bound, relaxed, relaxed.values, prices, self._relaxation.basis)
 
-    def tried(self, fixed: Mapping[int, float], basis: Basis, iterations: int) -> Relaxed:
-        """Return what a few iterations from ``basis`` say of a node."""
-        self.fix(fixed)
-        self._relaxation.start_from(basis)
-        return self.relaxed(iterations)
+    def sides(self, fixed: Mapping[int, float], place: int, basis: Basis, iterations: int) -> Sides:
+        """Return what a few iterations say of both sides of an integer in a node, at the same time.
+
+        ``basis`` is that of the last run with all cuts.
+        """
+        if not self._sides:
+            self._sides = self._relaxation.beside(), self._relaxation.beside()
+
+        def bound(relaxation: Relaxation, value: float) -> float:
+            relaxation.follow(self._relaxation)
+            self._fix(relaxation, {**fixed, place: value})
+            relaxation.start_from(basis)
+            return self._run(relaxation, iterations).bound
+
+        with ThreadPoolExecutor(2) as both:
+            zero, one = both.map(bound, self._sides, (0.0, 1.0))
+        return zero, one
 
     def fix(self, fixed: Mapping[int, float]) -> None:
         """Fix these integers, and no others."""
+        self._fix(self._relaxation, fixed)
+
+    def relaxed(self) -> Relaxed:
+        """Run as things are; raises NumericalTroubleError."""
+        return self._run(self._relaxation, NO_LIMIT)
+
+    def _fix(self, relaxation: Relaxation, fixed: Mapping[int, float]) -> None:
         lower, upper = (ends.copy() for ends in self._pieces.ends)
         places = list(fixed)
         lower[places] = upper[places] = list(fixed.values())
-        self._relaxation.fix(self._pieces.columns, lower, upper)
+        relaxation.fix(self._pieces.columns, lower, upper)
 
-    def relaxed(self, iterations: int = NO_LIMIT) -> Relaxed:
-        """Run as things are; raises NumericalTroubleError."""
+    def _run(self, relaxation: Relaxation, iterations: int) -> Relaxed:
         for _ in range(2):
-            relaxed = self._relaxation.solve(self._deadline - time.monotonic(), iterations)
+            relaxed = relaxation.solve(self._deadline - time.monotonic(), iterations)
             if relaxed.values is not None or relaxed.bound > self._limit or relaxed.end in STOPPED:
                 return relaxed
             # A bad basis may be all that is wrong.
-            self._relaxation.forget()
+            relaxation.forget()
         raise NumericalTroubleError(f"HiGHS ended a linear program with {relaxed.end}")

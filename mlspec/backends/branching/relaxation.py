@@ -27,9 +27,16 @@ LOOSE = 1e-3
 """Cuts that are this far from tight are dropped; what a known point may be off by is far less."""
 ROUNDING = 1e-9
 """A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
-RUNS: Options = {"presolve": "off", "dual_simplex_cost_perturbation_multiplier": 0.0}
-"""A basis of the last run is worth more than a presolved model, and a run that is cut short says
-something only of costs that are not perturbed."""
+RUNS: Options = {
+    "presolve": "off",
+    "simplex_scale_strategy": 0,
+    "dual_simplex_cost_perturbation_multiplier": 0.0,
+}
+"""A basis of the last run is worth more than a presolved model; rows and columns are of order one as
+they come, scaled ones need a second run; and a run that is cut short says something only of costs
+that are not perturbed."""
+SHORT: Options = {"simplex_dual_edge_weight_strategy": 1}
+"""Devex: a run of few iterations from a given basis takes less time than its steepest edges."""
 STATUS = highspy.HighsModelStatus
 
 
@@ -67,8 +74,10 @@ class Relaxation:
     def __init__(
         self, program: LinearProgram, options: Options, cancelled: threading.Event
     ) -> None:
-        relaxed = replace(program, integer=np.zeros_like(program.integer))
-        self._highs = opened(relaxed, {**options, **RUNS}, cancelled)
+        self._program = replace(program, integer=np.zeros_like(program.integer))
+        self._options, self._cancelled = {**options, **RUNS}, cancelled
+        self._highs = opened(self._program, self._options, cancelled)
+        self._limits: dict[int, float] = {}
         self._cost = program.cost.copy()
         self._lower, self._upper = program.lower.copy(), program.upper.copy()
         self._base = program.rows
@@ -93,6 +102,7 @@ class Relaxation:
 
     def switch(self, limits: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
+        self._limits |= limits
         for row, value in limits.items():
             self._high[row] = value
             self._highs.changeRowBounds(row, -highspy.kHighsInf, value)
@@ -101,6 +111,22 @@ class Relaxation:
         """Set the objective ``(n,)``."""
         self._cost = cost
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
+
+    def beside(self) -> Relaxation:
+        """Return another relaxation of the same program, meant for short runs from a basis of this
+        one, which it ``follows``."""
+        other = Relaxation(self._program, {**self._options, **SHORT}, self._cancelled)
+        other.switch(self._limits)
+        other.aim(self._cost)
+        return other
+
+    def follow(self, main: Relaxation) -> None:
+        """Take over the cuts of ``main``, in its order: then its bases fit."""
+        if self._epoch != main._epoch:
+            self._drop(range(len(self._cuts)))
+            self._epoch = main._epoch
+        self._append(main._cuts[len(self._cuts) :])
+        self._stacked = main._all_rows()
 
     def fix(self, columns: Indices, lower: Array, upper: Array) -> None:
         """Set the bounds of ``columns``."""
@@ -112,7 +138,8 @@ class Relaxation:
         if basis.epoch == self._epoch:
             held = basis.held
             missing = self._base + len(self._cuts) - len(held.row_status)
-            held.row_status = [*held.row_status, *[highspy.HighsBasisStatus.kBasic] * missing]
+            if missing:
+                held.row_status = [*held.row_status, *[highspy.HighsBasisStatus.kBasic] * missing]
             self._highs.setBasis(held)
 
     def forget(self) -> None:
@@ -148,6 +175,10 @@ class Relaxation:
         for cut in cuts:
             if any(cut.values @ point[cut.columns] > cut.limit + LOOSE for point in self.known):
                 raise NumericalTroubleError("a cut leaves out a point of the program")
+        self._append(cuts)
+
+    def _append(self, cuts: Sequence[Cut]) -> None:
+        for cut in cuts:
             self._highs.addRow(
                 -highspy.kHighsInf, cut.limit, len(cut.columns), cut.columns, cut.values
             )
@@ -163,12 +194,15 @@ class Relaxation:
             if cut.limit - value > LOOSE
         ]
         if loose:
-            rows = np.array(loose, dtype=np.int32) + self._base
-            self._highs.deleteRows(len(rows), rows)
+            self._drop(loose)
             self._epoch += 1
-            gone = set(loose)
-            self._cuts = [cut for number, cut in enumerate(self._cuts) if number not in gone]
-            self._stacked = None
+
+    def _drop(self, numbers: Sequence[int]) -> None:
+        rows = np.array(numbers, dtype=np.int32) + self._base
+        self._highs.deleteRows(len(rows), rows)
+        gone = set(numbers)
+        self._cuts = [cut for number, cut in enumerate(self._cuts) if number not in gone]
+        self._stacked = None
 
     def _infeasible(self) -> float:
         """Return infinity if the ray that HiGHS gives proves that there is no point."""

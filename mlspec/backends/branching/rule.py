@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlspec.backends.branching.nodes import Node, NodeSolver, Solved
+from mlspec.backends.branching.nodes import Node, NodeSolver, Sides, Solved
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.pseudocost import Pseudocosts, score
-from mlspec.backends.branching.relaxation import Basis
 
 TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
 """Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
@@ -22,9 +21,6 @@ TRIAL_ITERATIONS = 250
 """Simplex iterations of one trial."""
 INTEGRAL = 1e-6
 """So near to an integer a value is one."""
-
-Sides = tuple[float, float]
-"""A bound for each side of an integer."""
 
 
 class BranchingRule:
@@ -45,7 +41,7 @@ class BranchingRule:
         for place in self._worth_trying(node, solved):
             value = solved.values[self._pieces.columns[place]]
             value = float(np.clip(value, INTEGRAL, 1.0 - INTEGRAL))
-            found = self._tried(node, place, solved.basis)
+            found = self._solver.sides(node.fixed, place, solved.basis, TRIAL_ITERATIONS)
             bounds = max(bound, found[0]), max(bound, found[1])
             if min(bounds) > self._limit:
                 return place, bounds
@@ -74,11 +70,3 @@ class BranchingRule:
         fresh = [place for place in order if not self._pseudocosts.known(place)]
         yield from known[:EXPECTED]
         yield from fresh[: TRIED if self._chosen <= EARLY else TRIED_LATER]
-
-    def _tried(self, node: Node, place: int, basis: Basis) -> Sides:
-        """Return a bound for each side; a run that is cut short has one too."""
-        zero, one = (
-            self._solver.tried({**node.fixed, place: value}, basis, TRIAL_ITERATIONS).bound
-            for value in (0.0, 1.0)
-        )
-        return zero, one

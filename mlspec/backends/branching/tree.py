@@ -10,25 +10,16 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 
-from mlspec.backends.branching.dives import Dive, dives
+from mlspec.backends.branching.dives import Diver, Parts, dives
 from mlspec.backends.branching.nodes import Node, NodeSolver
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation
 from mlspec.backends.branching.rule import BranchingRule
-from mlspec.backends.program import Indices, LinearProgram
+from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
-
-DIVE_SHARE, DIVE_RATIO = 0.1, 0.2
-"""A dive has this share of the whole time at most, and this share of the time that was spent."""
-
-NEVER = np.inf, None
-Part = Callable[[Indices, Array, Array | None, float], Array | None]
-"""Returns a point within the limit whose integers, at these variables, have these values, if one is
-found within so many seconds; it may start from a point."""
 
 
 class Tree:
@@ -44,11 +35,10 @@ class Tree:
     ) -> None:
         self._cost = program.cost
         self._limit = limit
-        self._seconds = seconds
         self._began = time.monotonic()
+        self._deadline = self._began + seconds
         self._pieces = Pieces(program)
-        deadline = self._began + seconds
-        self._solver = NodeSolver(relaxation, self._pieces, limit, deadline, cancelled)
+        self._solver = NodeSolver(relaxation, self._pieces, limit, self._deadline, cancelled)
         self._rule = BranchingRule(self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a point in whose linear region the best one is known."""
@@ -61,7 +51,7 @@ class Tree:
         """Whether there is no point."""
         return self.bound > self._limit
 
-    def run(self, hint: Array | None, part: Part) -> Array | None:
+    def run(self, hint: Array | None, parts: Parts) -> Array | None:
         """Return a point, or None: the question is answered if ``bound`` exceeds the limit.
 
         ``hint`` is a point ``(n,)`` whatever its cost.
@@ -73,19 +63,21 @@ class Tree:
         self.bound = root.bound
         if self.proved or root.values is None:
             return None
-        parts = dives(self._pieces, root.values, hint)
-        at, dive = next(parts, NEVER)
-        nodes = [Node(root.bound, 0, {}, None)]
+        waiting = dives(self._pieces, root.values, hint)
+        with Diver(parts, waiting, self._began, self._deadline) as diver:
+            return self._grown(root.bound, diver)
+
+    def _grown(self, bound: float, diver: Diver) -> Array | None:
+        """Branch from the root, which has ``bound``."""
+        nodes = [Node(bound, 0, {}, None)]
         made = 0
         while nodes:
             self.bound = nodes[0].bound
             if self._solver.spent():
                 return None
-            if dive is not None and self.nodes >= at:
-                point = self._dive(dive, part)
-                if point is not None:
-                    return point
-                at, dive = next(parts, NEVER)
+            point = diver.heard(self.nodes)
+            if point is not None:
+                return point
             node = heapq.heappop(nodes)
             self.nodes += 1
             solved = self._solver.solved(node)
@@ -118,9 +110,3 @@ class Tree:
         self._solver.fix(dict(enumerate(winners.tolist())))
         best = self._solver.relaxed().values
         return best if best is not None and self._cost @ best <= self._limit else None
-
-    def _dive(self, dive: Dive, part: Part) -> Array | None:
-        columns = self._pieces.columns[dive.fixed]
-        spent = time.monotonic() - self._began
-        seconds = min(DIVE_SHARE * self._seconds, DIVE_RATIO * spent)
-        return part(columns, dive.values[dive.fixed], dive.start, seconds)
