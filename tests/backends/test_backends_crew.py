@@ -48,6 +48,15 @@ def ends(
     return dict(crew.answers(*asked, time.monotonic() + seconds))
 
 
+def manned() -> ProcessCrew:
+    """Return a crew of two workers that are ready, both."""
+    crew = ProcessCrew(2)
+    crew._hire(2)
+    assert until(lambda: not crew._heard() and all(hand.ready for hand in crew._hands))
+    assert len(crew.pids) == 2
+    return crew
+
+
 def until(happens: Callable[[], bool]) -> bool:
     """Wait for something; say whether it happened."""
     end = time.monotonic() + 30.0
@@ -107,8 +116,7 @@ def test_what_the_session_found_goes_along() -> None:
 
 
 def test_deadlines_are_kept_and_the_rest_is_not_begun() -> None:
-    crew = ProcessCrew(2)
-    ends(crew, easy())
+    crew = manned()
     found = ends(crew, endless(5), 0.5)
     assert set(found) == {0, 1}
     assert {report.termination for report in found.values()} == {Termination.LIMIT}
@@ -116,9 +124,7 @@ def test_deadlines_are_kept_and_the_rest_is_not_begun() -> None:
 
 
 def test_who_has_heard_enough_ends_the_others() -> None:
-    crew = ProcessCrew(2)
-    asked = easy()
-    ends(crew, asked)
+    crew, asked = manned(), easy()
     pids = crew.pids
     session, queries = endless(3)
     with closing(crew.answers(session, queries, time.monotonic() + SECONDS)) as answers:
@@ -130,9 +136,7 @@ def test_who_has_heard_enough_ends_the_others() -> None:
 
 
 def test_an_interrupt_ends_all_and_workers_go_on_with_the_next_query(interruptible: None) -> None:
-    crew = ProcessCrew(2)
-    asked = easy()
-    ends(crew, asked)
+    crew, asked = manned(), easy()
     pids = crew.pids
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
@@ -144,9 +148,7 @@ def test_an_interrupt_ends_all_and_workers_go_on_with_the_next_query(interruptib
 
 
 def test_a_worker_that_is_killed_proves_nothing_and_is_replaced() -> None:
-    crew = ProcessCrew(2)
-    asked = easy()
-    ends(crew, asked)
+    crew, asked = manned(), easy()
     (first, second) = crew.pids
     timer = threading.Timer(0.3, lambda: os.kill(first, signal.SIGKILL))
     timer.start()

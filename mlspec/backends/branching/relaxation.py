@@ -32,8 +32,8 @@ RUNS: Options = {
     "simplex_scale_strategy": 0,
     "dual_simplex_cost_perturbation_multiplier": 0.0,
 }
-"""A basis of the last run is worth more than a presolved model; rows and columns are of order one as
-they come, scaled ones need a second run; and a run that is cut short says something only of costs
+"""A basis of the last run is worth more than a presolved model. Rows and columns are of order one
+as they come: scaled ones need a second run. A run that is cut short says something only of costs
 that are not perturbed."""
 SHORT: Options = {"simplex_dual_edge_weight_strategy": 1}
 """Devex: a run of few iterations from a given basis takes less time than its steepest edges."""
