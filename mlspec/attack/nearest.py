@@ -33,7 +33,7 @@ SECOND = Pace(steps=70, first_step=0.5, first_change=0.1, last_change=0.01)
 AGAIN = Pace(steps=30, first_step=0.2, first_change=0.02, last_change=0.002)
 GROUPS = 2
 """Where images settle is decided early: so many groups settle apart before they mix."""
-WAVES = 4
+WAVES = 8
 """How often the descent begins again from the best images; half as often in each group."""
 ELITE = 8
 """Best images that a wave begins from."""
@@ -45,7 +45,9 @@ THROWN = (0.0, 0.1, 0.2, 0.4, 0.7)
 """Shares of an image's values that are thrown anew."""
 SHARPENING = 40
 """Linear programs at the end."""
-START_BELOW = 0.96
+DESCENDING = 0.8
+"""Share of the time until a deadline after which they begin."""
+START_BELOW = 0.99
 """The least part of the known share at which a wave's members begin."""
 
 
@@ -91,6 +93,8 @@ class NearestAttack:
         if self._problem.margin(image[None])[0] <= 0.0:
             return Nearest(0.0, image)
         rng = np.random.default_rng(self._seed)
+        now, end = time.monotonic(), deadline
+        deadline = now + DESCENDING * (end - now)
         found = self._known(way, np.array([*known]).reshape(-1, *image.shape))
         first = self._dealt(way, rng)
         least = found.shares.min(initial=np.inf)
@@ -103,7 +107,7 @@ class NearestAttack:
         for group in groups:
             found = found.and_also(group)
         found = self._waves_from(way, found, self._waves, rng, deadline).nearest(ELITE)
-        sharper = sharpened(way, self._network, found, SHARPENING, deadline)
+        sharper = sharpened(way, self._network, found, SHARPENING, end)
         best = found.and_also(sharper).nearest(1)
         return Nearest(float(best.shares[0]), best.images[0])
 
