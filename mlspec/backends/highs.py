@@ -117,8 +117,8 @@ def opened(program: LinearProgram, options: Options, cancelled: threading.Event)
         raise SolverError("HiGHS refused the model; this is a defect, please report it")
 
     def on_poll(event: Any) -> None:
-        if cancelled.is_set():
-            event.interrupt()
+        # Said each time: HiGHS would remember an interrupt in later runs.
+        event.interrupt(cancelled.is_set())
 
     highs.cbSimplexInterrupt += on_poll
     highs.cbIpmInterrupt += on_poll

@@ -116,6 +116,9 @@ def test_a_cancelled_solve_ends_promptly(name: str) -> None:
     assert time.monotonic() - began < 5.0
     timer.join()
     session.revive()
+    began = time.monotonic()
+    assert session.solve((0,), 0.5).termination is Termination.LIMIT
+    assert time.monotonic() - began > 0.4
     assert session.solve((), SECONDS).termination is Termination.OPTIMAL
 
 
