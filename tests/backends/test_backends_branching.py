@@ -18,9 +18,10 @@ from strategies import Question, questions
 from test_backends_matrix import random_questions
 
 import mlspec
-from mlspec.backends.branching import nodes
+from mlspec.backends.branching import dives, nodes
+from mlspec.backends.branching.dives import Dive
 from mlspec.backends.branching.engine import BranchingEngine
-from mlspec.backends.branching.hull import LEAST_VIOLATION, Cut, Hull
+from mlspec.backends.branching.hull import LEAST_VIOLATION, Cut, Hull, deepest
 from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
 from mlspec.backends.program import Piece, arrays_of
@@ -260,8 +261,8 @@ def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPa
     assert relaxation.solve(SECONDS).bound == -np.inf
 
 
-def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
-    """Its bound lies between those of the node and of the whole run."""
+def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces]:
+    """A model whose root, with its cuts, leaves it open."""
     program, layout = arrays_of(open_model())
     columns, values = program.row(layout.margins[OPEN[0]])
     cost = np.zeros(program.columns)
@@ -273,6 +274,62 @@ def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
     deadline = time.monotonic() + SECONDS
     node_solver = nodes.NodeSolver(relaxation, pieces, limit, deadline, threading.Event())
     node_solver.root()
+    return node_solver, relaxation, pieces
+
+
+def test_a_relaxation_beside_another_follows_its_cuts() -> None:
+    """Whatever came and went meanwhile: the same optimum, from the same basis at once."""
+    node_solver, main, pieces = opened_root()
+    aside = main.beside()
+    for _ in range(3):
+        node = node_solver.relaxed()
+        aside.follow(main)
+        assert aside.cuts == main.cuts > 0
+        assert aside.solve(SECONDS).bound == pytest.approx(node.bound, abs=1e-6)
+        aside.start_from(main.basis)
+        assert aside.solve(SECONDS, iterations=0).bound == pytest.approx(node.bound, abs=1e-6)
+        assert node.values is not None
+        before = main.cuts
+        main.drop_loose()
+        assert main.cuts < before
+        main.add(deepest(pieces.hulls, node.values + 1e-3, 20))
+
+
+def test_parts_are_searched_from_one_node_to_another() -> None:
+    begun: list[float] = []
+    cancelled, found, point = threading.Event(), threading.Event(), np.ones(3)
+
+    def search(dive: Dive, seconds: float) -> Array | None:
+        assert 0.0 <= seconds <= SECONDS
+        begun.append(float(dive.values[0]))
+        if begun[-1] == 0.0:
+            cancelled.wait(SECONDS)
+            return None
+        found.set()
+        return point
+
+    def diver(*values: float) -> dives.Diver:
+        waiting = (Dive(np.zeros(1, dtype=bool), np.full(1, value)) for value in values)
+        return dives.Diver(dives.Parts(search, cancelled.set), waiting, now, now + SECONDS)
+
+    first, second, *_ = dives.NODES
+    now = time.monotonic()
+    with diver(0.0, 1.0) as endless:
+        assert endless.heard(first) is None
+        assert endless.heard(second - 1) is None
+    assert time.monotonic() - now < SECONDS / 2  # it was cancelled
+    assert begun == [0.0]
+    with diver(1.0, 2.0) as quick:
+        assert quick.heard(first) is None
+        assert found.wait(SECONDS)
+        assert quick.heard(second - 1) is None  # however soon it was found
+        assert quick.heard(second) is point
+    assert begun == [0.0, 1.0]
+
+
+def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
+    """Its bound lies between those of the node and of the whole run."""
+    node_solver, relaxation, pieces = opened_root()
     node = node_solver.relaxed()
     assert node.values is not None
     basis = relaxation.basis

@@ -2,7 +2,7 @@
 
 All integers are fixed but for a few, and what is left is a small MILP. Easy proofs do without: the
 first nodes come before the larger parts. A part is searched while the tree goes on, and what was
-found is heard at a fixed node, so that no clock decides which point is the answer.
+found is heard at a fixed node: which point is the answer does not depend on who was faster.
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ class Tree:
         with Diver(parts, waiting, self._began, self._deadline) as diver:
             return self._grown(root.bound, diver)
 
-    def _grown(self, bound: float, diver: Diver) -> Array | None:
-        """Branch from the root, which has ``bound``."""
-        nodes = [Node(bound, 0, {}, None)]
+    def _grown(self, root: float, diver: Diver) -> Array | None:
+        """Branch from the root, whose bound is given."""
+        nodes = [Node(root, 0, {}, None)]
         made = 0
         while nodes:
             self.bound = nodes[0].bound
