@@ -16,6 +16,7 @@ import xarray as xr
 from benchmarks.tables import footer, markdown
 from mlspec import load_spec, solve
 from mlspec.core.trace import Ask
+from mlspec.core.verdict import Outcome
 from mlspec.report.numbers import above, below
 from mlspec.search.shrink import POLICIES
 
@@ -36,6 +37,7 @@ HEADS = (
     "upper bound",
     "gap",
     "complete queries (with MILP)",
+    "until the first one's size",
     "certificate queries",
     "attacks",
     "seconds",
@@ -43,8 +45,10 @@ HEADS = (
 )
 
 
-def row(name: str, variant: str, result: xr.Dataset) -> list[str]:
-    """Return what one search came to."""
+def row(name: str, variant: str, result: xr.Dataset, first: xr.Dataset) -> list[str]:
+    """Return what one search came to, and how soon it was where the ``first`` one of its spec
+    ended."""
+    reached = queries_until(result, float(first["size"]))
     size, bound = float(result["size"]), float(result["upper_bound"])
     asks = result["query_ask"].values
     complete = asks == Ask.COMPLETE.value
@@ -56,11 +60,25 @@ def row(name: str, variant: str, result: xr.Dataset) -> list[str]:
         above(bound, 4),
         percent(bound / size - 1) if size > 0 else "-",
         f"{np.count_nonzero(complete)} ({with_milp})",
+        "-" if reached is None else f"{reached}",
         f"{np.count_nonzero(asks == Ask.CERTIFICATE.value)}",
         f"{np.count_nonzero(asks == Ask.ATTACK.value)}",
         f"{float(result.attrs['wall_seconds']):.0f}",
         str(result.attrs["stop_reason"]),
     ]
+
+
+def queries_until(result: xr.Dataset, size: float) -> int | None:
+    """Return how many complete queries had been asked when a neighborhood of ``size`` or more was
+    certified; None if none was."""
+    asks, verdicts = result["query_ask"].values, result["query_verdict"].values
+    complete, robust = asks == Ask.COMPLETE.value, Outcome.ROBUST.value
+    # Every proof that is asked for is a step, and what bounds certify on the way.
+    steps = complete | (asks == Ask.CERTIFICATE.value)
+    steps |= (asks == Ask.BOUND.value) & (verdicts == robust)
+    certified = (result["step_verdict"].values == robust) & (result["step_size"].values >= size)
+    asked = np.cumsum(complete)[steps][certified]
+    return int(asked[0]) if len(asked) else None
 
 
 def percent(share: float) -> str:
@@ -78,11 +96,12 @@ def main(
     began = time.perf_counter()
     rows = []
     for name in specs:
+        results: list[xr.Dataset] = []
         for variant in variants or VARIANTS:
             budget = f"budget.seconds={seconds}"
             changes = [*overrides, budget, *VARIANTS[variant]]
-            result = solve(load_spec(f"specs/{name}.yaml", changes))
-            rows.append(row(name, variant, result))
+            results.append(solve(load_spec(f"specs/{name}.yaml", changes)))
+            rows.append(row(name, variant, results[-1], results[0]))
             print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     print(markdown(HEADS, rows, words=2))
     print(f"\n{seconds:g} s each. {footer(('mlspec', 'torch', 'highspy'), began)}")
