@@ -146,13 +146,17 @@ def solve_experiment(
         search = spec.search
         steer = steering(problem) if spec.weights == "sensitivity" else None
         ascent = Ascent(search.step, search.lambda_start, search.lambda_decay, steer)
+
+        def climb(effort: Effort, start: Array) -> StopReason:
+            return gradient(effort, start, policy, ascent, search.tolerance)
+
         strategies: dict[str, Strategy] = {
-            "gradient": lambda effort, start: gradient(
-                effort, start, policy, ascent, search.tolerance
-            ),
+            "gradient": climb,
             "naive": lambda effort, start: naive(effort, start, search.tolerance),
             "ascent": lambda effort, start: ascend(effort, start, ascent),
-            "exact": lambda effort, start: exact(effort, start, search.gap),
+            "exact": lambda effort, start: exact(
+                effort, start, search.gap, lambda: climb(effort, start)
+            ),
         }
         strategy = strategies[search.strategy]
         limit = overdue_after(effort.seconds_left)

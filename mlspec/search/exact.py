@@ -1,5 +1,8 @@
 """The exact strategy: a bound from above comes down until a proof from below comes near it.
 
+Another strategy has the first share of the budget: the nearer to the optimum what is certified, the
+fewer slices or vertices lie between.
+
 A weighted sum is bounded slice by slice (``slices``): either no radius of some value is robust, or
 one is found that no attack breaks, and a radius a little inside is asked to be proved. The next
 slice halves what is left between both.
@@ -14,16 +17,21 @@ vertex however many there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import StopReason
-from mlspec.search.effort import Effort
+from mlspec.search.effort import Effort, SpentError
 from mlspec.search.lower import Way, cut_off, falling
 from mlspec.search.maximality import between
 from mlspec.search.slices import refute_slice
 
+HEAD_START = 0.15
+"""Share of the budget that the other strategy has."""
 INSIDE = 0.25
 """Share of the gap, or of what is left below a slice, that a proof gives away at first; it may give
 away three times as much."""
@@ -33,12 +41,17 @@ LOOK_SECONDS = 5.0
 """Time of an attack that looks for the nearest violation."""
 
 
-def exact(effort: Effort, start: Array, gap: float) -> StopReason:
+def exact(
+    effort: Effort, start: Array, gap: float, climb: Callable[[], object] | None = None
+) -> StopReason:
     """Close the gap between the certified value and the upper bound to the share ``gap`` of it.
 
-    ``start`` is the floor of every layer. Ends with STALLED where a radius near the bound is
-    neither proved nor refuted.
+    ``start`` is the floor of every layer, ``climb`` a strategy from there. Ends with STALLED where
+    a radius near the bound is neither proved nor refuted.
     """
+    if climb is not None:
+        with suppress(SpentError), effort.reserve(1.0 - HEAD_START):
+            climb()
     if isinstance(effort.objective, WeightedSum):
         return _by_slices(effort, start, gap)
     return _by_vertices(effort, start, gap)
