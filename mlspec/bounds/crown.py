@@ -22,6 +22,7 @@ from mlspec.bounds.domain import Domain
 from mlspec.bounds.relax import (
     PoolPlanes,
     ReluLines,
+    open_positions,
     pool_levels,
     pool_planes,
     pool_weights,
@@ -56,9 +57,7 @@ def intermediate(net: TensorNetwork, domain: Domain, *, linear: bool) -> Interva
         if linear and isinstance(item.op, Relu | MaxPool):
             value = item.source
             if value > 1 or not domain.affine_is_exact:
-                tight_lower, tight_upper = _of_value(net, value, domain, lines)
-                known.lower[value] = torch.maximum(known.lower[value], tight_lower)
-                known.upper[value] = torch.minimum(known.upper[value], tight_upper)
+                _tighten(net, position, known, domain, lines)
             lines[position] = relax(item, known.lower[value], known.upper[value])
         after = interval.step(item, known.lower, known.upper)
         known.lower.append(after[0])
@@ -147,13 +146,41 @@ def minimum(rows: Tensor, bias: Tensor, domain: Domain) -> Tensor:
     return domain.least(rows, lambda images: images[:, None], (2, 3, 4)) + bias
 
 
+def _tighten(
+    net: TensorNetwork,
+    position: int,
+    known: Intervals,
+    domain: Domain,
+    lines: Mapping[int, Lines],
+) -> None:
+    """Tighten the input of the relaxed op at ``position``, at least where that matters to it."""
+    item = net.ops[position]
+    assert isinstance(item.op, Relu | MaxPool)
+    value = item.source
+    low, up = known.lower[value], known.upper[value]
+    if patches.applies(net, value):
+        is_open = open_positions(item.op, low.detach(), up.detach())
+        positions = torch.nonzero(is_open.any(0)).flatten()
+        if not len(positions):
+            return
+        relus = {number: line for number, line in lines.items() if isinstance(line, ReluLines)}
+        tight_low, tight_up = patches.bounds(net, value, relus, domain, positions)
+        shape, low, up = low.shape, low.flatten(2), up.flatten(2)
+        chosen, before = is_open[:, None, positions], (low[..., positions], up[..., positions])
+        tight_low = torch.where(chosen, torch.maximum(before[0], tight_low), before[0])
+        tight_up = torch.where(chosen, torch.minimum(before[1], tight_up), before[1])
+        known.lower[value] = low.index_copy(2, positions, tight_low).reshape(shape)
+        known.upper[value] = up.index_copy(2, positions, tight_up).reshape(shape)
+    else:
+        tight_low, tight_up = _of_value(net, value, domain, lines)
+        known.lower[value] = torch.maximum(low, tight_low)
+        known.upper[value] = torch.minimum(up, tight_up)
+
+
 def _of_value(
     net: TensorNetwork, value: int, domain: Domain, lines: Mapping[int, Lines]
 ) -> tuple[Tensor, Tensor]:
     """Return CROWN bounds of the value of this number."""
-    if patches.applies(net, value):
-        relus = {position: line for position, line in lines.items() if isinstance(line, ReluLines)}
-        return patches.bounds(net, value, relus, domain)
     shape = net.network.shape_of(value)
     units = int(torch.tensor(shape).prod())
     lows, ups = [], []

@@ -71,22 +71,22 @@ def bounds(
     last: int,
     lines: Mapping[int, ReluLines],
     domain: Domain,
+    positions: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Return CROWN bounds of value ``last`` over the images of ``domain``."""
+    """Return CROWN bounds ``(B, C, P)`` of value ``last`` at ``positions`` (numbers below ``H W``)
+    over the images of ``domain``."""
     channels, *size = net.network.shape_of(last)
     local = LocalRows(net, last, lines, domain)
     at_once = max(1, CELLS_AT_ONCE // (len(domain.lower) * local.cells))
-    if at_once >= math.prod(size):
+    if len(positions) == math.prod(size) <= at_once:
         least = local.minimum({})
     else:
-        every = torch.arange(math.prod(size), device=net.device)
         pieces = [
             LocalRows(net, last, lines, domain, chosen).minimum({})
-            for chosen in torch.split(every, at_once)
+            for chosen in torch.split(positions, at_once)
         ]
         least = torch.cat(pieces, dim=2)
-    low, high = least[:, :channels], -least[:, channels:]
-    return low.reshape(-1, channels, *size), high.reshape(-1, channels, *size)
+    return least[:, :channels], -least[:, channels:]
 
 
 @dataclass(frozen=True, eq=False)

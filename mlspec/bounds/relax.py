@@ -22,7 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from mlspec.core.network import MaxPool, Relu
+from mlspec.tensors import windows
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,27 @@ def pool_planes(low: Tensor, up: Tensor, relu: bool, weights: Tensor, levels: Te
     wins = (low >= least) & (low >= floor[..., None])
     first = torch.zeros_like(low).scatter(-1, wins.to(low.dtype).argmax(-1, keepdim=True), 1.0)
     return PoolPlanes(torch.where(wins.any(-1, keepdim=True), first, share), slope, bias)
+
+
+def open_positions(op: Relu | MaxPool, low: Tensor, up: Tensor) -> Tensor:
+    """Say ``(B, H W)`` at which positions of a relaxed op's input ``(B, C, H, W)`` some sign or
+    winner is open: elsewhere the op is linear, and its relaxation exact."""
+    if isinstance(op, Relu):
+        is_open = ((low < 0) & (up > 0)).flatten(2)
+    else:
+        lows, ups = (windows(end, op.kernel, op.stride) for end in (low, up))
+        is_open = _is_open(lows, ups, op.relu).to(low.dtype).flatten(2)
+        columns = is_open.repeat_interleave(op.kernel[0] * op.kernel[1], dim=1)
+        is_open = F.fold(columns, low.shape[2:], op.kernel, stride=op.stride).flatten(2) > 0
+    return is_open.any(1)
+
+
+def _is_open(low: Tensor, up: Tensor, relu: bool) -> Tensor:
+    """Say of which windows ``(..., n)`` the winner may depend on the input, or the sign of it."""
+    floor = low.amax(-1, keepdim=True)
+    floor = floor.clamp_min(0.0) if relu else floor
+    contends = up > floor
+    return (contends.sum(-1) > 1) | (contends & (low < floor)).any(-1)
 
 
 def _others(up: Tensor) -> Tensor:

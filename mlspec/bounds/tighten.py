@@ -10,16 +10,15 @@ from __future__ import annotations
 import time
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.bounds import crown, interval, patches
 from mlspec.bounds.adam import Adam
 from mlspec.bounds.crown import Intervals
 from mlspec.bounds.domain import Boxes
-from mlspec.bounds.relax import ReluLines
+from mlspec.bounds.relax import ReluLines, open_positions
 from mlspec.core.network import MaxPool, Relu
-from mlspec.tensors import TensorNetwork, TensorOp
+from mlspec.tensors import TensorNetwork
 
 RATE = 0.3
 SLOPES_AT_ONCE = 2_000_000
@@ -40,7 +39,7 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
             value = item.source
             if value > 1 and patches.applies(net, value):
                 current = Intervals(lower, upper)
-                lower[value], upper[value] = _optimised(net, position, current, deadline)
+                lower[value], upper[value] = _optimised(net, position, item.op, current, deadline)
         after = interval.step(item, lower, upper)
         lower.append(torch.maximum(after[0], known.lower[position + 1]))
         upper.append(torch.minimum(after[1], known.upper[position + 1]))
@@ -48,11 +47,11 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
 
 
 def _optimised(
-    net: TensorNetwork, position: int, known: Intervals, deadline: float
+    net: TensorNetwork, position: int, op: Relu | MaxPool, known: Intervals, deadline: float
 ) -> tuple[Tensor, Tensor]:
     value = net.ops[position].source
     low, up = known.lower[value], known.upper[value]
-    positions = _open_positions(net.ops[position], low, up)
+    positions = torch.nonzero(open_positions(op, low, up).flatten()).flatten()
     if not len(positions):
         return low, up
     lines = {
@@ -93,19 +92,3 @@ def _ascend(local: patches.LocalRows) -> Tensor:
             for value in slopes.values():
                 value.clamp_(0.0, 1.0)
     return best
-
-
-def _open_positions(item: TensorOp, low: Tensor, up: Tensor) -> Tensor:
-    """Return the numbers of the positions ``H W`` where some channel's phase or winner is open."""
-    if isinstance(item.op, MaxPool):
-        op = item.op
-        rise = F.max_pool2d(up, op.kernel, op.stride) - F.max_pool2d(low, op.kernel, op.stride)
-        moving = rise > 0
-        if op.relu:
-            moving &= F.max_pool2d(up, op.kernel, op.stride) > 0
-        columns = moving.to(low).flatten(2).repeat_interleave(op.kernel[0] * op.kernel[1], dim=1)
-        spread = F.fold(columns, low.shape[2:], op.kernel, stride=op.stride)
-        is_open = spread.sum(1) > 0
-    else:
-        is_open = ((low < 0) & (up > 0)).any(1)
-    return torch.nonzero(is_open.flatten()).flatten()

@@ -145,14 +145,17 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
         if not patches.applies(net, value):
             continue
         before = {number: line for number, line in lines.items() if number < value}
-        local = patches.bounds(net, value, before, Boxes(lower, upper))
         shape = net.network.shape_of(value)
+        every = torch.arange(shape[1] * shape[2])
+        local = patches.bounds(net, value, before, Boxes(lower, upper), every)
         units = int(np.prod(shape))
         rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
         low = crown.minimum(*crown.backward(net, rows, value, lines), Boxes(lower, upper))
         up = -crown.minimum(*crown.backward(net, -rows, value, lines), Boxes(lower, upper))
         np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
+        some = patches.bounds(net, value, before, Boxes(lower, upper), every[::2])
+        np.testing.assert_allclose(some[0], local[0][..., ::2], rtol=1e-9, atol=1e-9)
 
 
 @law(questions(SMALL, None), quick=40, deep=1000)
