@@ -43,9 +43,7 @@ class Families:
     def at(self, eps: Array) -> Array:
         """Return the images ``(P, C, H, W)`` of all patterns at the radius ``eps`` ``(R,)``, the
         weakest first."""
-        if not self._patterns:
-            return np.empty((0, *self._problem.image.shape))
-        images = np.stack([self._image(pattern, eps) for pattern in self._patterns])
+        images = self._images(eps)
         return images[np.argsort(self._margins(images), kind="stable")]
 
     def across(self, radii: Array, images: Array) -> list[Array]:
@@ -54,25 +52,27 @@ class Families:
 
         ``images`` ``(V, C, H, W)`` are one such set to try.
         """
-        tried = [images]
-        tried += [np.stack([self._image(each, eps) for eps in radii]) for each in self._patterns]
-        worst = [float(self._margins(each).max()) for each in tried]
-        corners = sorted(range(len(tried)), key=lambda number: worst[number])[:WORTH_SAMPLING]
+        tried = np.concatenate([images[None], np.stack([*map(self._images, radii)], axis=1)])
+        worst = self._margins(tried).max(axis=1)
+        corners = np.argsort(worst, kind="stable")[:WORTH_SAMPLING]
+        corners = corners[worst[corners] < 0.0]
         shares = np.random.default_rng(0).dirichlet(np.ones(len(radii)), SAMPLES)
-        found = []
-        for number in corners:
-            if worst[number] < 0.0:
-                inside = self._margins(np.einsum("sv,vchw->schw", shares, tried[number]))
-                found.append((max(worst[number], float(inside.max())), tried[number]))
-        return [each for margin, each in sorted(found, key=lambda pair: pair[0]) if margin < 0.0]
+        inside = self._margins(np.einsum("sv,tvchw->tschw", shares, tried[corners]))
+        worst = np.maximum(worst[corners], inside.max(axis=1))
+        order = np.argsort(worst, kind="stable")
+        return [tried[corners[number]] for number in order if worst[number] < 0.0]
 
-    def _image(self, pattern: Array, eps: Array) -> Array:
+    def _images(self, eps: Array) -> Array:
+        """Return the images ``(P, C, H, W)`` of all patterns at the radius ``eps`` ``(R,)``."""
+        image = self._problem.image
+        patterns = np.array(self._patterns).reshape(-1, *image.shape)
         down, up = self._problem.layering.reach(eps)
-        moved = self._problem.image + pattern * np.where(pattern < 0.0, down, up)
+        moved = image + patterns * np.where(patterns < 0.0, down, up)
         return np.asarray(np.clip(moved, 0.0, 1.0))
 
     def _margins(self, images: Array) -> Array:
-        """Return the property's margins ``(N,)``, about."""
+        """Return the property's margins ``(...)`` of ``images`` ``(..., C, H, W)``, about."""
+        batch = images.reshape(-1, *self._problem.image.shape)
         with torch.no_grad():
-            scores = self._net.forward(self._net.tensor(images)).cpu().numpy()
-        return self._problem.property.margin(scores)
+            scores = self._net.forward(self._net.tensor(batch)).cpu().numpy()
+        return self._problem.property.margin(scores).reshape(images.shape[:-3])
