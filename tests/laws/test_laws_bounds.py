@@ -14,10 +14,17 @@ from strategies import SMALL, Question, Rng, one_of, questions, seeded
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.bounds.domain import Boxes, Hull
-from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
+from mlspec.bounds.relax import (
+    open_positions,
+    pool_levels,
+    pool_planes,
+    pool_weights,
+    relu_lines,
+    relu_slopes,
+)
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Flatten, Linear, MaxPool, Network, Relu
 from mlspec.core.property import Property, TopK
 from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
@@ -262,6 +269,30 @@ def test_pool_planes_of_nine_candidates_hold_for_any_parameters(
     case: tuple[Array, Array, Array, Rng],
 ) -> None:
     assert_pool_planes_hold(case)
+
+
+@law(intervals(4), quick=60, deep=2000)
+def test_where_no_sign_and_no_winner_is_open_relaxations_are_exact(
+    case: tuple[Array, Array, Array, Rng],
+) -> None:
+    """There CROWN leaves the inputs of an op as they are."""
+    low, up, inside, rng = case
+    lower, upper = torch.as_tensor(low), torch.as_tensor(up)
+    maps = lower.reshape(-1, 1, 2, 2), upper.reshape(-1, 1, 2, 2)
+    slack = tolerance(low, up) * 10
+    for relu in (False, True):
+        closed = ~open_positions(MaxPool((2, 2), (2, 2), relu=relu), *maps).any(1).numpy()
+        true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
+        weights = pool_weights(lower, upper, relu)
+        planes = pool_planes(lower, upper, relu, weights, pool_levels(upper))
+        least = (planes.low.numpy() * inside).sum(-1)
+        most = (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+        assert np.abs(least - true)[:, closed].max(initial=0.0) <= slack
+        assert np.abs(most - true)[:, closed].max(initial=0.0) <= slack
+    closed = ~open_positions(Relu(), *maps).numpy()
+    lines = relu_lines(lower, upper, free(rng, low.shape))
+    for line in (lines.low.numpy() * inside, lines.up.numpy() * inside + lines.up_bias.numpy()):
+        assert np.abs(line - inside.clip(0.0))[:, closed].max(initial=0.0) <= slack
 
 
 @law(questions(SMALL, None), quick=60, deep=1000)
