@@ -31,7 +31,7 @@ FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.8, 0.6, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FINER = 0.05
-"""The last climb goes on while it gains this share of the tolerance."""
+"""The last climbs go on while they gain this share of the tolerance."""
 CAP = 1.0
 NEGLIGIBLE = 0.03
 """Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
@@ -64,10 +64,14 @@ def gradient(
         _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
         if high > low:
             promise = min((effort.value(effort.trace.best) - low) / (high - low), 1.0)
-    best = effort.objective.lean(effort.trace.best, start, share=0.0)
-    proposal = trade(effort, expand(effort, best, ascent), floor=best)
-    _climb(effort, best, proposal, policy, ascent, FINER * tolerance, np.inf)
-    return StopReason.STALLED
+    finer = FINER * tolerance
+    while True:
+        before = effort.value(effort.trace.best)
+        best = effort.objective.lean(effort.trace.best, start, share=0.0)
+        proposal = trade(effort, expand(effort, best, ascent), floor=best)
+        _climb(effort, best, proposal, policy, ascent, finer, np.inf)
+        if effort.value(effort.trace.best) <= (1.0 + finer) * before:
+            return StopReason.STALLED
 
 
 def _climb(
