@@ -23,7 +23,7 @@ def footer(packages: Sequence[str], began: float) -> str:
     return (
         f"{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, "
         f"{platform.system()}, Python {platform.python_version()}, {versions}; "
-        f"{datetime.now(UTC):%Y-%m-%d}, {took:.0f} s in all, one thread"
+        f"{datetime.now(UTC):%Y-%m-%d}, {took:.0f} s in all, torch on one thread"
     )
 
 
