@@ -154,9 +154,7 @@ def solve_experiment(
             "gradient": climb,
             "naive": lambda effort, start: naive(effort, start, search.tolerance),
             "ascent": lambda effort, start: ascend(effort, start, ascent),
-            "exact": lambda effort, start: exact(
-                effort, start, search.gap, lambda: climb(effort, start)
-            ),
+            "exact": lambda effort, start: exact(effort, start, search.gap, climb),
         }
         strategy = strategies[search.strategy]
         limit = overdue_after(effort.seconds_left)

@@ -17,7 +17,6 @@ vertex however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -28,6 +27,7 @@ from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort, SpentError
 from mlspec.search.lower import Way, cut_off, falling
 from mlspec.search.maximality import between
+from mlspec.search.maximise import Strategy
 from mlspec.search.slices import refute_slice
 
 HEAD_START = 0.15
@@ -41,17 +41,15 @@ LOOK_SECONDS = 5.0
 """Time of an attack that looks for the nearest violation."""
 
 
-def exact(
-    effort: Effort, start: Array, gap: float, climb: Callable[[], object] | None = None
-) -> StopReason:
+def exact(effort: Effort, start: Array, gap: float, climb: Strategy | None = None) -> StopReason:
     """Close the gap between the certified value and the upper bound to the share ``gap`` of it.
 
-    ``start`` is the floor of every layer, ``climb`` a strategy from there. Ends with STALLED where
-    a radius near the bound is neither proved nor refuted.
+    ``start`` is the floor of every layer, ``climb`` the strategy that has a head start from there,
+    if any. Ends with STALLED where a radius near the bound is neither proved nor refuted.
     """
     if climb is not None:
         with suppress(SpentError), effort.reserve(1.0 - HEAD_START):
-            climb()
+            climb(effort, start)
     if isinstance(effort.objective, WeightedSum):
         return _by_slices(effort, start, gap)
     return _by_vertices(effort, start, gap)

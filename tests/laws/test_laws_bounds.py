@@ -15,6 +15,7 @@ from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.bounds.domain import Boxes, Hull
 from mlspec.bounds.relax import (
+    PoolPlanes,
     open_positions,
     pool_levels,
     pool_planes,
@@ -234,6 +235,12 @@ def test_relu_lines_hold_at_every_point_for_any_slopes(
         assert (true <= lines.up.numpy() * inside + lines.up_bias.numpy() + slack).all()
 
 
+def ends_of(planes: PoolPlanes, inside: Array) -> tuple[Array, Array]:
+    """Return the values of both planes at points ``(..., n)`` of their windows."""
+    least = (planes.low.numpy() * inside).sum(-1)
+    return least, (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+
+
 def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
     low, up, inside, rng = case
     lower, upper = torch.as_tensor(low), torch.as_tensor(up)
@@ -251,8 +258,7 @@ def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
         ):
             planes = pool_planes(lower, upper, relu, weights, levels)
             slack = tolerance(low, up) * 10
-            least = (planes.low.numpy() * inside).sum(-1)
-            most = (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+            least, most = ends_of(planes, inside)
             assert (least <= true + slack).all()
             assert (true <= most + slack).all()
 
@@ -292,8 +298,7 @@ def test_where_no_sign_and_no_winner_is_open_relaxations_are_exact(
         true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
         weights = pool_weights(lower, upper, relu)
         planes = pool_planes(lower, upper, relu, weights, pool_levels(upper))
-        least = (planes.low.numpy() * inside).sum(-1)
-        most = (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+        least, most = ends_of(planes, inside)
         assert np.abs(least - true)[:, closed].max(initial=0.0) <= slack
         assert np.abs(most - true)[:, closed].max(initial=0.0) <= slack
     closed = ~open_positions(Relu(), *maps).numpy()

@@ -51,7 +51,7 @@ def by_ascent(effort: Effort, start: Floats) -> StopReason:
 
 
 def by_exact(effort: Effort, start: Floats) -> StopReason:
-    return exact(effort, start, GAP, lambda: by_gradient("uniform")(effort, start))
+    return exact(effort, start, GAP, by_gradient("uniform"))
 
 
 STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} | {
