@@ -76,7 +76,7 @@ class NearestAttack:
         self._network = TensorNetwork(problem.relaxed, torch.float64, device)
         self._plain = PgdAttack(problem, restarts, FIRST.steps, seed, device)
         self._restarts = restarts
-        self._seed = seed
+        self._seeds = np.random.SeedSequence(seed)
         self._waves = waves
 
     def find(
@@ -85,14 +85,15 @@ class NearestAttack:
         """Return the violation of least share on ``path`` that is found, None if there is none.
 
         ``known`` holds violating images ``(C, H, W)`` to begin from, too. Ends at about
-        ``deadline``, in ``time.monotonic()`` seconds; the same arguments give the same answer
-        unless it strikes.
+        ``deadline``, in ``time.monotonic()`` seconds. Every call throws other images: the same
+        calls in the same order give the same answers unless it strikes.
         """
+        (seed,) = self._seeds.spawn(1)
         way = Way(self._problem, path)
         image = self._problem.image
         if self._problem.margin(image[None])[0] <= 0.0:
             return Nearest(0.0, image)
-        rng = np.random.default_rng(self._seed)
+        rng = np.random.default_rng(seed)
         now, end = time.monotonic(), deadline
         deadline = now + DESCENDING * (end - now)
         found = self._known(way, np.array([*known]).reshape(-1, *image.shape))
@@ -109,6 +110,14 @@ class NearestAttack:
         found = self._waves_from(way, found, self._waves, rng, deadline).nearest(ELITE)
         sharper = sharpened(way, self._network, found, SHARPENING, end)
         best = found.and_also(sharper).nearest(1)
+        return Nearest(float(best.shares[0]), best.images[0])
+
+    def sharpened(self, path: Path, share: float, image: Array, deadline: float) -> Nearest:
+        """Return a violation of at most ``share``, at which ``image`` ``(C, H, W)`` violates."""
+        first = Members(image[None], np.array([share]), closest(self._problem, image[None]))
+        way = Way(self._problem, path)
+        sharper = sharpened(way, self._network, first, SHARPENING, deadline)
+        best = first.and_also(sharper).nearest(1)
         return Nearest(float(best.shares[0]), best.images[0])
 
     def _group(

@@ -87,6 +87,15 @@ class HighsEngine:
             for key, value in before.items():
                 set_option(self._highs, key, value)
 
+    def relaxed(self, seconds: float) -> Array | None:
+        """Return the optimum ``(n,)`` without integrality, if it is found within ``seconds``."""
+        set_option(self._highs, "solve_relaxation", True)
+        try:
+            outcome = self._from(None, seconds)
+        finally:
+            set_option(self._highs, "solve_relaxation", False)
+        return outcome.values if outcome.termination is Termination.OPTIMAL else None
+
     def cancel(self) -> None:
         """Make ``run`` end soon."""
         self._cancelled.set()

@@ -91,10 +91,15 @@ class PortfolioSession:
         return replace(self._answer(reports), seconds=time.monotonic() - began)
 
     def near(
-        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+        self,
+        image: Array,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        ties: int = 0,
     ) -> SolveReport:
         """Ask one of them: any image it finds is replayed, and else it says nothing."""
-        return next(iter(self._sessions.values())).near(image, subset, seconds, guide)
+        return next(iter(self._sessions.values())).near(image, subset, seconds, guide, ties)
 
     def admits(self, image: Array, seconds: float) -> bool:
         """Say whether the model contains ``image``, in the eyes of those who were believed."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlspec.backends.engine import Engine, Outcome
 from mlspec.backends.parcel import Parcel
+from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
 from mlspec.milp.model import SolveReport, Termination
 
@@ -63,13 +64,21 @@ class ProgramSession:
         return self._report(outcome, time.monotonic() - began)
 
     def near(
-        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+        self,
+        image: Array,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        ties: int = 0,
     ) -> SolveReport:
-        """Solve with the integers that ``image`` ``(C, H, W)`` has."""
+        """Solve with the integers that ``image`` ``(C, H, W)`` has, but those of the pieces nearest
+        to a tie there, ``ties`` in number."""
         began = time.monotonic()
         outcome = self._at(image, seconds)
         if outcome.values is not None:
             columns = np.flatnonzero(self._program.integer)
+            if ties:
+                columns = columns[~Pieces(self._program).nearest_ties(outcome.values, ties)]
             with self._fixed(columns, np.round(outcome.values[columns])):
                 outcome = self._outcome(subset, seconds, guide, 0.0)
             self._points += tuple(outcome.points)

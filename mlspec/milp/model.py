@@ -139,10 +139,19 @@ class Session(Protocol):
         ...
 
     def near(
-        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+        self,
+        image: Array,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        ties: int = 0,
     ) -> SolveReport:
         """Solve as ``solve`` does, but only where the network is in the same linear region as at
-        ``image`` ``(C, H, W)``: a linear program, whose "infeasible" proves nothing."""
+        ``image`` ``(C, H, W)``: a linear program, whose "infeasible" proves nothing.
+
+        In a decision so many ReLUs and windows as ``ties`` says, those nearest to a tie at
+        ``image``, may change their winner: a small MILP, which is searched for the least margin.
+        """
         ...
 
     def admits(self, image: Array, seconds: float) -> bool:

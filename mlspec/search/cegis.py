@@ -9,9 +9,13 @@ import numpy as np
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.search.effort import Effort
+from mlspec.search.looking import unbroken
 
 GIVEN_UP = 0.5
-"""Share of the value to gain that a refused complete query costs."""
+"""Share of the value to gain that a step costs at most; and what stays undecided costs it."""
+KEPT = 0.8
+"""Share of the value to gain that is asked for after a complete query is refused, up to where an
+attack then knows a violation."""
 SECANTS, NEARLY = 20, 1.0 + 1e-9
 """Steps towards the point that gives up no more, at most, and how near is near enough."""
 
@@ -27,10 +31,11 @@ def shrink_until_certified(
     """Return a certified radius between ``robust`` (certified) and ``eps``.
 
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
-    they refuse takes a step of ``policy``, what the complete verifier refuses as many as give up
-    half of the value to gain: a layer that barely shrinks would cost a query for every bit of the
-    way. No refusal gives up more than half. What cannot be decided blames no layer: all shrink
-    alike. What does not add to the value shrinks back at once.
+    they refuse takes a step of ``policy``, but gives up no more than half of the value to gain.
+    From the witness of a refused complete query an attack comes down to nearer ones, and ``policy``
+    takes as many steps as lead to a little less than its value: a layer that barely shrinks would
+    cost a query for every bit of the way. What cannot be decided blames no layer: all shrink alike.
+    What does not add to the value shrinks back at once.
 
     Ends at ``robust`` when less than the share ``tolerance`` of its value is left to gain, or when
     a complete query with a time slice of ``seconds``, if finite, stays open.
@@ -42,9 +47,9 @@ def shrink_until_certified(
     while gain(eps) > tolerance * effort.value(robust) and gain(eps) > 0.0:
         eps = effort.objective.lean(eps, robust, share=0.0)
         cut = effort.broken(eps, "attacking before the proof", thorough=True)
-        most = (1.0 - GIVEN_UP) * gain(eps)
         if cut is not None:
-            eps = _no_further(eps, policy.shrink(eps, robust, cut.extents), gain, most)
+            least = (1.0 - GIVEN_UP) * gain(eps)
+            eps = _no_further(eps, policy.shrink(eps, robust, cut.extents), gain, least)
             continue
         verdict = effort.prove(eps, "CEGIS", seconds)
         if verdict.robust:
@@ -54,10 +59,11 @@ def shrink_until_certified(
                 return robust
             eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
             continue
+        wanted = KEPT * gain(unbroken(effort, robust, eps, "how far what was refused holds"))
         previous = eps
-        while gain(eps) > most:
+        while gain(eps) > wanted:
             previous, eps = eps, policy.shrink(eps, robust, verdict.extents)
-        eps = _no_further(previous, eps, gain, most)
+        eps = _no_further(previous, eps, gain, wanted)
     return robust
 
 

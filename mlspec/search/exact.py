@@ -25,8 +25,8 @@ from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import StopReason
 from mlspec.search.effort import Effort, SpentError
+from mlspec.search.looking import unbroken
 from mlspec.search.lower import Way, cut_off, falling
-from mlspec.search.maximality import between
 from mlspec.search.maximise import Strategy
 from mlspec.search.slices import refute_slice
 
@@ -37,8 +37,6 @@ INSIDE = 0.25
 away three times as much."""
 FINER = 0.1
 """Share of the gap that a proof gains at least."""
-LOOK_SECONDS = 5.0
-"""Time of an attack that looks for the nearest violation."""
 
 
 def exact(effort: Effort, start: Array, gap: float, climb: Strategy | None = None) -> StopReason:
@@ -79,9 +77,8 @@ def _by_slices(effort: Effort, start: Array, gap: float) -> StopReason:
 def _prove_inside(effort: Effort, start: Array, suspect: Array, gain: float) -> bool:
     """Prove a radius inside ``suspect`` that gains the share ``gain`` of the value at least; say
     whether a violation in ``suspect`` was found on the way."""
-    nearest = effort.nearest(between(start, suspect), "how far it holds", LOOK_SECONDS)
-    broken = nearest is not None
-    top = suspect if nearest is None else start + nearest[0] * (suspect - start)
+    top = unbroken(effort, start, suspect, "how far it holds")
+    broken = not np.array_equal(top, suspect)
     best, whole = effort.value(effort.trace.best), effort.value(top) - effort.value(start)
     if effort.value(top) <= (1.0 + gain) * best:
         return broken

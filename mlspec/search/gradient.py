@@ -15,7 +15,7 @@ from mlspec.search.ascent import ascend
 from mlspec.search.cegis import shrink_until_certified
 from mlspec.search.effort import Effort
 from mlspec.search.expand import Ascent, expand
-from mlspec.search.maximality import between
+from mlspec.search.looking import unbroken
 from mlspec.search.start import farthest, farthest_bounded
 from mlspec.search.trade import trade
 
@@ -27,16 +27,16 @@ PROPOSING = 0.15
 """Share of the budget after which no more proposals are made."""
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
-FIRST_SHARE, LATER_SHARE, LEAST_SHARE = 0.8, 0.6, 0.02
+MOST_SHARE, LEAST_SHARE = 0.8, 0.02
 """Share of the band between what bounds prove and what an attack breaks that is asked to be
 proved."""
 FINER = 0.05
 """The last climbs go on while they gain this share of the tolerance."""
 CAP = 1.0
-NEGLIGIBLE = 0.03
-"""Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
-LOOK_SECONDS = 5.0
-"""Time of an attack that looks for the nearest violation."""
+NEGLIGIBLE, TINY, MOST = 0.03, 0.005, 0.5
+"""Layers that bring the last share of a proposal's gain stay where they are, or of all that is
+gained since the start, but not of more than the most of a proposal's: proofs get easier, and what
+looks free to an attack may cost others."""
 QUICK_SECONDS = 8.0
 """Time slice of a complete query in the first round."""
 
@@ -61,7 +61,7 @@ def gradient(
         if max(expected) <= (1.0 + tolerance) * effort.value(effort.trace.best):
             break
         low, high, proposal = bands.pop(int(np.argmax(expected)))
-        _climb(effort, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
+        _climb(effort, start, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
         if high > low:
             promise = min((effort.value(effort.trace.best) - low) / (high - low), 1.0)
     finer = FINER * tolerance
@@ -69,13 +69,14 @@ def gradient(
         before = effort.value(effort.trace.best)
         best = effort.objective.lean(effort.trace.best, start, share=0.0)
         proposal = trade(effort, expand(effort, best, ascent), floor=best)
-        _climb(effort, best, proposal, policy, ascent, finer, np.inf)
+        _climb(effort, start, best, proposal, policy, ascent, finer, np.inf)
         if effort.value(effort.trace.best) <= (1.0 + finer) * before:
             return StopReason.STALLED
 
 
 def _climb(
     effort: Effort,
+    start: Array,
     robust: Array,
     proposal: Array,
     policy: ShrinkPolicy,
@@ -85,35 +86,32 @@ def _climb(
 ) -> None:
     """Prove as much of ``proposal`` as can be proved, and go on from there with new ones.
 
-    With a finite time slice of ``seconds`` for a complete query there is one, or as many as are
-    refuted.
+    ``robust`` is certified, and so is ``start``, where all began. With a finite time slice of
+    ``seconds`` for a complete query there is one, or as many as are refuted.
     """
-    share = FIRST_SHARE
-    proposal = _worthwhile(effort, robust, proposal)
+    share = MOST_SHARE
+    proposal = _worthwhile(effort, start, robust, proposal)
     while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
         bounded = farthest_bounded(effort, robust, proposal)
-        proposal = _nearer(effort, bounded, proposal)
+        proposal = unbroken(effort, bounded, proposal, "how far the proposal holds")
         target = bounded + share * (proposal - bounded)
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = effort.value(robust) - effort.value(bounded)
         won /= max(effort.value(proposal) - effort.value(bounded), np.finfo(np.float64).tiny)
         if np.isfinite(seconds):
             break
-        share = LATER_SHARE if won > 0.99 * share else max(won, share / 4)
+        share = MOST_SHARE if won > 0.99 * share else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-        proposal = _worthwhile(effort, robust, proposal)
+        proposal = _worthwhile(effort, start, robust, proposal)
 
 
-def _nearer(effort: Effort, robust: Array, proposal: Array) -> Array:
-    """Return how far on the way to ``proposal`` no violation is known to an attack that looks for
-    the nearest one."""
-    found = effort.nearest(between(robust, proposal), "how far the proposal holds", LOOK_SECONDS)
-    return proposal if found is None else robust + found[0] * (proposal - robust)
-
-
-def _worthwhile(effort: Effort, robust: Array, proposal: Array) -> Array:
+def _worthwhile(effort: Effort, start: Array, robust: Array, proposal: Array) -> Array:
     """Return ``proposal`` without the layers that add next to nothing to ``robust``."""
-    return effort.objective.lean(proposal, robust, NEGLIGIBLE)
+    low, now, high = (effort.value(radius) for radius in (start, robust, proposal))
+    if high <= now:
+        return proposal
+    share = max(NEGLIGIBLE, min(TINY * (high - low) / (high - now), MOST))
+    return effort.objective.lean(proposal, robust, share)
 
 
 def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> Iterator[Array]:

@@ -28,6 +28,7 @@ from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.nearer import NearestFinder
 from mlspec.verifier.question import Question
 from mlspec.verifier.refute import Refuter
 
@@ -69,6 +70,7 @@ class Cascade:
         self._refuter = Refuter(
             problem, stages.scout, stages.bounder, stages.families, self._memory
         )
+        self._nearest = NearestFinder(problem, stages.nearest, stages.bounder, stages.complete)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
         self._record, self._bounds_record = Record(), Record()
         self.tallies: dict[Stage, Tally] = {}
@@ -146,8 +148,7 @@ class Cascade:
     def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack of about ``seconds`` at most, and
         what is remembered, knows a violation, and its cut; None if there is none."""
-        known = self._memory.witnesses
-        found = self._stages.nearest.find(path, known, time.monotonic() + seconds)
+        found = self._nearest.find(path, self._memory.witnesses, seconds)
         if found is None:
             return None
         return found.share, Cut(self._memory.note_witness(found.image), found.image)

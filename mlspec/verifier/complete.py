@@ -8,7 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import product
 
+import numpy as np
+
 from mlspec.bounds.analysis import Analysis, OpenClaim, Subset
+from mlspec.core import forward
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -28,6 +31,8 @@ TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
 TRIAL_SECONDS = 2.0
 """Time for that trial, beyond any deadline; it takes hundredths."""
+TIES, AROUND_SECONDS = 80, 1.5
+"""ReLUs and windows around an image that may change their winner, and the time to find how."""
 REGIONS, REGION_SHARE = "linear regions", 0.125
 """As long as so large a share of all searches in linear regions finds a violation, all are made."""
 
@@ -73,6 +78,30 @@ class CompleteStage:
                 return verdict
             margin = min(margin, verdict.margin)
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
+
+    def around(self, box: Box, analysis: Analysis, image: Array, deadline: float) -> Array | None:
+        """Return an image ``(C, H, W)`` of ``box`` that violates, from the linear regions around
+        ``image``; None where none is found."""
+        scores = forward.scores(self.problem.network, image[None])
+        item = min(analysis.claims, key=lambda one: float(one.claim.margin(scores)[0]))
+        claim = item.claim
+        nearest = np.argsort(claim.margins(scores)[0], kind="stable")[: claim.k]
+        subset = tuple(sorted(nearest.tolist()))
+        if subset not in item.subsets or not self.compiler.decision:
+            return None
+        try:
+            model = self.compiler.compile(box, analysis.bounds(), claim, subset)
+            session = self.backend.open(model)
+        except SolverError:
+            return None
+        judge = Judge(self.problem, box, item, self.backend.name, decision=True)
+        start, guide = box.clip(image), item.hardest(subset)
+        found = None
+        for ties in (0, TIES):  # what is found in its own region is where the search begins
+            left = min(deadline - time.monotonic(), AROUND_SECONDS)
+            report = session.near(start, subset, left, guide, ties)
+            found = judge.violated(report, subset) or found
+        return None if found is None else found.witness
 
     def _decide_claim(
         self,

@@ -21,9 +21,9 @@ import mlspec
 from mlspec.backends.branching import dives, nodes
 from mlspec.backends.branching.dives import Dive
 from mlspec.backends.branching.engine import BranchingEngine
-from mlspec.backends.branching.hull import LEAST_VIOLATION, Cut, Hull, deepest
-from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
+from mlspec.backends.hull import LEAST_VIOLATION, Cut, Hull, deepest
+from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Piece, arrays_of
 from mlspec.core.network import Array
 from mlspec.milp.model import MilpModel, Termination

@@ -159,7 +159,12 @@ class Scripted:
         return self.report
 
     def near(
-        self, image: Array, subset: tuple[int, ...], seconds: float, guide: int | None = None
+        self,
+        image: Array,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        ties: int = 0,
     ) -> SolveReport:
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 

@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.branching.pieces import Pieces
+from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
 
 TIES = 80

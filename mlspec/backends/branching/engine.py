@@ -20,6 +20,8 @@ from mlspec.backends.session import LEAST_SECONDS
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
+AGREED = 0.3
+"""A relaxed integer this near to a point's agrees with it."""
 SHOWN = 8
 """Points that are remembered."""
 
@@ -100,13 +102,38 @@ class BranchingEngine:
         return Outcome(Termination.LIMIT, None, None, f"{done}, {left:.3g} left to prove")
 
     def _near(self, aim: int, seconds: float) -> Outcome:
-        """Look for a point where variables are fixed from outside; without one nothing is said."""
-        found = self._sought(aim, None, seconds)
+        """Look for a good point where variables are fixed from outside; without one nothing is
+        said."""
+        inside = [point for point in self._shown if self._holds(point)]
+        start = min(inside, key=lambda point: float(self._cost @ point), default=None)
+        if start is None:
+            found = self._sought(aim, -np.inf, None, seconds)
+        else:
+            found = self._improved(aim, start, seconds)
         points = () if found is None else (found,)
         self._shown = [*self._shown, *points][-SHOWN:]
         if found is not None and self._cost @ found <= self._limits[aim]:
             return Outcome(Termination.OPTIMAL, found, None, "a point near a given one", points)
         return Outcome(Termination.LIMIT, None, None, "no point near the given one", points)
+
+    def _improved(self, aim: int, start: Array, seconds: float) -> Array | None:
+        """Look for a better point than ``start``, which agrees with it where the relaxation does
+        (Danna, Rothberg, Le Pape 2005)."""
+        began = time.monotonic()
+        self._whole.change_rows({aim: np.inf})
+        relaxed = self._whole.relaxed(seconds)
+        if relaxed is None:
+            return None
+        columns = np.flatnonzero(self._program.integer)
+        values = start[columns].round()
+        agreed = np.abs(relaxed[columns] - values) <= AGREED
+        columns, values = columns[agreed], values[agreed]
+        ends = self._lower[columns], self._upper[columns]
+        self._whole.change_columns(columns.tolist(), values, values)
+        try:
+            return self._sought(aim, -np.inf, start, seconds - (time.monotonic() - began))
+        finally:
+            self._whole.change_columns(columns.tolist(), *ends)
 
     def _part(self, aim: int, dive: Dive, seconds: float) -> Array | None:
         """Let HiGHS search for a point within the limit in a part of the program."""
@@ -114,21 +141,20 @@ class BranchingEngine:
         values = dive.values[dive.fixed]
         self._whole.change_columns(columns.tolist(), values, values)
         try:
-            found = self._sought(aim, dive.start, seconds)
+            found = self._sought(aim, self._limits[aim], dive.start, seconds)
         finally:
             ends = self._lower[columns], self._upper[columns]
             self._whole.change_columns(columns.tolist(), *ends)
         return found if found is not None and self._cost @ found <= self._limits[aim] else None
 
-    def _sought(self, aim: int, start: Array | None, seconds: float) -> Array | None:
-        """Return the best point that HiGHS finds, or the first that is within the limit."""
-        limit = self._limits[aim]
-        # It finds good points by improving bad ones: the limit is a target, not a row.
+    def _sought(self, aim: int, target: float, start: Array | None, seconds: float) -> Array | None:
+        """Return the best point that HiGHS finds, or the first whose cost is at most ``target``."""
+        # It finds good points by improving bad ones: the limit is no row.
         self._whole.change_rows({aim: np.inf})
         try:
-            return self._whole.seek(limit, start, seconds)
+            return self._whole.seek(target, start, seconds)
         finally:
-            self._whole.change_rows({aim: limit})
+            self._whole.change_rows({aim: self._limits[aim]})
 
     def _aim(self) -> int | None:
         """Return the row that switches on and off whose left side is the objective."""
@@ -139,6 +165,12 @@ class BranchingEngine:
             if same and len(places) and np.isfinite(limit):
                 return row
         return None
+
+    def _holds(self, point: Array) -> bool:
+        """Whether ``point`` ``(n,)`` has the integers that are fixed."""
+        integers = point[self._program.integer].round()
+        lower, upper = (ends[self._program.integer] for ends in (self._lower, self._upper))
+        return bool(np.all((lower <= integers) & (integers <= upper)))
 
     def _is_whole(self) -> bool:
         """Whether all variables have the bounds that cuts were made for."""

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mlspec.backends.branching.hull import deepest
-from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import (
     STATUS,
     Basis,
@@ -18,6 +16,8 @@ from mlspec.backends.branching.relaxation import (
     Relaxed,
 )
 from mlspec.backends.highs import NO_LIMIT
+from mlspec.backends.hull import deepest
+from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
 
 ROOT_ROUNDS, NODE_ROUNDS = 40, 3

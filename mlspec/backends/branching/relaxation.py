@@ -17,9 +17,9 @@ import highspy
 import numpy as np
 from scipy import sparse
 
-from mlspec.backends.branching.hull import Cut
 from mlspec.backends.engine import Options
 from mlspec.backends.highs import NO_LIMIT, opened, set_option
+from mlspec.backends.hull import Cut
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.core.network import Array
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from mlspec.backends.branching.dives import Diver, Parts, dives
 from mlspec.backends.branching.nodes import Node, NodeSolver
-from mlspec.backends.branching.pieces import Pieces
 from mlspec.backends.branching.relaxation import Relaxation
 from mlspec.backends.branching.rule import BranchingRule
+from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.branching.hull import Hull
+from mlspec.backends.hull import Hull
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 

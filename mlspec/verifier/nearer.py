@@ -1,0 +1,73 @@
+"""The nearest violation on a path: an attack finds one, small MILPs around it find nearer ones.
+
+Descents end in the basin where they began. But few ReLUs and windows are near a tie at an image,
+and where only those may change their winner, a MILP solver looks into all basins around it at once
+(local branching, Fischetti and Lodi 2003, with the network's own ties for the neighborhood).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlspec.attack.nearest import Nearest, NearestAttack
+from mlspec.bounds.analysis import Bounder
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
+from mlspec.core.protocols import Path
+from mlspec.verifier.adaptive import Record, tries
+from mlspec.verifier.complete import CompleteStage
+
+ATTACKING = 0.5
+"""Share of the time that the attack has at most."""
+STEP = 0.005
+"""A nearer violation is looked for at this much less of the share."""
+LEAST_SECONDS = 1.0
+"""With less time left no search begins."""
+MOST, HITS, AROUND = 6, 0.5, "around a violation"
+"""As long as such a share of all searches finds a nearer violation, there are so many in a row."""
+
+
+@dataclass(frozen=True, eq=False)
+class NearestFinder:
+    """Finds witnesses that move little, for one problem."""
+
+    problem: Problem
+    attack: NearestAttack
+    bounder: Bounder
+    complete: CompleteStage | None
+    """Who searches around violations; without it the attack has all the time."""
+    record: Record = field(default_factory=Record)
+    """What searches brought so far."""
+
+    def find(self, path: Path, known: Sequence[Array], seconds: float) -> Nearest | None:
+        """Return the violation of least share on ``path`` that is found in about ``seconds``, None
+        if there is none; ``known`` holds violating images ``(C, H, W)`` to begin from."""
+        began = time.monotonic()
+        end = began + seconds
+        attacking = 1.0 if self.complete is None else ATTACKING
+        found = self.attack.find(path, known, began + attacking * seconds)
+        if found is None or self.complete is None:
+            return found
+        for _ in range(tries(self.record, AROUND, MOST, HITS)):
+            if end - time.monotonic() < LEAST_SECONDS:
+                break
+            nearer = self._nearer(self.complete, path, found, end)
+            self.record.note(AROUND, nearer is not None)
+            if nearer is None:
+                break
+            found = nearer
+        return found
+
+    def _nearer(
+        self, complete: CompleteStage, path: Path, found: Nearest, end: float
+    ) -> Nearest | None:
+        """Return a violation of less share than the one ``found``, from around it."""
+        share = (1.0 - STEP) * found.share
+        (radius,) = path(np.array([share]))
+        box = self.problem.neighborhood(radius).box
+        image = complete.around(box, self.bounder.crown(box), found.image, end)
+        return None if image is None else self.attack.sharpened(path, share, image, end)
