@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from mlspec.bounds.analysis import Bounder
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
-from mlspec.verifier.adaptive import Record, tries
 from mlspec.verifier.complete import CompleteStage
 
 ATTACKING = 0.5
@@ -27,8 +26,6 @@ STEP = 0.005
 """A nearer violation is looked for at this much less of the share."""
 LEAST_SECONDS = 1.0
 """With less time left no search begins."""
-MOST, HITS, AROUND = 6, 0.5, "around a violation"
-"""As long as such a share of all searches finds a nearer violation, there are so many in a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +37,6 @@ class NearestFinder:
     bounder: Bounder
     complete: CompleteStage | None
     """Who searches around violations; without it the attack has all the time."""
-    record: Record = field(default_factory=Record)
-    """What searches brought so far."""
 
     def find(self, path: Path, known: Sequence[Array], seconds: float) -> Nearest | None:
         """Return the violation of least share on ``path`` that is found in about ``seconds``, None
@@ -52,11 +47,8 @@ class NearestFinder:
         found = self.attack.find(path, known, began + attacking * seconds)
         if found is None or self.complete is None:
             return found
-        for _ in range(tries(self.record, AROUND, MOST, HITS)):
-            if end - time.monotonic() < LEAST_SECONDS:
-                break
+        while found.share > 0.0 and end - time.monotonic() > LEAST_SECONDS:
             nearer = self._nearer(self.complete, path, found, end)
-            self.record.note(AROUND, nearer is not None)
             if nearer is None:
                 break
             found = nearer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from itertools import product
 
 import highspy
 import numpy as np
@@ -25,8 +26,9 @@ from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
 from mlspec.backends.hull import LEAST_VIOLATION, Cut, Hull, deepest
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Piece, arrays_of
+from mlspec.core import forward
 from mlspec.core.network import Array
-from mlspec.milp.model import MilpModel, Termination
+from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.run import prepare
 
 Rng = np.random.Generator
@@ -349,3 +351,30 @@ def test_without_an_aim_or_with_fixed_variables_highs_answers_itself() -> None:
     outcome = engine.run(SECONDS)
     assert outcome.termination is Termination.OPTIMAL
     assert "branch" not in outcome.message
+
+
+@law(questions(), quick=15, deep=300)
+def test_around_an_image_the_more_ties_are_free_the_more_is_found(question: Question) -> None:
+    """With all of them free, and no start, it is what there is anywhere."""
+    problem = question.problem
+    model = compiled(question, "crown", decision=True)
+    box = problem.neighborhood(question.eps).box
+    image = box.lower + 0.3 * (box.upper - box.lower)
+    for name, row in product(("highs", "highs-mip"), model.margins):
+        opened = solver(name).open
+        whole = opened(model).solve((row,), SECONDS, row)
+        free = opened(model).near(image, (row,), SECONDS, row, ties=10**6)
+        assert decides(free) == decides(whole)
+        session = opened(model)
+        region = session.near(image, (row,), SECONDS, row)
+        around = session.near(image, (row,), SECONDS, row, ties=10**6)
+        assert decides(around) or not decides(region)
+        for report in filter(decides, (free, around)):
+            assert report.image is not None
+            scores = forward.scores(problem.network, box.clip(report.image)[None])
+            assert problem.property.claims[0].margins(scores)[0, row] <= 1e-5
+
+
+def decides(report: SolveReport) -> bool:
+    """Whether there is a point within the limits."""
+    return report.termination is Termination.OPTIMAL

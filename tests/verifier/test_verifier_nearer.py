@@ -1,0 +1,70 @@
+"""Small MILPs around a violation: what they find is one, and nearer than what they began from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from law import law
+from machines import highs
+from strategies import SMALL, Question, problem_of, questions
+
+from mlspec.attack.nearest import NearestAttack
+from mlspec.bounds.analysis import Bounder
+from mlspec.core.layering import Layering
+from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.problem import Problem
+from mlspec.core.property import Property, TopK
+from mlspec.core.protocols import Path
+from mlspec.milp.compile import Compiler
+from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.nearer import NearestFinder
+
+SECONDS = 20.0
+
+
+def finder(problem: Problem, *, alone: bool = False) -> NearestFinder:
+    """A finder whose attack is a poor one."""
+    compiler = Compiler(problem.relaxed, decision=True)
+    complete = None if alone else CompleteStage(problem, compiler, highs(), SECONDS)
+    attack = NearestAttack(problem, restarts=2, seed=0, waves=0)
+    return NearestFinder(problem, attack, Bounder(problem.relaxed, problem.property, 5), complete)
+
+
+def along(direction: Array) -> Path:
+    return lambda shares: shares[:, None] * direction
+
+
+@law(questions(SMALL, None), quick=15, deep=300)
+def test_what_it_finds_violates_and_is_no_farther_than_what_the_attack_finds(
+    question: Question,
+) -> None:
+    problem, path = question.problem, along(question.eps)
+    found = finder(problem).find(path, [], SECONDS)
+    alone = finder(problem, alone=True).find(path, [], SECONDS)
+    if found is None or alone is None:
+        assert found is alone
+        return
+    assert found.share <= alone.share
+    assert problem.neighborhood(found.share * question.eps).box.contains(found.image)
+    assert problem.margin(found.image[None])[0] <= 0.0
+
+
+def test_it_leaves_the_basin_of_the_attack() -> None:
+    """Of one pixel ``x`` the margin is ``1 - 1.05 x``, but for a spike around 0.4 that no gradient
+    points to: it violates from 0.393 on, there, and from 0.952 on."""
+    ops = (
+        Flatten(),
+        Linear(np.array([[1.05], [100.0], [100.0], [100.0]]), np.array([0.0, -39.0, -40.0, -41.0])),
+        Relu(),
+        Linear(np.array([[0.0] * 4, [1.0, 2.0, -4.0, 2.0]]), np.array([1.0, 0.0])),
+    )
+    layering = Layering(np.zeros((1, 1), dtype=np.int16), 1)
+    network, image = Network(ops, (1, 1, 1)), np.zeros((1, 1, 1))
+    problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
+    path = along(np.ones(1))
+    alone = finder(problem, alone=True).find(path, [], SECONDS)
+    assert alone is not None
+    assert alone.share == pytest.approx(1 / 1.05, rel=0.01)
+    found = finder(problem).find(path, [], SECONDS)
+    assert found is not None
+    assert found.share == pytest.approx(0.393, rel=0.01)
