@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from mlspec.backends.branching.dives import Dive, Parts
 from mlspec.backends.branching.relaxation import NumericalTroubleError, Relaxation
@@ -117,44 +119,51 @@ class BranchingEngine:
         return Outcome(Termination.LIMIT, None, None, "no point near the given one", points)
 
     def _improved(self, aim: int, start: Array, seconds: float) -> Array | None:
-        """Look for a better point than ``start``, which agrees with it where the relaxation does
+        """Look for a better point than ``start`` that agrees with it where the relaxation does
         (Danna, Rothberg, Le Pape 2005)."""
         began = time.monotonic()
-        self._whole.change_rows({aim: np.inf})
-        relaxed = self._whole.relaxed(seconds)
+        with self._without(aim):
+            relaxed = self._whole.relaxed(seconds)
         if relaxed is None:
             return None
         columns = np.flatnonzero(self._program.integer)
         values = start[columns].round()
         agreed = np.abs(relaxed[columns] - values) <= AGREED
-        columns, values = columns[agreed], values[agreed]
-        ends = self._lower[columns], self._upper[columns]
-        self._whole.change_columns(columns.tolist(), values, values)
-        try:
-            return self._sought(aim, -np.inf, start, seconds - (time.monotonic() - began))
-        finally:
-            self._whole.change_columns(columns.tolist(), *ends)
+        left = max(seconds - (time.monotonic() - began), LEAST_SECONDS)
+        with self._fixed(columns[agreed], values[agreed]):
+            return self._sought(aim, -np.inf, start, left)
 
     def _part(self, aim: int, dive: Dive, seconds: float) -> Array | None:
         """Let HiGHS search for a point within the limit in a part of the program."""
         columns = np.flatnonzero(self._program.integer)[dive.fixed]
-        values = dive.values[dive.fixed]
-        self._whole.change_columns(columns.tolist(), values, values)
-        try:
+        with self._fixed(columns, dive.values[dive.fixed]):
             found = self._sought(aim, self._limits[aim], dive.start, seconds)
-        finally:
-            ends = self._lower[columns], self._upper[columns]
-            self._whole.change_columns(columns.tolist(), *ends)
         return found if found is not None and self._cost @ found <= self._limits[aim] else None
 
     def _sought(self, aim: int, target: float, start: Array | None, seconds: float) -> Array | None:
         """Return the best point that HiGHS finds, or the first whose cost is at most ``target``."""
         # It finds good points by improving bad ones: the limit is no row.
+        with self._without(aim):
+            return self._whole.seek(target, start, seconds)
+
+    @contextmanager
+    def _without(self, aim: int) -> Iterator[None]:
+        """Lift the limit of the row ``aim``."""
         self._whole.change_rows({aim: np.inf})
         try:
-            return self._whole.seek(target, start, seconds)
+            yield
         finally:
             self._whole.change_rows({aim: self._limits[aim]})
+
+    @contextmanager
+    def _fixed(self, columns: NDArray[np.intp], values: Array) -> Iterator[None]:
+        """Hold ``columns`` at ``values``."""
+        self._whole.change_columns(columns.tolist(), values, values)
+        try:
+            yield
+        finally:
+            ends = self._lower[columns], self._upper[columns]
+            self._whole.change_columns(columns.tolist(), *ends)
 
     def _aim(self) -> int | None:
         """Return the row that switches on and off whose left side is the objective."""
