@@ -14,8 +14,8 @@ from mlspec.search.looking import unbroken
 GIVEN_UP = 0.5
 """Share of the value to gain that a step costs at most; and what stays undecided costs it."""
 KEPT = 0.8
-"""Share of the value to gain that is asked for after a complete query is refused, up to where an
-attack then knows a violation."""
+"""Share of the value to gain, up to where a violation is known after a complete query was refused,
+that is asked for next at most."""
 SECANTS, NEARLY = 20, 1.0 + 1e-9
 """Steps towards the point that gives up no more, at most, and how near is near enough."""
 
@@ -33,9 +33,10 @@ def shrink_until_certified(
     Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
     they refuse takes a step of ``policy``, but gives up no more than half of the value to gain.
     From the witness of a refused complete query an attack comes down to nearer ones, and ``policy``
-    takes as many steps as lead to a little less than its value: a layer that barely shrinks would
-    cost a query for every bit of the way. What cannot be decided blames no layer: all shrink alike.
-    What does not add to the value shrinks back at once.
+    takes as many steps as lead to a little less than theirs, if possible by ``tolerance``: a layer
+    that barely shrinks would cost a query for every bit of the way, and proofs next to a violation
+    are the longest. What cannot be decided blames no layer: all shrink alike. What does not add to
+    the value shrinks back at once.
 
     Ends at ``robust`` when less than the share ``tolerance`` of its value is left to gain, or when
     a complete query with a time slice of ``seconds``, if finite, stays open.
@@ -59,7 +60,9 @@ def shrink_until_certified(
                 return robust
             eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
             continue
-        wanted = KEPT * gain(unbroken(effort, robust, eps, "how far what was refused holds"))
+        holds = gain(unbroken(effort, robust, eps, "how far what was refused holds"))
+        easier = min(KEPT * holds, holds - tolerance * effort.value(robust))
+        wanted = max(easier, (1.0 - GIVEN_UP) * holds)
         previous = eps
         while gain(eps) > wanted:
             previous, eps = eps, policy.shrink(eps, robust, verdict.extents)
