@@ -80,11 +80,16 @@ class NearestAttack:
         self._waves = waves
 
     def find(
-        self, path: Path, known: Sequence[Array] = (), deadline: float = math.inf
+        self,
+        path: Path,
+        known: Sequence[Array] = (),
+        deadline: float = math.inf,
+        most: int | None = None,
     ) -> Nearest | None:
         """Return the violation of least share on ``path`` that is found, None if there is none.
 
-        ``known`` holds violating images ``(C, H, W)`` to begin from, too. Ends at about
+        ``known`` holds violating images ``(C, H, W)`` to begin from, too. There are ``most`` waves
+        at most; None: as many as this attack has. Ends at about
         ``deadline``, in ``time.monotonic()`` seconds. Every call throws other images: the same
         calls in the same order give the same answers unless it strikes.
         """
@@ -104,10 +109,11 @@ class NearestAttack:
             found = self._at_the_end(way)
         if not len(found):
             return None
-        groups = [self._group(way, found, rng, deadline) for _ in range(GROUPS)]
+        waves = self._waves if most is None else min(self._waves, most)
+        groups = [self._group(way, found, waves // 2, rng, deadline) for _ in range(GROUPS)]
         for group in groups:
             found = found.and_also(group)
-        found = self._waves_from(way, found, self._waves, rng, deadline).nearest(ELITE)
+        found = self._waves_from(way, found, waves, rng, deadline).nearest(ELITE)
         sharper = sharpened(way, self._network, found, SHARPENING, end)
         best = found.and_also(sharper).nearest(1)
         return Nearest(float(best.shares[0]), best.images[0])
@@ -121,7 +127,7 @@ class NearestAttack:
         return Nearest(float(best.shares[0]), best.images[0])
 
     def _group(
-        self, way: Way, found: Members, rng: np.random.Generator, deadline: float
+        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: float
     ) -> Members:
         """Return violations that random images lead to, for the goals of ``found``."""
         least = float(found.shares.min())
@@ -133,7 +139,7 @@ class NearestAttack:
         rivals = group.nearest(len(group))
         rivals = rivals.take(_one_of_each(rivals.goals)[:ELITE])
         group = group.and_also(sharpened(way, self._network, rivals, SHARPENING // 2, deadline))
-        return self._waves_from(way, group, self._waves // 2, rng, deadline)
+        return self._waves_from(way, group, waves, rng, deadline)
 
     def _waves_from(
         self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: float

@@ -10,7 +10,7 @@ from mlspec.search.maximality import between
 
 BEYOND = 1.1
 """The attack looks as far as radii of this multiple of the goal's value."""
-LOOK_SECONDS = 6.0
+LOOK_SECONDS = 7.0
 CAP = 1.0
 
 

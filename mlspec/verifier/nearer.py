@@ -20,8 +20,10 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.verifier.complete import CompleteStage
 
-ATTACKING = 0.5
+ATTACKING = 0.8
 """Share of the time that the attack has at most."""
+WAVE_SECONDS = 3.0
+"""The attack has one wave for so much of the time: mostly it ends before a clock has to cut it."""
 STEP = 0.005
 """A nearer violation is looked for at this much less of the share."""
 LEAST_SECONDS = 1.0
@@ -44,7 +46,8 @@ class NearestFinder:
         began = time.monotonic()
         end = began + seconds
         attacking = 1.0 if self.complete is None else ATTACKING
-        found = self.attack.find(path, known, began + attacking * seconds)
+        waves = max(int(seconds / WAVE_SECONDS), 1)
+        found = self.attack.find(path, known, began + attacking * seconds, waves)
         if found is None or self.complete is None:
             return found
         while found.share > 0.0 and end - time.monotonic() > LEAST_SECONDS:
