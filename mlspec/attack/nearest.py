@@ -84,12 +84,12 @@ class NearestAttack:
         path: Path,
         known: Sequence[Array] = (),
         deadline: float = math.inf,
-        most: int | None = None,
+        waves: int | None = None,
     ) -> Nearest | None:
         """Return the violation of least share on ``path`` that is found, None if there is none.
 
-        ``known`` holds violating images ``(C, H, W)`` to begin from, too. There are ``most`` waves
-        at most; None: as many as this attack has. Ends at about
+        ``known`` holds violating images ``(C, H, W)`` to begin from, too. There are ``waves`` at
+        most, and no more than this attack has. Ends at about
         ``deadline``, in ``time.monotonic()`` seconds. Every call throws other images: the same
         calls in the same order give the same answers unless it strikes.
         """
@@ -109,7 +109,7 @@ class NearestAttack:
             found = self._at_the_end(way)
         if not len(found):
             return None
-        waves = self._waves if most is None else min(self._waves, most)
+        waves = self._waves if waves is None else min(self._waves, waves)
         groups = [self._group(way, found, waves // 2, rng, deadline) for _ in range(GROUPS)]
         for group in groups:
             found = found.and_also(group)

@@ -28,15 +28,17 @@ PROPOSING = 0.15
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
 MOST_SHARE, LEAST_SHARE = 0.8, 0.02
-"""Share of the band between what bounds prove and what an attack breaks that is asked to be
-proved."""
+"""Share, at most and at least, of the band between what bounds prove and what an attack breaks that
+is asked to be proved."""
 FINER = 0.05
 """The last climbs go on while they gain this share of the tolerance."""
 CAP = 1.0
-NEGLIGIBLE, TINY, MOST = 0.03, 0.005, 0.5
-"""Layers that bring the last share of a proposal's gain stay where they are, or of all that is
-gained since the start, but not of more than the most of a proposal's: proofs get easier, and what
-looks free to an attack may cost others."""
+NEGLIGIBLE = 0.03
+"""Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
+TINY, DROPPED = 0.005, 0.5
+"""So do those that bring the last share of all that is gained since the start: what looks free to
+an attack may cost the others more. Together no more than a share of the proposal's gain is
+dropped."""
 QUICK_SECONDS = 8.0
 """Time slice of a complete query in the first round."""
 
@@ -106,11 +108,12 @@ def _climb(
 
 
 def _worthwhile(effort: Effort, start: Array, robust: Array, proposal: Array) -> Array:
-    """Return ``proposal`` without the layers that add next to nothing to ``robust``."""
+    """Return ``proposal`` without the layers that add next to nothing to ``robust``, or to all that
+    is gained since ``start``."""
     low, now, high = (effort.value(radius) for radius in (start, robust, proposal))
     if high <= now:
         return proposal
-    share = max(NEGLIGIBLE, min(TINY * (high - low) / (high - now), MOST))
+    share = max(NEGLIGIBLE, min(TINY * (high - low) / (high - now), DROPPED))
     return effort.objective.lean(proposal, robust, share)
 
 

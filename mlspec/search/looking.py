@@ -11,6 +11,7 @@ from mlspec.search.maximality import between
 BEYOND = 1.1
 """The attack looks as far as radii of this multiple of the goal's value."""
 LOOK_SECONDS = 7.0
+"""Time of one look, at most."""
 CAP = 1.0
 
 

@@ -80,8 +80,11 @@ class CompleteStage:
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
 
     def around(self, box: Box, analysis: Analysis, image: Array, deadline: float) -> Array | None:
-        """Return an image ``(C, H, W)`` of ``box`` that violates, from the linear regions around
-        ``image``; None where none is found."""
+        """Return an image ``(C, H, W)`` of ``box`` that violates, replayed, from the linear regions
+        around ``image``, which violates in a larger box; None where none is found.
+
+        ``analysis`` bounds the values over ``box``.
+        """
         scores = forward.scores(self.problem.network, image[None])
         item = min(analysis.claims, key=lambda one: float(one.claim.margin(scores)[0]))
         claim = item.claim

@@ -60,7 +60,8 @@ class NearestFinder:
     def _nearer(
         self, complete: CompleteStage, path: Path, found: Nearest, end: float
     ) -> Nearest | None:
-        """Return a violation of less share than the one ``found``, from around it."""
+        """Return a violation of less share than the one ``found``, from around it, None if none is
+        found."""
         share = (1.0 - STEP) * found.share
         (radius,) = path(np.array([share]))
         box = self.problem.neighborhood(radius).box
