@@ -7,11 +7,16 @@ import pytest
 import torch
 from law import law
 from machines import ITERATIONS
+from second_device import second_device
 from strategies import SMALL, Question, questions
 
+import mlspec
 from mlspec import load_spec, run
+from mlspec.attack.families import Families
+from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.verdict import Outcome, Stage
 from mlspec.errors import InputError, SpecError
 from mlspec.tensors import CPU, device_of
 
@@ -42,18 +47,37 @@ def test_auto_is_cuda_where_it_is() -> None:
     assert device_of("auto") == device_of("cuda") == torch.device("cuda")
 
 
+@law(questions(SMALL, None), quick=3, deep=80)
+def test_a_second_device_says_what_the_cpu_says(question: Question) -> None:
+    with second_device() as device:
+        agree(question, device)
+
+
 @WITH_CUDA
 @law(questions(SMALL, None), quick=20, deep=200)
-def test_bounds_and_attack_say_on_cuda_what_they_say_on_the_cpu(question: Question) -> None:
+def test_cuda_says_what_the_cpu_says(question: Question) -> None:
+    agree(question, torch.device("cuda"))
+
+
+def agree(question: Question, device: torch.device) -> None:
+    """Bounds, attacks and families on ``device`` are what they are on the CPU, within rounding."""
     problem, eps = question.problem, question.eps
     box = problem.neighborhood(eps).box
-    found = []
-    for device in (CPU, torch.device("cuda")):
-        bounder = Bounder(problem.relaxed, problem.property, ITERATIONS, device)
+    found, margins = [], []
+    for where in (CPU, device):
+        bounder = Bounder(problem.relaxed, problem.property, ITERATIONS, where)
         linear = bounder.crown(box)
         found.append((bounder.interval(box), linear, bounder.alpha(linear)))
-        points = PgdAttack(problem, 8, 12, 0, device).find(eps)
+        points = PgdAttack(problem, 8, 12, 0, where).find(eps)
         assert points.margins[0] == problem.margin(points.images[:1])[0]
+        nearest = NearestAttack(problem, 8, 0, where, waves=2).find(lambda s: np.outer(s, eps))
+        assert nearest is None or problem.margin(nearest.image[None])[0] <= 0.0
+        families = Families(problem, where)
+        for image in points.images:
+            families.learn(image, eps)
+        margins.append(problem.margin(families.at(eps)))
+        bounder.violated_throughout(points.images)
+        margins.append(np.array([bounder.slopes(box)[0]]))
     for ours, theirs in zip(*found, strict=True):
         scale = 1.0 + max(np.abs(value).max() for value in ours.bounds().upper)
         assert abs(ours.margin - theirs.margin) <= 1e-6 * scale
@@ -63,3 +87,33 @@ def test_bounds_and_attack_say_on_cuda_what_they_say_on_the_cpu(question: Questi
             strict=True,
         ):
             np.testing.assert_allclose(one, other, atol=1e-6 * scale)
+
+
+def test_a_verdict_of_a_second_device_is_that_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_spec("specs/small.yaml")
+    here = mlspec.verify(spec, 0.00105)
+    with second_device() as device:
+        monkeypatch.setattr(run, "device_of", lambda choice: device)
+        away = mlspec.verify(spec, 0.00105)
+    assert (away.outcome, away.stage) == (here.outcome, here.stage) == (Outcome.ROBUST, Stage.MILP)
+
+
+@pytest.mark.slow
+def test_a_whole_search_runs_on_a_second_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = load_spec("specs/small.yaml", {"budget.seconds": 120})
+    here = mlspec.solve(spec)
+    with second_device() as device:
+        monkeypatch.setattr(run, "device_of", lambda choice: device)
+        away = mlspec.solve(spec)
+    # Looks end by the clock, and this device is slow.
+    np.testing.assert_allclose(away["size"], here["size"], rtol=1e-3)
+
+
+def test_what_cuda_refuses_the_second_device_refuses() -> None:
+    with second_device() as device:
+        away, here = torch.arange(3.0, device=device), torch.arange(3.0)
+        with pytest.raises(RuntimeError, match="two devices"):
+            away + here
+        with pytest.raises(RuntimeError, match="numpy"):
+            away.numpy()
+        np.testing.assert_array_equal((away * 2.0 + away[torch.tensor([2])]).cpu(), [2, 4, 6])

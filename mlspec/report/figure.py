@@ -11,11 +11,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mlspec.core.layering import DIRECTIONS
 from mlspec.errors import DataError
-from mlspec.report.curves import layer_radius_panel, search_panel
+from mlspec.report.epsilons import layer_radius_panel
 from mlspec.report.gallery import chosen, gallery
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.palette import INK, MUTED, SMALL
 from mlspec.report.pictures import layer_panel, object_panel, radius_panel
+from mlspec.report.progress import search_panel
 from mlspec.report.words import finding, value_name
 from mlspec.results import is_asymmetric, value_of
 

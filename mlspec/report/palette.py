@@ -112,3 +112,20 @@ def borders(
     axes.add_collection(
         LineCollection(segments, colors=color, linewidths=width, capstyle="projecting")
     )
+
+
+def legend_below(axes: Axes, heading: str | None = None) -> None:
+    """Name the colours below the plot, where they cover nothing."""
+    axes.legend(
+        title=heading,
+        title_fontsize=SMALL,
+        fontsize=SMALL,
+        frameon=False,
+        ncols=3,
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.16),
+        borderaxespad=0.0,
+        alignment="left",
+        columnspacing=1.4,
+        handletextpad=0.6,
+    )

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from report_cases import make_problem, make_result, make_trace
+from report_cases import beyond, make_problem, make_result, make_trace
 
 from mlspec.core.trace import Trace
 from mlspec.errors import DataError
@@ -65,6 +66,21 @@ def test_a_figure_without_witnesses_has_no_gallery() -> None:
     figure = draw(without_witnesses())
     assert len(figure.findobj(mpl.axes.Axes)) == 5 + BARS
     assert any(word.startswith("Nothing certified yet") for word in texts(figure))
+
+
+def test_a_line_ends_where_a_layer_that_is_not_known_to_be_blocked_is_violated() -> None:
+    problem = make_problem()
+    trace = make_trace(problem)
+    trace.cuts.append(beyond(problem, trace.best, 1))
+    ds = make_result(problem, trace)
+    figure = draw(ds)
+    (axes,) = [a for a in figure.findobj(mpl.axes.Axes) if a.get_ylabel().startswith("ε")]
+    ((lines,),) = [bars.lines[2] for bars in axes.containers if isinstance(bars, ErrorbarContainer)]
+    (((x, low), (_, high)),) = lines.get_segments()
+    attacked = float(ds["epsilon_attacked"][1])
+    np.testing.assert_allclose((x, low, high), (1, float(ds["epsilon"][1]), attacked))
+    assert "at most: an image violates there" in texts(figure)
+    assert "at most: an image violates there" not in texts(draw(make_result()))
 
 
 @pytest.mark.parametrize("eps", [[0.0, 0.1], [1.0, 1.0], [1e-6, 1.0], [0.25]])
