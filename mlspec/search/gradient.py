@@ -30,6 +30,12 @@ PROMISE = 0.8
 MOST_SHARE, LEAST_SHARE = 0.8, 0.02
 """Share, at most and at least, of the band between what bounds prove and what an attack breaks that
 is asked to be proved."""
+NEAREST, NARROW = 0.003, 1.0 / 3.0
+"""What is asked keeps away from what an attack breaks by this share of its value, or of the band
+where that is less: an attack knows the nearest violation no better, and proofs next to one are the
+longest."""
+QUICKLY = 0.025
+"""What is asked first keeps away by this share of its value at most."""
 FINER = 0.05
 """The last climbs go on while they gain this share of the tolerance."""
 CAP = 1.0
@@ -91,20 +97,31 @@ def _climb(
     ``robust`` is certified, and so is ``start``, where all began. With a finite time slice of
     ``seconds`` for a complete query there is one, or as many as are refuted.
     """
-    share = MOST_SHARE
+    share, farthest = MOST_SHARE, QUICKLY if np.isfinite(seconds) else 1.0
     proposal = _worthwhile(effort, start, robust, proposal)
     while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
         bounded = farthest_bounded(effort, robust, proposal)
         proposal = unbroken(effort, bounded, proposal, "how far the proposal holds")
-        target = bounded + share * (proposal - bounded)
+        low, high = effort.value(bounded), effort.value(proposal)
+        asked = _asked(low, high, share, farthest)
+        target = bounded + asked * (proposal - bounded)
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
-        won = effort.value(robust) - effort.value(bounded)
-        won /= max(effort.value(proposal) - effort.value(bounded), np.finfo(np.float64).tiny)
+        won = (effort.value(robust) - low) / max(high - low, np.finfo(np.float64).tiny)
         if np.isfinite(seconds):
             break
-        share = MOST_SHARE if won > 0.99 * share else max(won, share / 4)
+        share = MOST_SHARE if won > 0.99 * asked else max(won, share / 4)
         proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
         proposal = _worthwhile(effort, start, robust, proposal)
+
+
+def _asked(low: float, high: float, share: float, farthest: float) -> float:
+    """Return the share of the band from ``low``, what bounds prove, to ``high``, what an attack
+    breaks, that is asked to be proved: ``share``, but no more than the share ``farthest`` of
+    ``high`` below that, and no less than ``NEAREST``."""
+    if high <= low:
+        return share
+    whole = high / (high - low)
+    return min(max(share, 1.0 - farthest * whole), 1.0 - min(NEAREST * whole, NARROW))
 
 
 def _worthwhile(effort: Effort, start: Array, robust: Array, proposal: Array) -> Array:
