@@ -103,7 +103,7 @@ def _climb(
         bounded = farthest_bounded(effort, robust, proposal)
         proposal = unbroken(effort, bounded, proposal, "how far the proposal holds")
         low, high = effort.value(bounded), effort.value(proposal)
-        asked = _asked(low, high, share, farthest)
+        asked = asked_share(low, high, share, farthest)
         target = bounded + asked * (proposal - bounded)
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = (effort.value(robust) - low) / max(high - low, np.finfo(np.float64).tiny)
@@ -114,7 +114,7 @@ def _climb(
         proposal = _worthwhile(effort, start, robust, proposal)
 
 
-def _asked(low: float, high: float, share: float, farthest: float) -> float:
+def asked_share(low: float, high: float, share: float, farthest: float) -> float:
     """Return the share of the band from ``low``, what bounds prove, to ``high``, what an attack
     breaks, that is asked to be proved: ``share``, but no more than the share ``farthest`` of
     ``high`` below that, and no less than ``NEAREST``."""
