@@ -43,8 +43,7 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     over their distance from the object.
     """
     layering, eps, blocks = layering_of(ds), radii_of(ds), per_radius(ds, "blocked_by")
-    most = np.array([attacked(ds, radius) for radius in range(layering.count)])
-    most[blocks != Block.BUDGET.value] = np.nan
+    most = np.where(blocks == Block.BUDGET.value, attacked(ds), np.nan)
     one = noun(layering)
     title(axes, letter, f"Certified epsilon of {'the' if one == 'image' else 'each'} {one}")
     as_plot(axes)

@@ -165,7 +165,7 @@ def _by_distance(ds: xr.Dataset) -> Table:
 
 
 def _reason(ds: xr.Dataset, radius: int) -> Text:
-    block, most = block_of(ds, radius), attacked(ds, radius)
+    block, most = block_of(ds, radius), attacked(ds)[radius]
     if block is Block.BUDGET and np.isfinite(most):
         return Text(f"< {above(most, 2)}", style="yellow")
     if block is not Block.WITNESS:

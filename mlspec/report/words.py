@@ -90,12 +90,12 @@ def block_of(ds: xr.Dataset, radius: int) -> Block:
     return Block(str(per_radius(ds, "blocked_by")[radius]))
 
 
-def attacked(ds: xr.Dataset, radius: int) -> float:
-    """Return the least value of a radius, the others as certified, at which a violating image is
-    known; NaN if none is."""
+def attacked(ds: xr.Dataset) -> Array:
+    """Return the least value of each radius ``(R,)``, the others as certified, at which a violating
+    image is known; NaN where none is."""
     if "epsilon_attacked" not in ds:
-        return float("nan")
-    return float(per_radius(ds, "epsilon_attacked")[radius])
+        return np.full(layering_of(ds).count, np.nan)
+    return per_radius(ds, "epsilon_attacked")
 
 
 def witness_extent(ds: xr.Dataset, radius: int) -> float:

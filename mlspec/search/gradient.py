@@ -28,8 +28,8 @@ PROPOSING = 0.15
 PROMISE = 0.8
 """Where between the value that bounds prove and its own a proposal is first expected to end."""
 MOST_SHARE, LEAST_SHARE = 0.8, 0.02
-"""Share, at most and at least, of the band between what bounds prove and what an attack breaks that
-is asked to be proved."""
+"""Share of the band between what bounds prove and what an attack breaks that is asked to be proved:
+at first, and at least once some was not."""
 NEAREST, NARROW = 0.003, 1.0 / 3.0
 """What is asked keeps away from what an attack breaks by this share of its value, or of the band
 where that is less: an attack knows the nearest violation no better, and proofs next to one are the
