@@ -105,6 +105,8 @@ def _climb(
         low, high = effort.value(bounded), effort.value(proposal)
         asked = asked_share(low, high, share, farthest)
         target = bounded + asked * (proposal - bounded)
+        if effort.value(target) <= (1.0 + tolerance) * low:
+            break
         robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
         won = (effort.value(robust) - low) / max(high - low, np.finfo(np.float64).tiny)
         if np.isfinite(seconds):
