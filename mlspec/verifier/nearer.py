@@ -24,6 +24,9 @@ ATTACKING = 0.8
 """Share of the time that the attack has at most."""
 WAVE_SECONDS = 3.0
 """The attack has one wave for so much of the time: mostly it ends before a clock has to cut it."""
+ROUND_SECONDS = 10.0
+"""Basins depend on the random images of the beginning: with more time there are more rounds, each
+with its own."""
 STEP = 0.005
 """A nearer violation is looked for at this much less of the share."""
 LEAST_SECONDS = 1.0
@@ -43,8 +46,16 @@ class NearestFinder:
     def find(self, path: Path, known: Sequence[Array], seconds: float) -> Nearest | None:
         """Return the violation of least share on ``path`` that is found in about ``seconds``, None
         if there is none; ``known`` holds violating images ``(C, H, W)`` to begin from."""
+        rounds = max(int(seconds / ROUND_SECONDS), 1)
+        ends = time.monotonic() + seconds * np.arange(1, rounds + 1) / rounds
+        found = [self._found(path, known, end) for end in ends.tolist()]
+        return min(filter(None, found), key=lambda nearest: nearest.share, default=None)
+
+    def _found(self, path: Path, known: Sequence[Array], end: float) -> Nearest | None:
+        """Return the violation of least share that one round until ``end`` finds, if it finds
+        one."""
         began = time.monotonic()
-        end = began + seconds
+        seconds = end - began
         attacking = 1.0 if self.complete is None else ATTACKING
         waves = max(int(seconds / WAVE_SECONDS), 1)
         found = self.attack.find(path, known, began + attacking * seconds, waves)
