@@ -63,21 +63,23 @@ def agree(question: Question, device: torch.device) -> None:
     """Bounds, attacks and families on ``device`` are what they are on the CPU, within rounding."""
     problem, eps = question.problem, question.eps
     box = problem.neighborhood(eps).box
-    found, margins = [], []
+    images = PgdAttack(problem, 8, 12, 0).find(eps).images
+    found, margins, refuted = [], [], []
     for where in (CPU, device):
         bounder = Bounder(problem.relaxed, problem.property, ITERATIONS, where)
         linear = bounder.crown(box)
         found.append((bounder.interval(box), linear, bounder.alpha(linear)))
+        refuted.append(bounder.violated_throughout(images))
         points = PgdAttack(problem, 8, 12, 0, where).find(eps)
         assert points.margins[0] == problem.margin(points.images[:1])[0]
         nearest = NearestAttack(problem, 8, 0, where, waves=2).find(lambda s: np.outer(s, eps))
         assert nearest is None or problem.margin(nearest.image[None])[0] <= 0.0
         families = Families(problem, where)
-        for image in points.images:
+        for image in images:
             families.learn(image, eps)
-        margins.append(problem.margin(families.at(eps)))
-        bounder.violated_throughout(points.images)
-        margins.append(np.array([bounder.slopes(box)[0]]))
+        margins.append([bounder.slopes(box)[0], *problem.margin(families.at(eps))])
+    assert refuted[0] == refuted[1]
+    np.testing.assert_allclose(*margins, rtol=1e-6, atol=1e-6)
     for ours, theirs in zip(*found, strict=True):
         scale = 1.0 + max(np.abs(value).max() for value in ours.bounds().upper)
         assert abs(ours.margin - theirs.margin) <= 1e-6 * scale

@@ -34,7 +34,7 @@ NEAREST, NARROW = 0.003, 1.0 / 3.0
 """What is asked keeps away from what an attack breaks by this share of its value, or of the band
 where that is less: an attack knows the nearest violation no better, and proofs next to one are the
 longest."""
-QUICKLY = 0.025
+FARTHEST = 0.025
 """What is asked first keeps away by this share of its value at most."""
 FINER = 0.05
 """The last climbs go on while they gain this share of the tolerance."""
@@ -97,7 +97,7 @@ def _climb(
     ``robust`` is certified, and so is ``start``, where all began. With a finite time slice of
     ``seconds`` for a complete query there is one, or as many as are refuted.
     """
-    share, farthest = MOST_SHARE, QUICKLY if np.isfinite(seconds) else 1.0
+    share, farthest = MOST_SHARE, FARTHEST if np.isfinite(seconds) else 1.0
     proposal = _worthwhile(effort, start, robust, proposal)
     while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
         bounded = farthest_bounded(effort, robust, proposal)

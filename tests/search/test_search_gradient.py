@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlspec.search.gradient import MOST_SHARE, NARROW, NEAREST, QUICKLY, asked_share
+from mlspec.search.gradient import FARTHEST, MOST_SHARE, NARROW, NEAREST, asked_share
 
 VALUES = st.floats(1e-6, 1e3)
 SHARES = st.floats(0.02, MOST_SHARE)
 ROUNDING = 1e-9
 
 
-@given(VALUES, VALUES, SHARES, st.sampled_from([QUICKLY, 1.0]))
+@given(VALUES, VALUES, SHARES, st.sampled_from([FARTHEST, 1.0]))
 def test_what_is_asked_keeps_away_from_what_is_broken(
     low: float, band: float, share: float, farthest: float
 ) -> None:
@@ -26,8 +26,8 @@ def test_what_is_asked_keeps_away_from_what_is_broken(
 @given(VALUES, VALUES, SHARES)
 def test_what_is_asked_first_is_near_what_is_broken(low: float, band: float, share: float) -> None:
     high = low + band
-    kept = (1.0 - asked_share(low, high, share, QUICKLY)) * (high - low)
-    assert kept <= QUICKLY * high * (1.0 + ROUNDING)
+    kept = (1.0 - asked_share(low, high, share, FARTHEST)) * (high - low)
+    assert kept <= FARTHEST * high * (1.0 + ROUNDING)
 
 
 @given(VALUES, VALUES, SHARES)
@@ -41,4 +41,4 @@ def test_a_wide_band_is_asked_as_far_as_the_share_says(
 
 @given(VALUES, SHARES)
 def test_without_a_band_the_share_stays(value: float, share: float) -> None:
-    assert asked_share(value, value, share, QUICKLY) == share
+    assert asked_share(value, value, share, FARTHEST) == share
