@@ -14,27 +14,34 @@ EXIT_CODE = 130
 GRACE = 0.5
 """Seconds given to deadlines that are kept, before the alarm."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ALARM = getattr(signal, "SIGALRM", None)
+"""None on systems without."""
 
 
 @contextmanager
 def undisturbed(*, afterwards: bool) -> Iterator[None]:
-    """Keep interruptions away while the block runs.
+    """Keep interruptions, and an alarm, away while the block runs.
 
-    One that came is made up for ``afterwards``, or forgotten. Only the main thread is ever
-    interrupted: in others there is nothing to do.
+    An interruption that came is made up for ``afterwards``, or forgotten; an alarm is always made
+    up for. Only the main thread is ever interrupted: in others there is nothing to do.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
-    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in SIGNALS}
+    # The alarm is held first and let go last: it must not strike while handlers change hands.
+    alarm = () if ALARM is None or not callable(signal.getsignal(ALARM)) else (ALARM,)
+    held = (*alarm, *SIGNALS)
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in held}
     try:
         yield
     finally:
-        for each, handler in before.items():
+        for each, handler in reversed(before.items()):
             signal.signal(each, signal.SIG_DFL if handler is None else handler)
-        if came and afterwards:
-            signal.raise_signal(came[0])
+        due = [each for each in SIGNALS if afterwards and each in came]
+        due += [each for each in alarm if each in came]
+        if due:
+            signal.raise_signal(due[0])
 
 
 @contextmanager
@@ -46,8 +53,8 @@ def overdue_after(seconds: float) -> Iterator[None]:
     """
     if (
         threading.current_thread() is not threading.main_thread()
-        or not hasattr(signal, "setitimer")
-        or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL
+        or ALARM is None
+        or signal.getsignal(ALARM) is not signal.SIG_DFL
     ):
         yield
         return
@@ -55,7 +62,7 @@ def overdue_after(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: object) -> None:
         raise OverdueError
 
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(ALARM, ring)
     try:
         signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.0) + GRACE)
         yield
@@ -63,4 +70,4 @@ def overdue_after(seconds: float) -> Iterator[None]:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         finally:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.signal(ALARM, signal.SIG_DFL)

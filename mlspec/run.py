@@ -139,8 +139,10 @@ def solve_experiment(
             with overdue_after(effort.seconds_left):
                 _resume(effort, verifier, problem, resume, path)
         saver.path = path
+        layering = problem.layering
         policy = POLICIES[spec.shrink.policy](
-            sensitivities(problem.network, problem.image, problem.property, problem.layering),
+            layering.distance[layering.layer_of],
+            sensitivities(problem.network, problem.image, problem.property, layering),
             spec.shrink.order == "prose",
         )
         search = spec.search

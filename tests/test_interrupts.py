@@ -73,3 +73,32 @@ def test_an_alarm_of_somebody_else_is_left_alone() -> None:
         assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("afterwards", [True, False])
+def test_an_alarm_waits_and_is_never_forgotten(afterwards: bool) -> None:
+    done = []
+    before = [signal.getsignal(each) for each in SIGNALS]
+    with pytest.raises(OverdueError), overdue_after(0.0):  # noqa: PT012
+        with undisturbed(afterwards=afterwards):
+            time.sleep(0.7)
+            done.append("all")
+        done.append("not overdue")
+    assert done == ["all"]
+    assert [signal.getsignal(each) for each in SIGNALS] == before
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+
+
+def test_an_interruption_outweighs_an_alarm() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with (  # noqa: PT012
+            pytest.raises(KeyboardInterrupt) as caught,
+            overdue_after(0.0),
+            undisturbed(afterwards=True),
+        ):
+            time.sleep(0.7)
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not isinstance(caught.value, OverdueError)

@@ -29,6 +29,8 @@ from mlspec.milp.queries import Answers, Crew, InTurn, SubsetQuery
 PROGRAM = "from mlspec.backends.worker import main; main()"
 START_SECONDS = 60.0
 """A worker that is not ready by then never will be."""
+WORTHWHILE_SECONDS = 3.0
+"""With less time to the deadline none is started."""
 STOP_SECONDS = 2 * GRACE_SECONDS
 """A worker that has not answered so long after it should have is killed."""
 SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -133,9 +135,10 @@ class ProcessCrew:
     def answers(self, session: Session, queries: Sequence[SubsetQuery], deadline: float) -> Answers:
         """Answer ``queries`` side by side, each from what ``session`` knows now.
 
-        A portfolio, and a single query, stay in this process.
+        A portfolio, a single query, and what is due before workers are there stay in this process.
         """
-        if len(queries) < 2 or not isinstance(session, ProgramSession):
+        late = not self._hands and deadline - time.monotonic() < WORTHWHILE_SECONDS
+        if len(queries) < 2 or not isinstance(session, ProgramSession) or late:
             yield from self._own.answers(session, queries, deadline)
             return
         parcel = session.parcel

@@ -68,8 +68,9 @@ class HighsEngine:
             given = highspy.HighsSolution()
             given.col_value = start.tolist()
             self._highs.setSolution(given)
-        # Only over linear programs does HiGHS's clock run on from one solve to the next.
-        spent = 0.0 if self._discrete else self._highs.getRunTime()
+        # HiGHS's clock runs on from one solve to the next; only over MILPs is the limit of one.
+        relaxing = self._highs.getOptionValue("solve_relaxation")[1]
+        spent = 0.0 if self._discrete and not relaxing else self._highs.getRunTime()
         set_option(self._highs, "time_limit", spent + seconds)
         self._highs.run()
         return self._outcome()

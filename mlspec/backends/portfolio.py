@@ -14,6 +14,7 @@ from mlspec.backends.session import POLL_SECONDS, ProgramSession
 from mlspec.backends.several import Several
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError
+from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 
 DECIDING = frozenset({Termination.OPTIMAL, Termination.INFEASIBLE, Termination.UNBOUNDED})
@@ -55,8 +56,8 @@ class PortfolioSession:
 
     def __init__(self, sessions: Mapping[ProgramBackend, ProgramSession]) -> None:
         self._sessions = dict(sessions)
-        self._believed = tuple(sessions)
-        """Those whose "infeasible" was the last answer."""
+        self._believed: set[ProgramBackend] = set()
+        """Those whose word counted so far; what they proved stands or falls with their models."""
 
     def solve(
         self,
@@ -103,7 +104,8 @@ class PortfolioSession:
 
     def admits(self, image: Array, seconds: float) -> bool:
         """Say whether the model contains ``image``, in the eyes of those who were believed."""
-        return all(self._sessions[member].admits(image, seconds) for member in self._believed)
+        asked = [m for m in self._sessions if m in self._believed] or list(self._sessions)
+        return all(self._sessions[member].admits(image, seconds) for member in asked)
 
     def _gathered(
         self, ends: queue.Queue[End]
@@ -126,9 +128,10 @@ class PortfolioSession:
                 if end.termination in DECIDING:
                     self._stop()
         except KeyboardInterrupt:
-            self._stop()
-            for _ in range(len(self._sessions) - len(reports) - len(errors)):
-                ends.get()
+            with undisturbed(afterwards=False):
+                self._stop()
+                for _ in range(len(self._sessions) - len(reports) - len(errors)):
+                    ends.get()
             raise
         finally:
             for session in self._sessions.values():
@@ -146,7 +149,7 @@ class PortfolioSession:
             for member, report in reports.items()
             if report.termination is Termination.INFEASIBLE
         ]
-        self._believed = tuple(deniers) or tuple(self._sessions)
+        self._believed |= set(deniers or self._sessions)
         found = [report for report in reports.values() if report.image is not None]
         if found:
             best = next((r for r in found if r.termination is Termination.OPTIMAL), found[0])

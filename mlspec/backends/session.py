@@ -14,6 +14,7 @@ from mlspec.backends.engine import Engine, Outcome
 from mlspec.backends.parcel import Parcel
 from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
+from mlspec.interrupts import undisturbed
 from mlspec.milp.model import SolveReport, Termination
 
 LEAST_SECONDS = 0.01
@@ -164,9 +165,11 @@ class ProgramSession:
                 if self._cancelled.is_set() or time.monotonic() > last:
                     self._engine.cancel()
         except KeyboardInterrupt:
-            self._engine.cancel()
-            while not ended.wait(POLL_SECONDS):
+            # Nothing may be changed in a solver that still runs, so a second Ctrl-C has to wait.
+            with undisturbed(afterwards=False):
                 self._engine.cancel()
+                while not ended.wait(POLL_SECONDS):
+                    self._engine.cancel()
             raise
         (end,) = ends
         if isinstance(end, BaseException):

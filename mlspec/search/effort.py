@@ -75,11 +75,11 @@ class Effort:
     @contextmanager
     def reserve(self, share: float) -> Iterator[None]:
         """Keep a ``share`` of the budget's seconds back while the block runs."""
-        self._reserved = share * self._budget.seconds
+        before, self._reserved = self._reserved, share * self._budget.seconds
         try:
             yield
         finally:
-            self._reserved = 0.0
+            self._reserved = before
 
     def value(self, eps: Array) -> float:
         """Return what the objective says ``eps`` is worth."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
@@ -22,7 +23,7 @@ NEGLIGIBLE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class WeightedShrink:
-    """Constant weights ``cw`` ``(K,)``, each below 1."""
+    """Constant weights ``cw`` ``(R,)``, each below 1."""
 
     weights: Array
 
@@ -44,14 +45,15 @@ class CounterexampleShrink:
         return _between(eps, robust, np.where(to_blame, 0.5, 1.0))
 
 
-def fixed(layers: int) -> ShrinkPolicy:
-    """Far layers give way first: ``cw_d = (r - d) / (r + 1)``, layer ``r`` at once."""
-    last = layers - 1
-    return WeightedShrink((last - np.arange(layers)) / (last + 1.0))
+def fixed(distances: NDArray[np.int64]) -> ShrinkPolicy:
+    """Far layers give way first: ``cw_d = (r - d) / (r + 1)`` at distance ``d``, the farthest,
+    ``r``, at once; ``distances`` is ``(R,)``."""
+    farthest = distances.max()
+    return WeightedShrink((farthest - distances) / (farthest + 1.0))
 
 
 def sensitivity(sensitivities: Array, prose: bool) -> ShrinkPolicy:
-    """Shrink by vanilla-gradient sensitivity ``(K,)`` (Simonyan, Vedaldi, Zisserman 2013).
+    """Shrink by vanilla-gradient sensitivity ``(R,)`` (Simonyan, Vedaldi, Zisserman 2013).
 
     By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``prose``
     the less sensitive layers shrink more. Weights share the range of ``fixed``: 0 to ``r / (r +
@@ -62,13 +64,14 @@ def sensitivity(sensitivities: Array, prose: bool) -> ShrinkPolicy:
     return WeightedShrink((layers - 1) / layers * (share if prose else 1.0 - share))
 
 
-POLICIES: dict[str, Callable[[Array, bool], ShrinkPolicy]] = {
-    "fixed": lambda sensitivities, prose: fixed(len(sensitivities)),
-    "sensitivity": sensitivity,
-    "uniform": lambda sensitivities, prose: WeightedShrink(np.full(len(sensitivities), 0.5)),
-    "counterexample": lambda sensitivities, prose: CounterexampleShrink(),
+POLICIES: dict[str, Callable[[NDArray[np.int64], Array, bool], ShrinkPolicy]] = {
+    "fixed": lambda distances, sensitivities, prose: fixed(distances),
+    "sensitivity": lambda distances, sensitivities, prose: sensitivity(sensitivities, prose),
+    "uniform": lambda distances, *_: WeightedShrink(np.full(len(distances), 0.5)),
+    "counterexample": lambda *_: CounterexampleShrink(),
 }
-"""Every ``shrink.policy`` of a spec; called with the layers' sensitivities and ``order: prose``."""
+"""Every ``shrink.policy`` of a spec; called with the layers' distances from the object and their
+sensitivities, both ``(R,)``, and ``order: prose``."""
 
 
 def _between(eps: Array, robust: Array, weights: Array) -> Array:

@@ -31,6 +31,8 @@ TRIAL_SHARE = 0.381966
 """The share of each pixel's range at which a model is tried: a place like no other."""
 TRIAL_SECONDS = 2.0
 """Time for that trial, beyond any deadline; it takes hundredths."""
+REGION_SECONDS = 2.0
+"""Time for one linear region."""
 TIES, AROUND_SECONDS = 80, 1.5
 """ReLUs and windows around an image that may change their winner, and the time to find how."""
 REGIONS, REGION_SHARE = "linear regions", 0.125
@@ -152,7 +154,7 @@ class CompleteStage:
         """Return the verdict if a linear program around one of the images ``near`` violates."""
         item = judge.item
         for image, subset in product(near, self._ordered(item)):
-            left = min(deadline - time.monotonic(), TRIAL_SECONDS)
+            left = min(deadline - time.monotonic(), REGION_SECONDS)
             if left <= 0.0:
                 break
             report = session.near(image, subset, left, item.hardest(subset))
@@ -208,7 +210,7 @@ class CompleteStage:
         violated = judge.violated(report, subset)
         if violated is not None:
             return violated
-        proved = judge.proved(report)
+        proved = judge.proved(report, subset)
         if proved is not None:
             return proved
         if self.compiler.decision and report.image is not None:
@@ -218,6 +220,8 @@ class CompleteStage:
             clear = judge.violated(deeper, subset, beyond)
             if clear is not None:
                 return clear
+            if deeper.termination is Termination.LIMIT:
+                return judge.undecided(deeper)
         return judge.undecided(report)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mlspec.bounds.analysis import OpenClaim, Subset
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Stage, Verdict
 from mlspec.errors import ContradictionError
@@ -45,10 +46,8 @@ class Judge:
         margin = float(self.problem.margin(witness[None])[0])
         if not margin <= 0.0:
             return None
-        scores = forward.scores(self.problem.network, witness[None])
-        lost = float(self.item.claim.margins(scores)[0, list(subset)].max())
         denied = report.denied_by or _bound(report) is not None
-        if denied and lost <= min(0.0, MILP_MARGIN - beyond):
+        if denied and self._replayed(witness, subset) <= min(0.0, MILP_MARGIN - beyond):
             error = ContradictionError(
                 f"{report.denied_by or self.solver} claims to have proved that no image violates, "
                 f"but there is one with margin {margin:g}: a solver is wrong, so there is no "
@@ -59,13 +58,24 @@ class Judge:
             raise error
         return Verdict(Outcome.VIOLATED, Stage.MILP, margin, witness, complete=True)
 
-    def proved(self, report: SolveReport) -> float | None:
-        """Return a lower bound of the subset's largest margin, if the report, which is not of a
-        violation, proves that there is none."""
-        if not self.decision:
-            return _bound(report)
-        proof = report.termination is Termination.INFEASIBLE or report.denied_by
-        return MILP_MARGIN if proof else None
+    def proved(self, report: SolveReport, subset: Subset) -> float | None:
+        """Return a lower bound of the largest margin of ``subset``, if the report, which is not of
+        a violation, proves that there is none."""
+        if self.decision:
+            denied = report.termination is Termination.INFEASIBLE or report.denied_by
+            bound = MILP_MARGIN if denied else None
+        else:
+            bound = _bound(report)
+        if bound is None or report.image is None:
+            return bound
+        # A proof that the report's own image refutes, if only by a hair, is none.
+        replayed = self._replayed(self.box.clip(report.image), subset)
+        return bound if replayed >= bound - ROBUST_MARGIN else None
+
+    def _replayed(self, image: Array, subset: Subset) -> float:
+        """Return the largest margin of ``subset`` at ``image`` ``(C, H, W)``, in float64."""
+        scores = forward.scores(self.problem.network, image[None])
+        return float(self.item.claim.margins(scores)[0, list(subset)].max())
 
     def undecided(self, report: SolveReport) -> Verdict:
         """Return the verdict on a report that decides nothing."""

@@ -245,3 +245,9 @@ def test_workers_end_with_the_process_that_started_them(how: signal.Signals) -> 
         _, said = process.communicate(timeout=30)
     assert said.count("Traceback") == (how is signal.SIGINT)
     assert all(until(lambda pid=pid: gone(pid)) for pid in pids)  # type: ignore[misc]
+
+
+def test_what_is_due_before_workers_could_be_there_is_answered_here() -> None:
+    crew, asked = ProcessCrew(2), easy()
+    assert set(ends(crew, asked, seconds=2.0)) == set(range(len(asked[1])))
+    assert not crew.pids

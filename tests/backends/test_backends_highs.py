@@ -12,6 +12,8 @@ from law import law
 from machines import SECONDS, highs
 from strategies import Question, questions
 
+from mlspec.backends.highs import HighsEngine
+from mlspec.backends.program import arrays_of
 from mlspec.core import forward
 from mlspec.milp.model import Termination
 
@@ -92,3 +94,9 @@ def test_the_shipped_profile_sets_tight_tolerances() -> None:
         assert value <= most
     _, smallest = session._engine._highs.getOptionValue("dual_feasibility_tolerance")
     assert smallest <= 1e-10
+
+
+def test_a_relaxation_has_its_own_time_whatever_ran_before() -> None:
+    engine = HighsEngine(arrays_of(market_split())[0], {}, first=False)
+    engine.run(1.0)
+    assert engine.relaxed(0.5) is not None

@@ -22,15 +22,18 @@ from mlspec.backends.engine import Engine, Outcome
 from mlspec.backends.portfolio import PortfolioBackend
 from mlspec.backends.program import arrays_of
 from mlspec.backends.registry import MAKERS, chosen
+from mlspec.core import forward
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome as Decided
 from mlspec.core.verdict import Verdict
 from mlspec.errors import ContradictionError, LicenceError, MissingSolverError, SpecError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, Termination
+from mlspec.milp.model import Backend, SolveReport, Termination
 from mlspec.spec import load_spec
 from mlspec.spec.search import SolverChoice, named
+from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.judge import Judge
 
 
 class Twisted:
@@ -300,3 +303,36 @@ def test_auto_takes_the_limits_that_it_is_given() -> None:
     spec = load_spec("specs/small.yaml", ["solver={profile: auto, options: {presolve: 'off'}}"])
     with pytest.raises(SpecError, match=r"solver\.options: options are those of one solver"):
         chosen(spec.solver, spec.source)
+
+
+def test_all_whose_word_counted_must_admit_an_image() -> None:
+    """One solver denies the first subset, wrongly; another denies the second, rightly."""
+    asked = compiled(question(0, Decided.ROBUST), "interval", decision=True)
+    lies = iter([Termination.INFEASIBLE, Termination.LIMIT, Termination.INFEASIBLE])
+    liar = twisted("highs", lambda _: Outcome(next(lies), None, None, "a lie"))
+    session = PortfolioBackend([liar, twisted("scip", lambda outcome: outcome, 0.5)]).open(asked)
+    subset = tuple(asked.margins)
+    assert session.solve(subset, SECONDS).message == "a lie"
+    assert session.solve(subset, SECONDS).message != "a lie"
+    assert not session.admits(asked.centre, SECONDS)
+
+
+def test_a_denial_that_an_image_refutes_by_a_hair_is_no_proof() -> None:
+    """An image within the tolerance of a tie, which a solver claims to have proved away."""
+    asked = question(0, Decided.VIOLATED)
+    problem, box = asked.problem, asked.problem.neighborhood(asked.eps).box
+    witness = decide(asked, solver("highs")).witness
+    assert witness is not None
+    low, high = witness, problem.image
+    while problem.margin(high[None])[0] > MILP_MARGIN / 2:
+        middle = (low + high) / 2
+        low, high = (low, middle) if problem.margin(middle[None])[0] > 0.0 else (middle, high)
+    item = analyse(problem, box, "interval").claims[0]
+    scores = forward.scores(problem.network, high[None])
+    (subset,) = [s for s in item.subsets if 0.0 < item.claim.margins(scores)[0, s].max() < 1e-5]
+    report = SolveReport(Termination.OPTIMAL, high, None, 0.0, denied_by="scip")
+    judge = Judge(problem, box, item, "highs + scip", decision=True)
+    assert judge.violated(report, subset) is None
+    assert judge.proved(report, subset) is None
+    assert "within the tolerance" in judge.undecided(report).reason
+    assert judge.proved(replace(report, image=problem.image), subset) == MILP_MARGIN

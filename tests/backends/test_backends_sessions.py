@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cplex as cplex_package
@@ -30,7 +31,12 @@ from strategies import TINY, Question, random_problem, random_radius
 
 import mlspec
 from mlspec.backends import cplex, gurobi, highs
+from mlspec.backends.engine import Outcome as Ended
+from mlspec.backends.parcel import Parcel
+from mlspec.backends.program import arrays_of
 from mlspec.backends.registry import MAKERS, chosen
+from mlspec.backends.session import ProgramSession
+from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SpecError
 from mlspec.milp.compile import Compiler
@@ -327,3 +333,38 @@ def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
     verdict = stage.decide(box, analyse(problem, box, "crown"), [], time.monotonic() + SECONDS, [])
     assert verdict.outcome is Outcome.UNKNOWN
     assert "too many for the licence of CPLEX" in verdict.reason
+
+
+def test_a_second_interrupt_waits_for_the_solver_too() -> None:
+    """Nothing is changed in a solver that still runs."""
+    done = []
+
+    class Deaf:
+        def change_rows(self, rhs: Mapping[int, float]) -> None:
+            done.append("rows")
+
+        def change_columns(self, columns: Sequence[int], lower: Array, upper: Array) -> None:
+            done.append("columns")
+
+        def change_cost(self, cost: Array) -> None:
+            done.append("cost")
+
+        def run(self, seconds: float) -> Ended:
+            done.append("begun")
+            time.sleep(1.0)
+            done.append("ended")
+            return Ended(Termination.LIMIT, None, None, "at last")
+
+        def cancel(self) -> None:
+            pass
+
+    model = market_split()
+    program, layout = arrays_of(model)
+    parcel = Parcel(solver("highs").profile, model, program, layout)
+    session = ProgramSession(parcel, Deaf(), SECONDS, proves=True)
+    timers = [threading.Timer(s, os.kill, (os.getpid(), signal.SIGINT)) for s in (0.2, 0.5)]
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        session.admits(model.centre, SECONDS)
+    assert done[done.index("begun") :] == ["begun", "ended", "columns"]

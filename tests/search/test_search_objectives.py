@@ -235,7 +235,7 @@ def test_steering_moves_the_search_but_neither_the_objective_nor_what_is_certifi
         def run(effort: Effort, start: Floats) -> StopReason:
             if strategy == "ascent":
                 return ascend(effort, start, ascent)
-            policy = POLICIES["uniform"](np.ones(len(weights)), False)
+            policy = POLICIES["uniform"](np.arange(len(weights)), np.ones(len(weights)), False)
             return gradient(effort, start, policy, ascent, TOLERANCE)
 
         return search(verifier, OBJECTIVES[name](weights), run, watched=watched), watched

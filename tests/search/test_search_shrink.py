@@ -36,7 +36,7 @@ def test_shrinking_stays_between_robust_and_eps_and_arrives(
     name: str, prose: bool, situation: tuple[Floats, Floats, Floats, Floats | None]
 ) -> None:
     eps, robust, sensitivities, extents = situation
-    policy = POLICIES[name](sensitivities, prose)
+    policy = POLICIES[name](np.arange(len(sensitivities)), sensitivities, prose)
     for _ in range(2000):
         shrunk = policy.shrink(eps, robust, extents)
         assert np.all(robust <= shrunk)
@@ -53,8 +53,14 @@ def test_shrinking_stays_between_robust_and_eps_and_arrives(
 
 
 def test_fixed_sends_the_last_layer_back_at_once() -> None:
-    shrunk = fixed(4).shrink(np.full(4, 0.8), np.zeros(4), None)
+    shrunk = fixed(np.arange(4)).shrink(np.full(4, 0.8), np.zeros(4), None)
     np.testing.assert_allclose(shrunk, 0.8 * np.array([3, 2, 1, 0]) / 4)
+
+
+def test_fixed_goes_by_the_distance_of_a_radius_not_by_its_number() -> None:
+    down_and_up = np.array([0, 0, 1, 1])
+    shrunk = fixed(down_and_up).shrink(np.full(4, 0.8), np.zeros(4), None)
+    np.testing.assert_allclose(shrunk, [0.4, 0.4, 0.0, 0.0])
 
 
 def test_sensitivity_orders_layers_as_formula_or_prose_say() -> None:
@@ -66,6 +72,6 @@ def test_sensitivity_orders_layers_as_formula_or_prose_say() -> None:
 
 
 def test_counterexample_blames_the_layers_that_left_the_robust_box() -> None:
-    policy = POLICIES["counterexample"](np.ones(3), False)
+    policy = POLICIES["counterexample"](np.arange(3), np.ones(3), False)
     shrunk = policy.shrink(np.full(3, 0.4), np.full(3, 0.2), np.array([0.3, 0.1, 0.2]))
     np.testing.assert_allclose(shrunk, [0.3, 0.4, 0.4])

@@ -36,7 +36,7 @@ ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
 def by_gradient(policy: str) -> Strategy:
     def run(effort: Effort, start: Floats) -> StopReason:
         sensitivities = np.arange(1.0, effort.layers + 1)
-        policy_ = POLICIES[policy](sensitivities, False)
+        policy_ = POLICIES[policy](np.arange(len(sensitivities)), sensitivities, False)
         return gradient(effort, start, policy_, ASCENT, TOLERANCE)
 
     return run
