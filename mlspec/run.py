@@ -22,6 +22,7 @@ from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.crew import crew_of
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
@@ -133,13 +134,15 @@ def solve_experiment(
     with single_threaded():
         verifier = verifier_of(problem, spec)
         budget = Budget(spec.budget.seconds, spec.budget.queries, began)
-        effort = Effort(problem.objective, verifier, budget, saver)
+        layering = problem.layering
+        names = [part_name(layering, radius) for radius in range(layering.count)]
+        effort = Effort(problem.objective, verifier, budget, saver, names)
         effort.trace.tallies = verifier.tallies
         if resume is not None:
             with overdue_after(effort.seconds_left):
                 _resume(effort, verifier, problem, resume, path)
         saver.path = path
-        layering = problem.layering
+        resumed = effort.trace.best
         policy = POLICIES[spec.shrink.policy](
             layering.distance[layering.layer_of],
             sensitivities(problem.network, problem.image, problem.property, layering),
@@ -154,7 +157,9 @@ def solve_experiment(
 
         strategies: dict[str, Strategy] = {
             "gradient": climb,
-            "naive": lambda effort, start: naive(effort, start, search.tolerance),
+            "naive": lambda effort, start: naive(
+                effort, np.maximum(start, resumed), search.tolerance
+            ),
             "ascent": lambda effort, start: ascend(effort, start, ascent),
             "exact": lambda effort, start: exact(effort, start, search.gap, climb),
         }

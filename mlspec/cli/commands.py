@@ -73,8 +73,8 @@ def solve(
     loaded = load(spec, set_, solver, budget)
 
     from mlspec import run
+    from mlspec.core.naming import NOUNS
     from mlspec.report.live import LiveProgress
-    from mlspec.report.parts import NOUNS
     from mlspec.report.table import summary
     from mlspec.results import open_result, save
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array
 from mlspec.tolerances import BOX_SLACK
+
+CAP: Final = 1.0
+"""An epsilon of this much allows every value of its pixels."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ class Slopes(Protocol):
 
 
 class Verifier(Protocol):
-    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(K,)``."""
+    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(R,)``."""
 
     def verify(self, eps: Array, seconds: float) -> Verdict:
         """Decide whether the neighborhood is robust, in about ``seconds`` at most."""
@@ -79,7 +79,7 @@ class ShrinkPolicy(Protocol):
         """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
 
         ``extents`` are those of the witness that refused ``eps``, if there is one. All are
-        ``(K,)``.
+        ``(R,)``.
         """
         ...
 

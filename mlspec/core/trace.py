@@ -73,13 +73,13 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A violating image and how far it leaves the centre in each layer.
+    """A violating image and how far it leaves the centre, by radius.
 
-    By monotonicity it rules out every ``eps >= extents``: some layer must stay below its extent.
+    By monotonicity it rules out every ``eps >= extents``: some radius must stay below its extent.
     """
 
     extents: Array
-    """``(K,)``."""
+    """``(R,)``."""
     witness: Array
     """``(C, H, W)``."""
 
@@ -132,39 +132,40 @@ class StopReason(StrEnum):
 class Trace:
     """The record of a search; grows while it runs, and is complete after every step."""
 
-    layers: int
+    radii: int
+    """Number of radii ``R``: entries of an eps."""
     floor: Array = field(init=False)
-    """The radius ``(R,)`` that the search keeps in every layer."""
+    """The radius ``(R,)`` that the search keeps at least."""
     best: Array = field(init=False)
-    """The certified radius ``(K,)`` of the largest value so far."""
+    """The certified radius ``(R,)`` of the largest value so far."""
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     tallies: Mapping[Stage, Tally] = field(default_factory=dict)
     """What the stages of the verifier did."""
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
-    """Per layer: why it cannot grow from ``best``, with the witness if there is one."""
+    """By radius: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf
-    """No robust radius whose layers all keep ``floor`` is larger in size."""
+    """No robust radius that keeps ``floor`` is larger in size."""
     objective_bound: float = np.inf
     """None of them has a larger value of the objective."""
     stop: StopReason | None = None
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.floor = np.zeros(self.layers)
-        self.best = np.zeros(self.layers)
+        self.floor = np.zeros(self.radii)
+        self.best = np.zeros(self.radii)
 
     def attacked(self) -> Array:
-        """Return each layer's least epsilon ``(R,)`` at which a violating image is known, the
+        """Return each radius's least value ``(R,)`` at which a violating image is known, the
         others being at ``best``; NaN where none is known."""
-        least = np.full(self.layers, np.inf)
+        least = np.full(self.radii, np.inf)
         for cut in self.cuts:
             beyond = np.flatnonzero(cut.extents > self.best + BOX_SLACK)
             if len(beyond) == 1:
                 least[beyond] = np.minimum(least[beyond], cut.extents[beyond])
         return np.where(np.isinf(least), np.nan, least)
 
-    def block_of(self, layer: int) -> tuple[Block, Cut | None]:
-        """Return why ``layer`` cannot grow from ``best``; ``BUDGET`` if nobody found out."""
-        return self.blocked.get(layer, (Block.BUDGET, None))
+    def block_of(self, radius: int) -> tuple[Block, Cut | None]:
+        """Return why ``radius`` cannot grow from ``best``; ``BUDGET`` if nobody found out."""
+        return self.blocked.get(radius, (Block.BUDGET, None))

@@ -54,7 +54,7 @@ class Verdict:
     witness: Array | None = None
     """VIOLATED: the violating image ``(C, H, W)``, replayed in float64."""
     extents: Array | None = None
-    """VIOLATED: how far the witness leaves the centre in each layer, ``(K,)``."""
+    """VIOLATED: how far the witness leaves the centre, by radius, ``(R,)``."""
     reason: str = ""
     """UNKNOWN: why no stage could decide."""
     complete: bool = False
@@ -85,9 +85,9 @@ class WeakestPoints:
     """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness
     level."""
     extents: Array
-    """``(N, K)``: how far each image leaves the centre in each layer."""
+    """``(N, R)``: how far each image leaves the centre, by radius."""
     slopes: Array
-    """``(N, K)``: d margin / d eps at each point, by the envelope theorem; never positive."""
+    """``(N, R)``: d margin / d eps at each point, by the envelope theorem; never positive."""
 
     @property
     def violates(self) -> bool:
@@ -107,7 +107,7 @@ class CertifiedMargin:
     margins: Array
     """``(1,)``: a certified lower bound of the property's margin."""
     slopes: Array
-    """``(1, K)``: d margin / d eps."""
+    """``(1, R)``: d margin / d eps."""
 
     @property
     def lost(self) -> bool:

@@ -13,10 +13,11 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from mlspec.core.naming import counted
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
-from mlspec.report.parts import counted, object_reach
+from mlspec.report.reach import object_reach
 from mlspec.report.words import finding
 from mlspec.results import aim_of, is_asymmetric, layering_of, per_radius, value_of
 

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlspec.core.layering import DIRECTIONS, FIXED, Layering
+from mlspec.core.naming import noun
 from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.report.numbers import near
@@ -23,7 +24,6 @@ from mlspec.report.palette import (
     log_ticks,
     title,
 )
-from mlspec.report.parts import noun
 from mlspec.report.pictures import radius_range
 from mlspec.report.words import attacked
 from mlspec.results import layering_of, per_radius, radii_of

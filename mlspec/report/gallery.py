@@ -10,10 +10,10 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import NullLocator
 
+from mlspec.core.naming import noun, part_name
 from mlspec.core.network import Array
 from mlspec.report.numbers import above
 from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
-from mlspec.report.parts import noun, part_name
 from mlspec.report.pictures import object_mask, picture
 from mlspec.report.words import misreading, witness_extent
 from mlspec.results import blocked_radii, blocking_witness, layering_of, per_radius

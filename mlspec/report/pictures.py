@@ -13,6 +13,7 @@ from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
 from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.core.naming import counted
 from mlspec.core.network import Array
 from mlspec.report.numbers import listed
 from mlspec.report.palette import (
@@ -30,7 +31,6 @@ from mlspec.report.palette import (
     outline,
     title,
 )
-from mlspec.report.parts import counted
 from mlspec.report.words import target_names, the_object
 from mlspec.results import layering_of, radii_of
 

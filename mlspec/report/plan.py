@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core import forward
+from mlspec.core.naming import counted, noun
 from mlspec.core.network import AffineOp, Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
-from mlspec.report.parts import counted, noun
 
 
 def plan(

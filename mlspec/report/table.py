@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mlspec.core.naming import NOUNS, counted, noun, part_name
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
-from mlspec.report.parts import NOUNS, counted, noun, part_name
 from mlspec.report.words import attacked, block_of, exchange, finding, gap, misreading
 from mlspec.results import aim_of, layering_of, objective_of, per_radius, radii_of, value_of
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from mlspec.core.naming import NOUNS, part_name
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Block
 from mlspec.report.numbers import below, listed
-from mlspec.report.parts import NOUNS, object_reach, part_name, reach_in_words
+from mlspec.report.reach import object_reach, reach_in_words
 from mlspec.results import (
     blocking_witness,
     label_names_of,

@@ -33,7 +33,12 @@ class Effort:
     """
 
     def __init__(
-        self, objective: Objective, verifier: Verifier, budget: Budget, watch: Watcher
+        self,
+        objective: Objective,
+        verifier: Verifier,
+        budget: Budget,
+        watch: Watcher,
+        names: Sequence[str] = (),
     ) -> None:
         self.objective = objective
         self.trace = Trace(len(objective.weights))
@@ -41,6 +46,7 @@ class Effort:
         self._verifier = verifier
         self._budget = budget
         self._watch = watch
+        self._names = names or [f"layer {number}" for number in range(self.radii)]
         self._began = budget.since
         self._reserved = 0.0
         self._refuted = np.inf
@@ -48,13 +54,13 @@ class Effort:
         self.keep(self.trace.floor)
 
     @property
-    def layers(self) -> int:
-        """Number of layers ``K``."""
+    def radii(self) -> int:
+        """Number of radii ``R``: entries of an eps."""
         return len(self.weights)
 
     @property
     def weights(self) -> Array:
-        """What an epsilon of each layer is worth, ``(K,)``."""
+        """What each radius is worth, ``(R,)``."""
         return self.objective.weights
 
     @property
@@ -80,6 +86,12 @@ class Effort:
             yield
         finally:
             self._reserved = before
+
+    def name(self, *radii: int) -> str:
+        """Return how to call one radius, or several."""
+        if len(radii) == 1:
+            return self._names[radii[0]]
+        return f"{len(radii)} epsilons ({self._names[min(radii)]} to {self._names[max(radii)]})"
 
     def value(self, eps: Array) -> float:
         """Return what the objective says ``eps`` is worth."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.protocols import Slopes, Steer
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.effort import Effort
 
-CAP = 1.0
 SHORTEST = 0.02
 """A step this short (as a fraction of the way to the predicted boundary) ends the growth."""
 TOUCHING = 0.05
@@ -83,7 +83,7 @@ def expand(effort: Effort, start: Array, ascent: Ascent, source: Source | None =
 
 
 def _gradient(points: Slopes) -> Array:
-    """Return ``grad RL`` ``(K,)``: the slopes, averaged with softmax weights of the margins."""
+    """Return ``grad RL`` ``(R,)``: the slopes, averaged with softmax weights of the margins."""
     spread = max(float(np.ptp(points.margins)) / 4, 1e-9)
     share = np.exp((points.margins[0] - points.margins) / spread)
     return np.asarray(share @ points.slopes / share.sum())

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.core.trace import StopReason
@@ -38,7 +39,6 @@ FARTHEST = 0.025
 """What is asked first keeps away by this share of its value at most."""
 FINER = 0.05
 """The last climbs go on while they gain this share of the tolerance."""
-CAP = 1.0
 NEGLIGIBLE = 0.03
 """Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
 TINY, DROPPED = 0.005, 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.search.effort import Effort
 from mlspec.search.maximality import between
@@ -12,7 +13,6 @@ BEYOND = 1.1
 """The attack looks as far as radii of this multiple of the goal's value."""
 LOOK_SECONDS = 7.0
 """Time of one look, at most."""
-CAP = 1.0
 
 
 def unbroken(effort: Effort, start: Array, goal: Array, doing: str) -> Array:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Ask, Block, Cut, StopReason
 from mlspec.search.effort import Effort, SpentError
 
 LEAST = 1e-4
-CAP = 1.0
 BRACKETED = 64
 """Heaviest layers of which an attack first finds out how far they could go."""
 LONGER = 4.0
@@ -50,7 +50,7 @@ def settle(effort: Effort, tolerance: float) -> StopReason:
             _open(effort, group)
     if spent is not None:
         raise spent
-    return StopReason.MAXIMAL if len(blocked) == effort.layers else StopReason.STALLED
+    return StopReason.MAXIMAL if len(blocked) == effort.radii else StopReason.STALLED
 
 
 def _bracket(effort: Effort, layer: int) -> None:
@@ -59,9 +59,9 @@ def _bracket(effort: Effort, layer: int) -> None:
     best = effort.trace.best
     raised = best.copy()
     raised[layer] = CAP
-    cut = effort.broken(raised, f"how far layer {layer} could go")
+    cut = effort.broken(raised, f"how far {effort.name(layer)} could go")
     if cut is not None and best[layer] < CAP:
-        others = np.arange(effort.layers) != layer
+        others = np.arange(effort.radii) != layer
         effort.reduce(cut, between(np.where(others, cut.extents, 0.0), cut.extents))
         alone = effort.reduce(cut, between(np.where(others, 0.0, cut.extents), cut.extents))
         effort.reduce(alone, between(np.where(others, alone.extents, 0.0), alone.extents))
@@ -92,7 +92,7 @@ def _grow(effort: Effort, group: list[int], tolerance: float) -> Cut | None:
         raised[group] = np.minimum(best[group] + factor * step, CAP)
         if np.array_equal(raised, best):
             return None
-        grown, cut = _decided(effort, raised, _named(group))
+        grown, cut = _decided(effort, raised, effort.name(*group))
         if grown:
             factor *= LONGER
         elif factor == 1.0:
@@ -108,9 +108,3 @@ def _decided(effort: Effort, eps: Array, note: str) -> tuple[bool, Cut | None]:
         return False, cut
     verdict = effort.prove(eps, note, ask=Ask.CERTIFICATE)
     return verdict.robust, effort.known_cut(eps)
-
-
-def _named(group: list[int]) -> str:
-    if len(group) == 1:
-        return f"layer {group[0]}"
-    return f"{len(group)} layers from {min(group)} to {max(group)}"

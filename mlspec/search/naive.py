@@ -22,10 +22,10 @@ def naive(effort: Effort, start: Array, tolerance: float) -> StopReason:
     """
     eps, weights = start, effort.weights
     if effort.objective.together:
-        eps = _grown(effort, eps, weights / weights.max(), tolerance, "all layers")
+        eps = _grown(effort, eps, weights / weights.max(), tolerance, "all together")
     for layer in np.argsort(-weights, kind="stable").tolist():
-        alone = np.where(np.arange(effort.layers) == layer, 1.0, 0.0)
-        eps = _grown(effort, eps, alone, tolerance, f"layer {layer}")
+        alone = np.where(np.arange(effort.radii) == layer, 1.0, 0.0)
+        eps = _grown(effort, eps, alone, tolerance, effort.name(layer))
     return StopReason.STALLED
 
 

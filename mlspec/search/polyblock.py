@@ -14,11 +14,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective
 from mlspec.tolerances import BOX_SLACK
 
-CAP = 1.0
 MOST_WORK = 2**25
 """Comparisons of numbers that one cut is worth. A cut of many layers that would need more is left
 out: the bound holds without it, and cuts of few layers lower it most."""

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.trace import Cut
 from mlspec.search.effort import Effort
 from mlspec.search.maximality import between
 from mlspec.tolerances import BOX_SLACK
 
-CAP = 1.0
 SMALLEST = 1e-4
 """Pieces of this share of the slice are given up."""
 PRECISION, FARTHER = 1.05, 16.0
@@ -119,7 +119,7 @@ def _alone(cut: Cut, floor: Array, layer: int) -> bool:
 def _farthest_alone(effort: Effort, vertex: Array, layer: int) -> float:
     """Bisect the way from the floor to ``vertex``, which differs in ``layer`` only."""
     floor = effort.trace.floor
-    doing = f"how far layer {layer} can go alone"
+    doing = f"how far {effort.name(layer)} can go alone"
     if effort.broken(vertex, doing) is None:
         return CAP
     way = between(floor, vertex)

@@ -20,19 +20,20 @@ def certified_start(effort: Effort, floor: float) -> Array:
     """Return the radius a strategy starts from, which is certified.
 
     It is the share ``floor`` of the largest uniform radius that bounds certify: a sum of weights
-    alone would leave layers of a poor ratio at nothing. A resumed result is the start itself, and
-    the floor is no higher than it: it stays an answer to the question. The uniform radius, and the
-    largest one along the weights, are certified on the way as first answers.
+    alone would leave layers of a poor ratio at nothing. It is no higher than a resumed result,
+    which so stays an answer to the question, and the best so far: from there alone a search could
+    only grow. The uniform radius, and the largest one along the weights, are certified on the way
+    as first answers.
     """
     resumed = effort.trace.best.copy()
     uniform = np.full(
-        effort.layers, _largest(lambda eps: effort.bound(np.full(effort.layers, eps), "bounds"))
+        effort.radii, _largest(lambda eps: effort.bound(np.full(effort.radii, eps), "bounds"))
     )
     lowest = np.minimum(floor * uniform, resumed) if resumed.any() else floor * uniform
     effort.keep(lowest)
     along = effort.weights / effort.weights.max()
     _largest(lambda step: effort.bound(np.minimum(lowest + step * along, 1.0), "bounds"))
-    return resumed if resumed.any() else lowest
+    return lowest
 
 
 def _largest(holds: Callable[[float], bool]) -> float:

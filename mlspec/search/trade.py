@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective, Pieces
 from mlspec.core.protocols import Slopes
@@ -36,13 +37,12 @@ MOST_STEPS = 30
 SLACK = 0.5
 """Share of the margin at the start that steps aim to keep: at none, a step that is exactly right
 breaks."""
-CAP = 1.0
 
 
 def trade(effort: Effort, start: Array, floor: Array, source: Source | None = None) -> Array:
     """Return a radius of larger value than ``start`` that has margin left, or ``start`` itself.
 
-    ``floor`` ``(K,)`` stays a lower bound of every layer. The ``source`` is an attack if None;
+    ``floor`` ``(R,)`` stays a lower bound of every layer. The ``source`` is an attack if None;
     ``start`` itself must have margin left.
     """
     source = source or effort.weakest

@@ -102,9 +102,12 @@ class Cascade:
         found = CertifiedMargin(
             np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
         )
-        if not found.lost:
-            question = Question(eps, neighborhood.box)
-            self._noted(question, Verdict(Outcome.ROBUST, Stage.CROWN, margin), began)
+        question = Question(eps, neighborhood.box)
+        question.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
+        verdict = Verdict(Outcome.ROBUST, Stage.CROWN, margin)
+        if found.lost:
+            verdict = Verdict(Outcome.UNKNOWN, Stage.CROWN, margin, reason="no margin is certified")
+        self._noted(question, verdict, began)
         return found
 
     def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:

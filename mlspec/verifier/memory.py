@@ -52,7 +52,7 @@ class Memory:
         self._proofs.append((eps.copy(), verdict.margin or 0.0, verdict.stage))
 
     def note_witness(self, witness: Array) -> Array:
-        """Remember a violating image and return its extents ``(K,)``.
+        """Remember a violating image and return its extents ``(R,)``.
 
         Raises ContradictionError if it is inside a proved neighborhood.
         """

@@ -17,10 +17,10 @@ from report_cases import make_problem, make_result, make_trace
 from rich.console import Console
 
 from mlspec.core.layering import Layering
+from mlspec.core.naming import counted, part_name
 from mlspec.core.problem import Problem
 from mlspec.problem.partition import Centre, partition
 from mlspec.report.figure import draw
-from mlspec.report.parts import counted, part_name
 from mlspec.report.table import summary
 from mlspec.report.words import finding, witness_extent
 from mlspec.results import blocked_radii, blocking_witness

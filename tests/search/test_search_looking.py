@@ -65,7 +65,7 @@ def test_the_witness_of_a_refused_query_says_how_far_to_shrink() -> None:
     for name, policy in POLICIES.items():
         verifier = Blind(1.0, np.array([1.0, 1.0]))
         effort = effort_of(verifier, np.ones(2))
-        shrink = policy(np.array([1.0, 0.5]), False)
+        shrink = policy(np.arange(2), np.array([1.0, 0.5]), False)
         refused = np.array([0.9, 0.9])
         found = shrink_until_certified(effort, refused, np.zeros(2), shrink, 1e-3, np.inf)
         assert verifier.left(found) > 0.0, name

@@ -35,7 +35,7 @@ ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
 
 def by_gradient(policy: str) -> Strategy:
     def run(effort: Effort, start: Floats) -> StopReason:
-        sensitivities = np.arange(1.0, effort.layers + 1)
+        sensitivities = np.arange(1.0, effort.radii + 1)
         policy_ = POLICIES[policy](np.arange(len(sensitivities)), sensitivities, False)
         return gradient(effort, start, policy_, ASCENT, TOLERANCE)
 
@@ -275,3 +275,28 @@ def test_every_layer_keeps_the_floor(
     trace = search(verifier, weights, STRATEGIES[name], floor=floor)
     uniform = min(1.0, verifier.bounded * verifier.margin / float(verifier.slopes.sum()))
     assert np.all(trace.best >= floor * uniform / PRECISION)
+
+
+@pytest.mark.parametrize("name", ["gradient fixed", "ascent"])
+def test_a_resumed_search_trades_away_what_the_earlier_one_had(name: str) -> None:
+    """From a poor maximal radius, where every layer could only grow, there is no way up."""
+    verifier, weights = LinearVerifier(1.0, np.array([1.0, 1.0]), bounded=0.9), np.array([3.0, 1.0])
+    effort = Effort(WeightedSum(weights), verifier, Budget(60.0), lambda trace, doing: None)
+    assert not effort.recall([], np.array([0.0, 0.85]))
+    trace = maximise(effort, STRATEGIES[name], 0.1, TOLERANCE)
+    assert weights @ trace.best >= 0.8 * verifier.optimum(weights)
+
+
+def test_a_search_calls_what_it_moves_by_its_name() -> None:
+    heard = []
+    effort = Effort(
+        WeightedSum(np.ones(2)),
+        LinearVerifier(1.0, np.ones(2)),
+        Budget(60.0),
+        lambda trace, doing: heard.append(doing),
+        names=["box at rows 0-3 up", "box at rows 4-7 down"],
+    )
+    maximise(effort, by_ascent, 0.0, TOLERANCE)
+    assert "how far box at rows 0-3 up could go" in heard
+    assert any("2 epsilons (box at rows 0-3 up to box at rows 4-7 down)" in each for each in heard)
+    assert not any("layer" in each for each in heard if "layers" not in each)

@@ -478,3 +478,13 @@ def test_an_attack_that_is_known_is_not_made_again() -> None:
     verifier.weakest(eps, thorough=True)
     first, *_ = verifier.verify(eps, SECONDS).accounts
     assert first.stage is Stage.ATTACK
+
+
+def test_margins_certified_on_the_way_are_accounted_for_like_queries() -> None:
+    problem, eps = hard()
+    verifier = cascade(problem)
+    found = [verifier.certified(share * eps) for share in (1e-3, 1.0)]
+    assert [margin.lost for margin in found] == [False, True]
+    tally = verifier.tallies[Stage.CROWN]
+    assert (tally.asked, tally.decided) == (2, 1)
+    assert tally.seconds > 0.0

@@ -1,12 +1,8 @@
-"""How to call the parts of a partition, and what a result certifies at the object."""
+"""How to call the parts of a partition."""
 
 from __future__ import annotations
 
-import xarray as xr
-
-from mlspec.core.layering import FIXED, Layering
-from mlspec.report.numbers import below
-from mlspec.results import layering_of, radii_of
+from mlspec.core.layering import Layering
 
 NOUNS: dict[str, tuple[str, str]] = {
     "layers": ("layer", "layers"),
@@ -42,24 +38,3 @@ def part_name(layering: Layering, radius: int) -> str:
     if not layering.names:
         return f"{noun(layering)} {name}"
     return f"{noun(layering)} at {name}" if layering.kind in ("grid", "pixels") else name
-
-
-def object_reach(ds: xr.Dataset) -> tuple[float, float]:
-    """Return how far every pixel of the object may move downwards and upwards; 0 where some are
-    fixed. For the whole image: every pixel."""
-    layering = layering_of(ds)
-    mask = ds["object_mask"].values.astype(bool)
-    if layering.kind == "whole":
-        mask = layering.index != FIXED
-    down, up = layering.reach(radii_of(ds))
-    return float(down[mask].min()), float(up[mask].min())
-
-
-def reach_in_words(down: float, up: float) -> str:
-    """Return a range of changes as text: ``up to ±0.03``, ``-0.01 to +0.03``."""
-    if down == up:
-        return f"up to ±{below(down)}"
-    low, high = (
-        f"{sign}{below(value)}" if value > 0.0 else "0" for sign, value in (("−", down), ("+", up))
-    )
-    return f"{low} to {high}"
