@@ -125,7 +125,7 @@ def _solver_facts(problem: Problem, spec: ExperimentSpec) -> tuple[dict[str, str
     facts = {
         "solver": _named(solver, size),
         "models": f"up to {size[0]:,} variables and {size[1]:,} constraints, at eps "
-        f"{ahead.eps[0]:.3g} in all layers, where an attack succeeds",
+        f"{ahead.eps[0]:.3g} everywhere, where an attack succeeds",
         "licences": _licences(spec, size),
     }
     try:

@@ -165,6 +165,8 @@ def verify(
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
+    if level and explain:
+        raise InputError("--explain is about a decision: leave it out, or --level")
     if level:
         _level(what, eps, set_, solver)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -52,9 +52,10 @@ class _Comparison:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = max(1, (options.max_width - _NAMES) // _COLUMN)
+        rows = _rows(self._results)
         for start in range(0, len(self._results), room):
             some = slice(start, start + room)
-            yield _side_by_side(self._results[some], self._names[some])
+            yield _side_by_side(rows, self._results[some], self._names[some])
             yield Text()
         for ds, name in zip(self._results, self._names, strict=True):
             yield Text.assemble((f"{name}: ", "bold"), finding(ds))
@@ -66,16 +67,23 @@ class _Comparison:
             )
 
 
-def _side_by_side(results: Sequence[xr.Dataset], names: Sequence[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("", style="dim", no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold", max_width=_COLUMN - 2)
+def _rows(results: Sequence[xr.Dataset]) -> dict[str, Cell]:
+    """Return the rows that tell the ``results`` apart, and those that all have."""
     rows = dict(ROWS)
     if len({_partition(ds) for ds in results}) > 1:
         rows = {"partition": _partition, **rows}
     if {aim_of(ds) for ds in results} != {WeightedSum.name}:
         rows |= OBJECTIVE_ROWS
+    return rows
+
+
+def _side_by_side(
+    rows: Mapping[str, Cell], results: Sequence[xr.Dataset], names: Sequence[str]
+) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("", style="dim", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold", max_width=_COLUMN - 2)
     for name, cell in rows.items():
         table.add_row(name, *[cell(ds) for ds in results])
     return table

@@ -15,11 +15,11 @@ from mlspec.core.network import Array
 from mlspec.report.numbers import above
 from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
 from mlspec.report.pictures import object_mask, picture
-from mlspec.report.words import misreading, witness_extent
+from mlspec.report.words import changed_scores, misreading, witness_extent
 from mlspec.results import blocked_radii, blocking_witness, layering_of, per_radius
 
-MOST = 6
-"""Pictures in the gallery at most."""
+MOST, MOST_SCORES = 6, 3
+"""Pictures in the gallery at most, and scores below one."""
 
 
 def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
@@ -30,7 +30,8 @@ def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
 
 
 def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: str) -> None:
-    """The last panel: the blocking witnesses of ``radii``, each above its change of the image."""
+    """The last panel: the blocking witnesses of ``radii``, each above its change of the image, and
+    the scores before and after it."""
     layering, scores = layering_of(ds), per_radius(ds, "blocking_scores")
     grid = figure.subplots(2, MOST, squeeze=False)
     witnesses = [np.asarray(blocking_witness(ds, radius)) for radius in radii]
@@ -52,6 +53,9 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
         shown = bottom.imshow(changes[column], cmap=CHANGE_MAP, norm=norm, interpolation="nearest")
         outline(bottom, object_mask(ds), color=INK, width=0.7)
         as_picture(bottom)
+        compared = changed_scores(ds, scores[radius])[:MOST_SCORES]
+        lines = [f"score of {label}: {_score(old)} → {_score(new)}" for label, old, new in compared]
+        bottom.set_xlabel("\n".join(lines), fontsize=SMALL, color=INK)
         if column == len(radii) - 1:
             bar = color_bar(bottom, shown, "change of intensity")
             ticks = [-high, -low, 0.0, low, high]
@@ -67,6 +71,10 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
         x=0.012,
         ha="left",
     )
+
+
+def _score(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _signed(change: Array) -> Array:

@@ -104,7 +104,7 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
             borders(axes, _regions(layering), "white", 1.6)
     outline(axes, object_mask(ds))
     as_picture(axes)
-    title(axes, "b", _heading(layering))
+    title(axes, "b", _heading(ds, layering))
     if most > 0 or layering.kind in ("layers", "groups"):
         plain = layering.kind == "layers" and not layering.names
         label = "layer (0 is the object)" if plain else "distance from the object"
@@ -112,12 +112,13 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
         bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
 
 
-def _heading(layering: Layering) -> str:
+def _heading(ds: xr.Dataset, layering: Layering) -> str:
     if layering.kind == "whole":
         return "All pixels move alike"
     parts = counted(replace(layering, radius_of=None))
     if layering.kind in ("layers", "groups"):
-        return f"{parts} around {'several objects' if layering.names else 'the object'}"
+        several = bool(layering.names) or " and " in the_object(ds)
+        return f"{parts} around {'several objects' if several else 'the object'}"
     return f"{parts[:1].upper()}{parts[1:]}"
 
 

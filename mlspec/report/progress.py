@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from mlspec.core.objective import WeightedSum
 from mlspec.core.verdict import Outcome
 from mlspec.report.numbers import above, below
-from mlspec.report.palette import INK, MUTED, NORMAL, OUTCOMES, as_plot, legend_below, title
+from mlspec.report.palette import (
+    INK,
+    MUTED,
+    NORMAL,
+    OUTCOMES,
+    as_plot,
+    legend_below,
+    log_ticks,
+    title,
+)
 from mlspec.report.words import value_name
 from mlspec.results import aim_of, value_of
 
@@ -59,6 +68,7 @@ def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     if positive and top / min(positive) > _WIDE:
         axes.set_yscale("log")
         axes.set_ylim(min(positive) / 1.5, top * 1.6)
+        log_ticks(axes.yaxis, *axes.get_ylim())
     else:
         axes.set_ylim(0.0, 1.12 * top)
     axes.set_xlim(0.0, end * 1.01)

@@ -17,7 +17,15 @@ from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage, Verdict
 from mlspec.report.comparison import comparison
 from mlspec.report.numbers import above, below, duration, near, percent
-from mlspec.report.words import attacked, block_of, exchange, finding, gap, misreading
+from mlspec.report.words import (
+    attacked,
+    block_of,
+    exchange,
+    finding,
+    gap,
+    misreading,
+    witness_extent,
+)
 from mlspec.results import aim_of, layering_of, objective_of, per_radius, radii_of, value_of
 
 __all__ = ["account", "comparison", "summary"]
@@ -28,6 +36,8 @@ _MOST_ROWS = 64
 """More epsilons than this are summed up instead of listed."""
 _MOST_RUNS = 20
 """Rows of such a summary."""
+_CROWDED = 6
+"""So many columns of stages stand closer together."""
 _LARGE_GAP = 10.0
 """From here on a gap is not told in percent."""
 
@@ -102,10 +112,12 @@ def _notes(ds: xr.Dataset) -> list[str]:
     if Block.WITNESS in first:
         radius = first[Block.WITNESS]
         reading = misreading(ds, per_radius(ds, "blocking_scores")[radius])
-        what = f"{_reason(ds, radius)}: just beyond its epsilon"
-        if layering.count > _MOST_ROWS:
-            what = f"witness: just beyond the epsilon of {part_name(layering, radius)}"
-        notes.append(f"{what} the classifier {reading} in some image")
+        reason = "witness" if layering.count > _MOST_ROWS else _reason(ds, radius)
+        limit = above(witness_extent(ds, radius), 3)
+        notes.append(
+            f"{reason}: {part_name(layering, radius)} cannot exceed {limit}, the classifier then "
+            f"{reading}"
+        )
     if Block.CAP in first:
         notes.append("cap: its pixels may take any value")
     if Block.BUDGET in first:
@@ -190,10 +202,11 @@ def _queries(ds: xr.Dataset) -> RenderableType:
         return Text("no queries yet", style="dim")
     asks, stages = ds["query_ask"].values, ds["query_stage"].values
     used = [stage for stage in Stage if (stages == stage.value).any()]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("queries", no_wrap=True)
-    for name in ["total", *(f"by {stage.value}" for stage in used), "time"]:
-        table.add_column(name, justify="right")
+    gap = 2 if len(used) < _CROWDED else 1
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("queries, by stage", no_wrap=True)
+    for name in ["total", *(stage.value for stage in used), "time"]:
+        table.add_column(name, justify="right", no_wrap=True)
     for ask in Ask:
         mine = asks == ask.value
         if ask.rare and not mine.any():

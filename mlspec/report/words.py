@@ -10,6 +10,7 @@ import xarray as xr
 from mlspec.core.naming import NOUNS, part_name
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
+from mlspec.core.property import TopK
 from mlspec.core.trace import Block
 from mlspec.report.numbers import below, listed
 from mlspec.report.reach import object_reach, reach_in_words
@@ -55,7 +56,9 @@ def finding(ds: xr.Dataset) -> str:
 def _weakest(ds: xr.Dataset) -> str:
     eps, layering = ds["epsilon"].values, layering_of(ds)
     one, several = NOUNS[layering.kind]
-    weak = [int(layer) for layer in np.flatnonzero(eps == eps.min())]
+    # What is printed alike is alike.
+    least = below(eps.min())
+    weak = [layer for layer, value in enumerate(eps.tolist()) if below(value) == least]
     if weak == [0] and eps[0] > 0.0 and layering.kind == "layers" and not layering.names:
         return f"every other {one} allows more"
     if len(weak) == 1 and layering.names:
@@ -66,7 +69,7 @@ def _weakest(ds: xr.Dataset) -> str:
             layers = f"{len(weak)} of {len(eps)} {several}"
     if eps.min() == 0.0:
         return f"nothing certified for {layers}"
-    return f"weakest: {layers} (±{below(eps.min())})"
+    return f"weakest: {layers} (±{least})"
 
 
 def misreading(ds: xr.Dataset, scores: Array) -> str:
@@ -84,6 +87,24 @@ def exchange(ds: xr.Dataset, scores: Array) -> tuple[list[str], list[str]]:
     before, after = predicted_names(ds, ds["scores"].values), predicted_names(ds, scores)
     lost = [name for name in before if name not in after]
     return lost, [name for name in after if name not in before]
+
+
+def changed_scores(ds: xr.Dataset, scores: Array) -> list[tuple[str, float, float]]:
+    """Return the name of each label that an image with ``scores`` ``(M,)`` loses or gains, with its
+    score at the centre and there.
+
+    Where several hesitate for the last of the top places, the strongest of them stands for those
+    gained.
+    """
+    names, before, asked = label_names_of(ds), ds["scores"].values, property_of(ds)
+    lost, gained = exchange(ds, scores)
+    shown = [*(lost or target_names(ds)), *gained]
+    if isinstance(asked.rule, TopK) and not gained:
+        known = {*shown, *predicted_names(ds, scores)}
+        rivals = [names[label] for label in np.argsort(-scores, kind="stable")]
+        shown += [rival for rival in rivals if rival not in known][:1]
+    places = [names.index(name) for name in shown]
+    return [(names[place], float(before[place]), float(scores[place])) for place in places]
 
 
 def block_of(ds: xr.Dataset, radius: int) -> Block:

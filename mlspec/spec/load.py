@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 from typing import TypeVar
 
+from mlspec.files import is_hdf
 from mlspec.spec.assets import shipped
 from mlspec.spec.base import SpecModel
 from mlspec.spec.overrides import Overrides, apply_overrides
@@ -53,6 +54,9 @@ def _text(file: Path) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
+        if is_hdf(file):
+            message = "a result, not a spec: show, plot, report and verify take results"
+            raise _unreadable(file, message) from None
         before = raw[: error.start].decode()
         mark = Mark(str(file), before.count("\n") + 1, len(before) - before.rfind("\n"))
         message = f"byte 0x{raw[error.start]:02x} is not UTF-8: save the file as UTF-8"

@@ -65,7 +65,8 @@ class Search(SpecModel):
     """``exact`` ends when the upper bound is within this share of the certified value of the
     objective."""
     tolerance: Fraction = 0.02
-    """A layer counts as maximal when it cannot grow by this fraction of its epsilon."""
+    """A layer counts as maximal when it cannot grow by this fraction of its epsilon, or by 0.0001
+    where that is more."""
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Every layer keeps at least this share of the largest uniform epsilon that bounds certify; at
     0 the layers that count least may end at nothing."""
@@ -107,7 +108,8 @@ class Verifier(SpecModel):
     attack: Attack = Attack()
     """First stage: looks for a violating image."""
     bounds: BoundsName = "alpha"
-    """Second stage: the tightest bounds to try, the cheaper ones before."""
+    """Second stage: the tightest bounds to try, the cheaper ones before. Strategies that step along
+    a certified margin take that of ``crown``, which has a gradient, whatever is chosen here."""
     milp: Milp = Milp()
     """Last stage: decides what the others left open."""
     device: DeviceName = "auto"

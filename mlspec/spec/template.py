@@ -48,7 +48,7 @@ search:
   strategy: gradient           # or naive, ascent, exact
   objective: weighted_sum      # or max_min (least epsilon / weight), log_volume
   gap: 0.02                    # exact: how near the upper bound must come to the certified value
-  tolerance: 0.02              # a layer that cannot grow by this fraction is maximal
+  tolerance: 0.02              # a layer that cannot grow by this fraction (or 1e-4) is maximal
   floor: 0.25                  # every layer keeps this share of the certified uniform epsilon
   step: 0.5                    # a fraction of the way to where the gradient predicts a violation
   lambda_start: 1.0            # first weight of the robustness gradient

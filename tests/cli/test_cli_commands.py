@@ -167,6 +167,8 @@ def test_a_level_is_told_with_the_weakest_images(tmp_path: Path) -> None:
     margins = [float(each) for each in second.split(": ")[1].split(", ")]
     assert margins == sorted(margins)
     assert margins[0] == pytest.approx(float(level[1]), rel=1e-3)
+    ran = mlspec("verify", SMALL, "--eps", "0.1", "--level", "--explain", cwd=tmp_path)
+    assert (ran.code, ran.err) == (2, "--explain is about a decision: leave it out, or --level\n")
     ran = mlspec("verify", SMALL, "--level", cwd=tmp_path)
     assert ran.code == 2
     assert "--eps" in ran.err

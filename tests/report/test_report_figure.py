@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -60,6 +61,7 @@ def test_a_figure_has_its_panels(channels: int) -> None:
         assert needed in words
     assert any(word.startswith("Label 9 stays predicted while the 3") for word in words)
     assert any(word.endswith("reads 9 as 8") for word in words)
+    assert any(re.fullmatch(r"score of 9: 1 → −0.0\d+\nscore of 8: 0 → 0", word) for word in words)
 
 
 def test_a_figure_without_witnesses_has_no_gallery() -> None:

@@ -14,7 +14,14 @@ from mlspec.core.property import Threshold, TopK
 from mlspec.core.trace import Trace
 from mlspec.report.bars import LEVELS, NOTHING, bar_row, scale
 from mlspec.report.numbers import above, below, duration, listed, near, percent
-from mlspec.report.words import finding, gap, misreading, the_object, witness_extent
+from mlspec.report.words import (
+    changed_scores,
+    finding,
+    gap,
+    misreading,
+    the_object,
+    witness_extent,
+)
 
 positive = st.floats(1e-9, 1e6)
 
@@ -90,6 +97,11 @@ def finding_of(eps: list[float]) -> str:
             "label 9 stays predicted while the 3 changes by up to ±0.10; "
             "nothing certified for 5 of 9 layers",
         ),
+        (
+            [0.10, 0.0501, 0.0502],
+            "label 9 stays predicted while the 3 changes by up to ±0.10; "
+            "weakest: layers 1-2 (±0.050)",
+        ),
         ([1.0, 1.0], "label 9 stays predicted whatever happens to the 3"),
         ([0.02], "label 9 stays predicted while the 3 changes by up to ±0.020"),
         (
@@ -122,7 +134,16 @@ def test_an_object_without_a_label_goes_by_its_number() -> None:
 def test_the_witness_of_a_layer_goes_beyond_its_epsilon() -> None:
     ds = make_result()
     assert witness_extent(ds, 3) > float(ds["epsilon"][3])
-    assert misreading(ds, ds["blocking_scores"].values[3]) == "reads 9 as 8"
+    scores = ds["blocking_scores"].values[3]
+    assert misreading(ds, scores) == "reads 9 as 8"
+    assert changed_scores(ds, scores) == [("9", 1.0, scores[2]), ("8", 0.0, scores[1])]
+
+
+def test_scores_of_a_tie_are_those_of_the_target_and_of_its_rival() -> None:
+    ds = make_result(make_problem(rule=TopK(1), targets=(0,)))
+    tie = np.array([10.0, 10.0, 0.0])
+    assert misreading(ds, tie) == "loses 3"
+    assert changed_scores(ds, tie) == [("3", 10.0, 10.0), ("8", 0.0, 10.0)]
 
 
 def test_a_label_lost_without_another_in_its_place() -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mlspec import load_spec
+from mlspec.errors import SpecError
+
 REQUIRED = {
     "classifier": "classifier: {onnx: net.onnx}",
     "image": "image: {dataset: double-digits, index: 3}",
@@ -86,3 +89,10 @@ def test_a_huge_number_is_elided(complaints):
 
 def test_a_line_break_in_a_key_stays_on_the_line(complaints):
     assert complaints('"a\\nb": 0\n')[-1].startswith("s.yaml:1:1: a\\nb: unknown key; valid here: ")
+
+
+def test_a_result_is_no_spec(tmp_path: Path) -> None:
+    file = tmp_path / "r.nc"
+    file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(8))
+    with pytest.raises(SpecError, match="a result, not a spec: show, plot, report and verify"):
+        load_spec(file)
