@@ -26,8 +26,8 @@ MAX_BIG_M: Final = 1e4
 refused."""
 
 REPLAY_AGREEMENT: Final = 1e-4
-"""A solver's incumbent may replay this far above zero margin before it is called a tolerance
-artefact."""
+"""A proved bound and the margin of a replayed image may be this far apart, by solvers' tolerances,
+before they count as different, or as contradicting each other."""
 
 BOX_SLACK: Final = 1e-12
 """A stored witness counts as inside its box within this distance (float64 rounding of ``x ±

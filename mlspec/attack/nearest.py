@@ -89,9 +89,9 @@ class NearestAttack:
         """Return the violation of least share on ``path`` that is found, None if there is none.
 
         ``known`` holds violating images ``(C, H, W)`` to begin from, too. There are ``waves`` at
-        most, and no more than this attack has. Ends at about
-        ``deadline``, in ``time.monotonic()`` seconds. Every call throws other images: the same
-        calls in the same order give the same answers unless it strikes.
+        most, and no more than this attack has. Ends at about ``deadline``, in ``time.monotonic()``
+        seconds. Every call throws other images: the same calls in the same order give the same
+        answers unless the deadline strikes.
         """
         (seed,) = self._seeds.spawn(1)
         way = Way(self._problem, path)

@@ -96,7 +96,7 @@ class WeakestPoints:
 
     @property
     def lost(self) -> bool:
-        """The same."""
+        """Whether it violates: no margin is left, as the searches say."""
         return self.violates
 
 
