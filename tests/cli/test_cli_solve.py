@@ -18,11 +18,11 @@ LARGE = ("specs/pgd_img3.yaml", "--set", "classifier.onnx=specs/classifiers/larg
 @pytest.mark.parametrize("spec", [(SMALL,), LARGE])
 def test_a_budget_is_kept(spec: tuple[str, ...], tmp_path: Path) -> None:
     began = time.monotonic()
-    ran = mlspec("solve", *spec, "--budget", "5", "-o", "r.nc", cwd=tmp_path)
+    ran = mlspec("solve", *spec, "--budget", "10", "-o", "r.nc", cwd=tmp_path)
     took = time.monotonic() - began
     ds = open_result(tmp_path / "r.nc")
     assert ran.code == 0
-    assert ds.attrs["wall_seconds"] <= took <= 7.0
+    assert ds.attrs["wall_seconds"] <= took <= 13.0
 
 
 def test_going_on_never_loses(solved: Path, tmp_path: Path) -> None:
