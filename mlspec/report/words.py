@@ -50,13 +50,14 @@ def finding(ds: xr.Dataset) -> str:
         sentence = f"{stays} predicted while {thing} {change} by {reach_in_words(down, up)}"
     else:
         sentence = f"{stays} predicted while the surroundings of {thing} change"
-    return f"{sentence}; {_weakest(ds)}" if eps.min() < eps.max() else sentence
+    # What is printed alike is alike.
+    alike = below(eps.min()) == below(eps.max())
+    return sentence if alike else f"{sentence}; {_weakest(ds)}"
 
 
 def _weakest(ds: xr.Dataset) -> str:
     eps, layering = ds["epsilon"].values, layering_of(ds)
     one, several = NOUNS[layering.kind]
-    # What is printed alike is alike.
     least = below(eps.min())
     weak = [layer for layer, value in enumerate(eps.tolist()) if below(value) == least]
     if weak == [0] and eps[0] > 0.0 and layering.kind == "layers" and not layering.names:

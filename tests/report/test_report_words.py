@@ -103,6 +103,7 @@ def finding_of(eps: list[float]) -> str:
             "weakest: layers 1-2 (±0.050)",
         ),
         ([1.0, 1.0], "label 9 stays predicted whatever happens to the 3"),
+        ([0.0201, 0.02], "label 9 stays predicted while the 3 changes by up to ±0.020"),
         ([0.02], "label 9 stays predicted while the 3 changes by up to ±0.020"),
         (
             [0.0, 0.0],
