@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from mlspec.errors import OverdueError
 
@@ -13,6 +15,8 @@ EXIT_CODE = 130
 """Of a command that was interrupted."""
 GRACE = 0.5
 """Seconds given to deadlines that are kept, before the alarm."""
+SOON = 0.01
+"""Seconds until an alarm rings again that came where it would be lost."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ALARM = getattr(signal, "SIGALRM", None)
 """None on systems without."""
@@ -59,8 +63,11 @@ def overdue_after(seconds: float) -> Iterator[None]:
         yield
         return
 
-    def ring(number: int, frame: object) -> None:
-        raise OverdueError
+    def ring(number: int, frame: FrameType | None) -> None:
+        if _swallows_errors(frame):
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+        else:
+            raise OverdueError
 
     signal.signal(ALARM, ring)
     try:
@@ -71,3 +78,14 @@ def overdue_after(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         finally:
             signal.signal(ALARM, signal.SIG_DFL)
+
+
+def _swallows_errors(frame: FrameType | None) -> bool:
+    """Whether a finalizer, or a callback of the garbage collector, runs: nobody hears of what is
+    raised there."""
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code in callbacks:
+            return True
+        frame = frame.f_back
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -29,6 +30,7 @@ def test_an_interruption_waits_or_is_forgotten(number: signal.Signals, afterward
     assert done == ["all", "interrupted" if afterwards else "not interrupted"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_comes_after_an_error_too() -> None:
     with pytest.raises(KeyboardInterrupt), undisturbed(afterwards=True):  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
@@ -102,3 +104,28 @@ def test_an_interruption_outweighs_an_alarm() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert not isinstance(caught.value, OverdueError)
+
+
+class Slow:
+    """Takes its time to go."""
+
+    def __del__(self) -> None:
+        time.sleep(0.7)
+
+
+def test_an_alarm_is_not_lost_in_a_callback_or_a_finalizer() -> None:
+    def callback(phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            time.sleep(0.7)
+
+    gc.callbacks.append(callback)
+    try:
+        with pytest.raises(OverdueError), overdue_after(0.0):  # noqa: PT012
+            gc.collect()
+            time.sleep(0.5)
+    finally:
+        gc.callbacks.remove(callback)
+    with pytest.raises(OverdueError), overdue_after(0.0):  # noqa: PT012
+        slow = Slow()
+        del slow
+        time.sleep(0.5)

@@ -335,6 +335,7 @@ def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
     assert "too many for the licence of CPLEX" in verdict.reason
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_waits_for_the_solver_too() -> None:
     """Nothing is changed in a solver that still runs."""
     done = []
