@@ -81,7 +81,7 @@ def overdue_after(seconds: float) -> Iterator[None]:
 
 
 def _swallows_errors(frame: FrameType | None) -> bool:
-    """Whether a finalizer, or a callback of the garbage collector, runs: nobody hears of what is
+    """Whether a ``__del__``, or a callback of the garbage collector, runs: nobody hears of what is
     raised there."""
     callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     while frame is not None:

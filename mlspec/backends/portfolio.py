@@ -103,8 +103,9 @@ class PortfolioSession:
         return next(iter(self._sessions.values())).near(image, subset, seconds, guide, ties)
 
     def admits(self, image: Array, seconds: float) -> bool:
-        """Say whether the model contains ``image``, in the eyes of those who were believed."""
-        asked = [m for m in self._sessions if m in self._believed] or list(self._sessions)
+        """Say whether the model contains ``image``, in the eyes of those who were believed,
+        or of all if nobody was."""
+        asked = self._believed or self._sessions
         return all(self._sessions[member].admits(image, seconds) for member in asked)
 
     def _gathered(

@@ -117,7 +117,7 @@ def _heading(ds: xr.Dataset, layering: Layering) -> str:
         return "All pixels move alike"
     parts = counted(replace(layering, radius_of=None))
     if layering.kind in ("layers", "groups"):
-        several = bool(layering.names) or " and " in the_object(ds)
+        several = bool(layering.names) or ", " in str(ds.attrs.get("object_label", ""))
         return f"{parts} around {'several objects' if several else 'the object'}"
     return f"{parts[:1].upper()}{parts[1:]}"
 

@@ -12,7 +12,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.model import SolveReport, Termination
-from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT, ROBUST_MARGIN
 
 TIME_LIMIT = "time limit"
 """How the reason begins where a limit ended the query; its end names the limit."""
@@ -68,9 +68,12 @@ class Judge:
             bound = _bound(report)
         if bound is None or report.image is None:
             return bound
-        # A proof that the report's own image refutes, if only by a hair, is none.
+        # A proof that the report's own image refutes is none: of a decision not by a hair, of an
+        # optimum not by more than its point and a replay differ.
         replayed = self._replayed(self.box.clip(report.image), subset)
-        return bound if replayed >= bound - ROBUST_MARGIN else None
+        agreement = ROBUST_MARGIN if self.decision else REPLAY_AGREEMENT
+        agrees = replayed >= bound - agreement and replayed > ROBUST_MARGIN
+        return min(bound, replayed) if agrees else None
 
     def _replayed(self, image: Array, subset: Subset) -> float:
         """Return the largest margin of ``subset`` at ``image`` ``(C, H, W)``, in float64."""

@@ -336,3 +336,11 @@ def test_a_denial_that_an_image_refutes_by_a_hair_is_no_proof() -> None:
     assert judge.proved(report, subset) is None
     assert "within the tolerance" in judge.undecided(report).reason
     assert judge.proved(replace(report, image=problem.image), subset) == MILP_MARGIN
+    # An optimum's bound may be a little above what its point replays to, and counts as no more.
+    centre = float(
+        item.claim.margins(forward.scores(problem.network, problem.image[None]))[0, subset].max()
+    )
+    optimum = replace(judge, decision=False)
+    for above, proved in ((5e-5, centre), (1e-3, None)):
+        bounded = SolveReport(Termination.OPTIMAL, problem.image, centre + above, 0.0)
+        assert optimum.proved(bounded, subset) == proved
