@@ -22,6 +22,7 @@ from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.backends.crew import crew_of
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import Deadline
 from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -185,7 +186,7 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
 def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
     require_licence(problem, spec, radius)
     with single_threaded():
-        return verifier_of(problem, spec).verify(radius, spec.budget.seconds)
+        return verifier_of(problem, spec).verify(radius, Deadline.after(spec.budget.seconds))
 
 
 def level(spec: ExperimentSpec, eps: Array | float) -> Level:
@@ -198,7 +199,7 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
     radius = radius_of(problem, eps)
     require_licence(problem, spec, radius)
     with single_threaded():
-        return verifier_of(problem, spec).level(radius, spec.budget.seconds)
+        return verifier_of(problem, spec).level(radius, Deadline.after(spec.budget.seconds))
 
 
 def radius_of(problem: Problem, eps: Array | float) -> Array:

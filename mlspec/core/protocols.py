@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.trace import Cut, Refutation, Trace
 from mlspec.core.verdict import CertifiedMargin, Verdict, WeakestPoints
@@ -38,17 +39,22 @@ class Slopes(Protocol):
 
 
 class Verifier(Protocol):
-    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(R,)``."""
+    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(R,)``.
 
-    def verify(self, eps: Array, seconds: float) -> Verdict:
-        """Decide whether the neighborhood is robust, in about ``seconds`` at most."""
+    Every method that takes a ``deadline`` ends soon after it has passed, with the best sound answer
+    it has by then: UNKNOWN, no certified margin, the weakest image seen so far, no violation, or no
+    refutation.
+    """
+
+    def verify(self, eps: Array, deadline: Deadline) -> Verdict:
+        """Decide whether the neighborhood is robust."""
         ...
 
-    def bound(self, eps: Array) -> Verdict:
+    def bound(self, eps: Array, deadline: Deadline) -> Verdict:
         """Certify by bounds alone: ROBUST or UNKNOWN."""
         ...
 
-    def certified(self, eps: Array) -> CertifiedMargin:
+    def certified(self, eps: Array, deadline: Deadline) -> CertifiedMargin:
         """Return the margin that bounds alone certify, with its gradient."""
         ...
 
@@ -57,17 +63,17 @@ class Verifier(Protocol):
         it still violates."""
         ...
 
-    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
-        """Return the least share of ``path`` at which an attack of about ``seconds`` at most knows
-        a violation, and that violation; None if it knows none."""
+    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack finds a violation, and that
+        violation; None if it finds none."""
         ...
 
-    def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
+    def weakest(self, eps: Array, deadline: Deadline, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""
         ...
 
-    def refute(self, radii: Array) -> Refutation:
+    def refute(self, radii: Array, deadline: Deadline) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
         ...
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Budget, Path, Verifier, Watcher
@@ -74,6 +75,11 @@ class Effort:
         return self._budget.seconds - self._reserved - self.elapsed
 
     @property
+    def deadline(self) -> Deadline:
+        """When the whole budget is spent, also what is reserved."""
+        return Deadline(self._began + self._budget.seconds)
+
+    @property
     def share_spent(self) -> float:
         """Share of the budget's seconds that is spent."""
         return self.elapsed / self._budget.seconds
@@ -111,7 +117,7 @@ class Effort:
         """
         self._check(complete=True)
         self._watch(self.trace, f"proving {self.said(eps)} ({note})")
-        verdict = self._verifier.verify(eps, min(self.seconds_left + self._reserved, seconds))
+        verdict = self._verifier.verify(eps, self.deadline.within(seconds))
         self._count(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
         self._cut(verdict.extents, verdict.witness)
         self._step(eps, verdict.outcome, note)
@@ -120,7 +126,7 @@ class Effort:
     def bound(self, eps: Array, note: str) -> bool:
         """Say whether bounds alone certify ``eps``; a success is a step."""
         self._check(complete=False)
-        verdict = self._verifier.bound(eps)
+        verdict = self._verifier.bound(eps, self.deadline)
         self._count(Ask.BOUND, verdict.stage, verdict.outcome, verdict.seconds, milp=False)
         if verdict.robust:
             self._step(eps, verdict.outcome, note)
@@ -129,7 +135,7 @@ class Effort:
     def certified(self, eps: Array, doing: str) -> CertifiedMargin:
         """Return the margin that bounds certify, with its gradient; a success is a step."""
         with self._timed(doing, Ask.BOUND, Stage.CROWN) as answered:
-            found = self._verifier.certified(eps)
+            found = self._verifier.certified(eps, self.deadline)
             answered(Outcome.UNKNOWN if found.lost else Outcome.ROBUST)
         if not found.lost:
             self._step(eps, Outcome.ROBUST, "ascent")
@@ -138,7 +144,7 @@ class Effort:
     def weakest(self, eps: Array, doing: str, *, thorough: bool = False) -> WeakestPoints:
         """Return the weakest points an attack finds in the neighborhood of ``eps``."""
         with self._timed(doing, Ask.ATTACK, Stage.ATTACK) as answered:
-            points = self._verifier.weakest(eps, thorough=thorough)
+            points = self._verifier.weakest(eps, self.deadline, thorough=thorough)
             answered(Outcome.VIOLATED if points.violates else Outcome.UNKNOWN)
         if points.violates:
             self._cut(points.extents[0], points.images[0])
@@ -159,7 +165,7 @@ class Effort:
     def refute(self, radii: Array, doing: str) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
         with self._timed(doing, Ask.REFUTE, Stage.CROWN) as answered:
-            refutation = self._verifier.refute(radii)
+            refutation = self._verifier.refute(radii, self.deadline)
             answered(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
         for cut in refutation.cuts:
             self._note(cut)
@@ -178,7 +184,8 @@ class Effort:
         """Return the least share of ``path`` at which an attack of about ``seconds`` at most knows
         a violation, and its cut, which is kept; None if it knows none."""
         with self._timed(doing, Ask.ATTACK, Stage.ATTACK) as answered:
-            found = self._verifier.nearest(path, min(seconds, self.seconds_left))
+            unreserved = Deadline(self.deadline.at - self._reserved)
+            found = self._verifier.nearest(path, unreserved.within(seconds))
             answered(Outcome.UNKNOWN if found is None else Outcome.VIOLATED)
         if found is not None:
             self._note(found[1])

@@ -18,6 +18,7 @@ from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduce import reduced
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -80,21 +81,20 @@ class Cascade:
             self._offered |= {Stage.CROWN}
             self._offered |= {Stage.ALPHA} if stages.alpha else set()
 
-    def verify(self, eps: Array, seconds: float) -> Verdict:
-        """Decide whether the neighborhood of radius ``eps`` is robust, in about ``seconds`` at
-        most."""
+    def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
+        """Decide whether the neighborhood of radius ``eps`` is robust."""
         began = time.monotonic()
-        question = Question(eps, self._problem.neighborhood(eps).box, began + seconds)
+        question = Question(eps, self._problem.neighborhood(eps).box, deadline)
         return self._noted(question, self._decide(question), began)
 
-    def bound(self, eps: Array) -> Verdict:
+    def bound(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        question = Question(eps, self._problem.neighborhood(eps).box)
+        question = Question(eps, self._problem.neighborhood(eps).box, deadline)
         verdict = self._asked(question, self._offered & PLAIN_BOUNDS, self._bounds_record)
         return self._noted(question, verdict or question.undecided(), began)
 
-    def certified(self, eps: Array) -> CertifiedMargin:
+    def certified(self, eps: Array, deadline: Deadline = NEVER) -> CertifiedMargin:
         """Return the margin that CROWN certifies, with its gradient through the bounds."""
         began = time.monotonic()
         neighborhood = self._problem.neighborhood(eps)
@@ -102,7 +102,7 @@ class Cascade:
         found = CertifiedMargin(
             np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
         )
-        question = Question(eps, neighborhood.box)
+        question = Question(eps, neighborhood.box, deadline)
         question.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
         verdict = Verdict(Outcome.ROBUST, Stage.CROWN, margin)
         if found.lost:
@@ -110,7 +110,9 @@ class Cascade:
         self._noted(question, verdict, began)
         return found
 
-    def weakest(self, eps: Array, *, thorough: bool = False) -> WeakestPoints:
+    def weakest(
+        self, eps: Array, deadline: Deadline = NEVER, *, thorough: bool = False
+    ) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""
         known = self._memory.witnesses
@@ -119,9 +121,9 @@ class Cascade:
             self._memory.note_witness(points.images[0])
         return points
 
-    def level(self, eps: Array, seconds: float) -> Level:
+    def level(self, eps: Array, deadline: Deadline = NEVER) -> Level:
         """Return the least margin over the neighborhood, and its weakest images, as exactly as
-        ``seconds`` allow."""
+        ``deadline`` allows."""
         began = time.monotonic()
         complete = self._stages.complete
         if complete is None:
@@ -133,9 +135,9 @@ class Cascade:
         bounder = self._stages.bounder
         analysis = bounder.crown(box) if self._stages.linear else bounder.interval(box)
         if self._stages.alpha:
-            analysis = bounder.alpha(analysis, began + seconds)
+            analysis = bounder.alpha(analysis, deadline.at)
         finder = LevelFinder(self._problem, complete.compiler, complete.backend)
-        level = finder.find(box, analysis, points.images, began + seconds)
+        level = finder.find(box, analysis, points.images, deadline.at)
         return replace(level, seconds=time.monotonic() - began)
 
     def reduced(self, witness: Array, path: Path) -> Cut:
@@ -144,14 +146,14 @@ class Cascade:
         smaller = reduced(self._problem, witness, path)
         return Cut(self._memory.note_witness(smaller), smaller)
 
-    def refute(self, radii: Array) -> Refutation:
+    def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
-        return self._refuter.refute(radii)
+        return self._refuter.refute(radii, deadline)
 
-    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
-        """Return the least share of ``path`` at which an attack of about ``seconds`` at most, and
-        what is remembered, knows a violation, and its cut; None if there is none."""
-        found = self._nearest.find(path, self._memory.witnesses, seconds)
+    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack, or a witness that is remembered,
+        violates, and its cut; None if there is none."""
+        found = self._nearest.find(path, self._memory.witnesses, deadline.left)
         if found is None:
             return None
         return found.share, Cut(self._memory.note_witness(found.image), found.image)
@@ -188,7 +190,7 @@ class Cascade:
         assert question.points is not None
         near = self._weak(question.box, question.points)
         return complete.decide(
-            question.box, question.analysis, near, question.deadline, question.accounts
+            question.box, question.analysis, near, question.deadline.at, question.accounts
         )
 
     def _asked(self, question: Question, offered: Set[Stage], record: Record) -> Verdict | None:
@@ -221,7 +223,7 @@ class Cascade:
             case Stage.CROWN:
                 return question.learn(stage, began, bounder.crown(question.box))
             case Stage.ALPHA if question.analysis is not None:
-                tighter = bounder.alpha(question.analysis, question.deadline)
+                tighter = bounder.alpha(question.analysis, question.deadline.at)
                 return question.learn(stage, began, tighter)
         raise ValueError(f"stage '{stage}' is not to be asked here")
 

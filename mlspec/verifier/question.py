@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from mlspec.bounds.analysis import Analysis
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
@@ -20,8 +19,7 @@ class Question:
     eps: Array
     box: Box
     """All its images."""
-    deadline: float = np.inf
-    """In ``time.monotonic()`` seconds."""
+    deadline: Deadline = NEVER
     accounts: list[Account] = field(default_factory=list)
     """What was done so far."""
     points: WeakestPoints | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from mlspec.attack.families import Families
 from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.trace import Cut, Refutation
@@ -41,12 +42,12 @@ class Refuter:
         self._memory = memory
         self._images: dict[bytes, Array] = {}
 
-    def refute(self, radii: Array) -> Refutation:
+    def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
         """Refute all convex combinations of ``radii`` ``(V, R)``, if it can."""
         cuts: list[Cut] = []
         images = []
         for number, eps in enumerate(radii):
-            image = self._broken(eps, cuts)
+            image = None if deadline.passed else self._broken(eps, cuts)
             if image is None:
                 return Refutation(False, number, tuple(cuts))
             images.append(image)

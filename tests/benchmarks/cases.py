@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mlspec import load_spec, run
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.spec import ExperimentSpec
@@ -38,7 +39,9 @@ class Case:
         """The least radius along the direction at which the attack finds a violation; at most
         1."""
         verifier = run.verifier_of(self.problem, self.spec)
-        found = verifier.nearest(lambda shares: shares[:, None] * self.direction, ATTACK_SECONDS)
+        found = verifier.nearest(
+            lambda shares: shares[:, None] * self.direction, Deadline.after(ATTACK_SECONDS)
+        )
         return 1.0 if found is None else found[0]
 
     def eps(self, share: float) -> Array:

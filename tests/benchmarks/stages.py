@@ -14,6 +14,7 @@ from benchmarks.cases import Case, cases
 from benchmarks.tables import footer, markdown
 from mlspec import run
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.compile import Compiler
 from mlspec.spec.search import named
@@ -58,7 +59,7 @@ def decision(case: Case, eps: Array, seconds: float, solver: str = "highs") -> s
     milp = verifier.milp.model_copy(update={"seconds": seconds})
     changes = {"verifier": verifier.model_copy(update={"milp": milp}), "solver": named(solver)}
     spec = case.spec.model_copy(update=changes)
-    verdict = run.verifier_of(case.problem, spec).verify(eps, seconds)
+    verdict = run.verifier_of(case.problem, spec).verify(eps, Deadline.after(seconds))
     return f"{verdict.outcome.value}, {verdict.seconds:.1f}"
 
 

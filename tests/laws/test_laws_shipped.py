@@ -13,6 +13,7 @@ from oracles import points
 from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.core import forward
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
@@ -102,7 +103,7 @@ def test_verdicts_along_a_ray_never_contradict_each_other(path: Path, seed: int)
     low, high = 0.0, 1.0
     for _ in range(8):
         middle = (low + high) / 2
-        verdict = verifier.verify(middle * direction, SECONDS)
+        verdict = verifier.verify(middle * direction, Deadline.after(SECONDS))
         if verdict.outcome is Outcome.ROBUST:
             low = middle
         else:

@@ -12,6 +12,7 @@ from machines import BOUNDS, SECONDS, cascade
 from oracles import ORACLE_ERROR, Exact, TooManyCellsError, level, points
 from strategies import Question, questions, random_radius
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import AffineOp, Array, Linear, Network, Op
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Verdict
@@ -56,7 +57,7 @@ def test_every_setting_agrees_with_the_enumeration(question: Question) -> None:
     for bounds in BOUNDS:
         for decision in (True, False):
             verifier = cascade(problem, bounds, decision=decision)
-            verdict = verifier.verify(eps, SECONDS)
+            verdict = verifier.verify(eps, Deadline.after(SECONDS))
             assert_right(problem, eps, verdict, exact, (bounds, decision))
             if abs(exact) > CLEAR:
                 assert verdict.outcome is not Outcome.UNKNOWN, (bounds, decision, exact, verdict)
@@ -68,7 +69,7 @@ def test_without_an_attack_the_other_stages_decide_as_well(question: Question) -
     exact = exactly(problem, eps).margin
     for decision in (True, False):
         verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
-        verdict = verifier.verify(eps, SECONDS)
+        verdict = verifier.verify(eps, Deadline.after(SECONDS))
         assert_right(problem, eps, verdict, exact, decision)
         if abs(exact) > CLEAR:
             assert verdict.outcome is not Outcome.UNKNOWN, (decision, exact, verdict)
@@ -81,7 +82,7 @@ def test_bounds_alone_are_right_or_silent(question: Question) -> None:
     for bounds in BOUNDS:
         verifier = cascade(problem, bounds, complete=False)
         assert verifier.bound(eps).outcome is not Outcome.VIOLATED
-        for verdict in (verifier.bound(eps), verifier.verify(eps, SECONDS)):
+        for verdict in (verifier.bound(eps), verifier.verify(eps, Deadline.after(SECONDS))):
             assert_right(problem, eps, verdict, exact, bounds)
             assert not verdict.complete
 
@@ -117,7 +118,7 @@ def test_margins_hardly_above_or_below_zero_are_never_called_robust_wrongly(
         for bounds in ("interval", "alpha"):
             for decision in (True, False):
                 verifier = cascade(near, bounds, decision=decision, restarts=2, steps=2)
-                verdict = verifier.verify(eps, SECONDS)
+                verdict = verifier.verify(eps, Deadline.after(SECONDS))
                 assert_right(near, eps, verdict, distance, (distance, bounds, decision))
 
 
@@ -125,14 +126,14 @@ def test_margins_hardly_above_or_below_zero_are_never_called_robust_wrongly(
 def test_shrinking_a_robust_radius_keeps_it_robust(question: Question) -> None:
     problem, eps = question.problem, question.eps
     verifier = cascade(problem, "crown")
-    verdict = verifier.verify(eps, SECONDS)
+    verdict = verifier.verify(eps, Deadline.after(SECONDS))
     assume(verdict.robust)
     rng = np.random.default_rng(0)
     for share in (np.full(len(eps), 0.5), rng.random(len(eps)), np.zeros(len(eps))):
         smaller = eps * share
-        assert verifier.verify(smaller, SECONDS).robust
+        assert verifier.verify(smaller, Deadline.after(SECONDS)).robust
         assert verifier.bound(smaller).robust
-        fresh = cascade(problem, "crown").verify(smaller, SECONDS)
+        fresh = cascade(problem, "crown").verify(smaller, Deadline.after(SECONDS))
         assert fresh.outcome is not Outcome.VIOLATED
 
 
@@ -140,21 +141,21 @@ def test_shrinking_a_robust_radius_keeps_it_robust(question: Question) -> None:
 def test_growing_a_violated_radius_keeps_it_violated(question: Question) -> None:
     problem, eps = question.problem, question.eps
     verifier = cascade(problem, "crown")
-    verdict = verifier.verify(eps, SECONDS)
+    verdict = verifier.verify(eps, Deadline.after(SECONDS))
     assume(verdict.outcome is Outcome.VIOLATED)
     rng = np.random.default_rng(0)
     for grown in (eps, np.minimum(eps + rng.random(len(eps)), 1.0), np.ones(len(eps))):
-        again = verifier.verify(grown, SECONDS)
+        again = verifier.verify(grown, Deadline.after(SECONDS))
         assert again.outcome is Outcome.VIOLATED
         assert again.witness is not None
         assert problem.neighborhood(grown).box.contains(again.witness)
-        assert not cascade(problem, "crown").verify(grown, SECONDS).robust
+        assert not cascade(problem, "crown").verify(grown, Deadline.after(SECONDS)).robust
 
 
 @law(questions(), quick=40, deep=1000)
 def test_no_sample_of_a_robust_neighborhood_violates(question: Question) -> None:
     problem, eps = question.problem, question.eps
-    verdict = cascade(problem).verify(eps, SECONDS)
+    verdict = cascade(problem).verify(eps, Deadline.after(SECONDS))
     assume(verdict.robust)
     rng = np.random.default_rng(0)
     neighborhood = problem.neighborhood(eps)
@@ -172,7 +173,7 @@ def test_one_verifier_asked_many_times_never_contradicts_itself(question: Questi
     for _ in range(6):
         eps = random_radius(rng, problem.layering.count)
         try:
-            verdict = verifier.verify(eps, SECONDS)
+            verdict = verifier.verify(eps, Deadline.after(SECONDS))
         except ContradictionError as error:
             pytest.fail(str(error))
         points_ = verifier.weakest(eps)
@@ -209,5 +210,5 @@ def test_badly_scaled_networks_are_never_called_robust_wrongly(question: Questio
             near = shifted(problem, margin - exact)
             scaled = replace(near, network=rescaled(near.network, factor))
             verifier = cascade(scaled, "crown", decision=decision, restarts=1, steps=1)
-            verdict = verifier.verify(eps, SECONDS)
+            verdict = verifier.verify(eps, Deadline.after(SECONDS))
             assert_right(scaled, eps, verdict, margin, (factor, decision))

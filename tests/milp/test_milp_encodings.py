@@ -13,6 +13,7 @@ from strategies import problem_of
 
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu
@@ -176,7 +177,7 @@ def test_many_coefficients_too_small_for_a_solver_still_count() -> None:
     assert worst < -1e-6
     for decision in (True, False):
         verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
-        verdict = verifier.verify(np.ones(1), SECONDS)
+        verdict = verifier.verify(np.ones(1), Deadline.after(SECONDS))
         assert verdict.outcome is Outcome.VIOLATED
 
 
@@ -204,7 +205,7 @@ def test_a_magnified_whisper_is_heard(factor: float) -> None:
     for decision in (True, False):
         for eps, outcome in ((0.24, Outcome.ROBUST), (0.26, Outcome.VIOLATED)):
             verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
-            verdict = verifier.verify(np.array([eps]), SECONDS)
+            verdict = verifier.verify(np.array([eps]), Deadline.after(SECONDS))
             assert verdict.outcome is outcome, (decision, eps, verdict)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation
 from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
@@ -44,7 +45,7 @@ class LinearVerifier:
             left -= self.slopes[layer] * step
         return size
 
-    def verify(self, eps: Floats, seconds: float) -> Verdict:
+    def verify(self, eps: Floats, deadline: Deadline) -> Verdict:
         self.complete += 1
         if self.complete > self.interrupt_after:
             raise KeyboardInterrupt
@@ -56,12 +57,12 @@ class LinearVerifier:
             return Verdict(Outcome.UNKNOWN, Stage.MILP, reason="hard", complete=True)
         return Verdict(Outcome.ROBUST, Stage.MILP, left, complete=True)
 
-    def bound(self, eps: Floats) -> Verdict:
+    def bound(self, eps: Floats, deadline: Deadline) -> Verdict:
         if self.slopes @ eps < self.bounded * self.margin:
             return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps))
         return Verdict(Outcome.UNKNOWN, Stage.CROWN, reason="loose")
 
-    def certified(self, eps: Floats) -> CertifiedMargin:
+    def certified(self, eps: Floats, deadline: Deadline) -> CertifiedMargin:
         """What is left of what bounds prove."""
         left = self.bounded * self.margin - self.slopes @ eps
         return CertifiedMargin(np.array([left]), np.where(eps < 1.0, -self.slopes, 0.0)[None])
@@ -74,7 +75,7 @@ class LinearVerifier:
         smallest = broken[0] if broken else witness.ravel()
         return Cut(smallest, smallest.reshape(1, 1, -1).copy())
 
-    def refute(self, radii: Floats) -> Refutation:
+    def refute(self, radii: Floats, deadline: Deadline) -> Refutation:
         """Where the margin is lost at all of some radii, it is lost between them."""
         for number, eps in enumerate(np.minimum(radii, 1.0)):
             if self.left(eps) > 0.0:
@@ -84,7 +85,7 @@ class LinearVerifier:
             self.refuted.append(radii)
         return Refutation(throughout, None, (), max(self.left(eps) for eps in radii))
 
-    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
         """The first broken radius on the path, to one part in 2^20."""
         low, high = 0.0, 1.0
         if self.left(path(np.ones(1))[0]) > 0.0:
@@ -96,7 +97,7 @@ class LinearVerifier:
         (eps,) = path(np.array([high]))
         return high, Cut(eps, eps.reshape(1, 1, -1).copy())
 
-    def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
+    def weakest(self, eps: Floats, deadline: Deadline, *, thorough: bool = False) -> WeakestPoints:
         return WeakestPoints(
             eps.reshape(1, 1, 1, -1).copy(),
             np.array([self.left(eps)]),

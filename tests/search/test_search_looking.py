@@ -9,6 +9,7 @@ from closed_form import Floats, LinearVerifier
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget, Path
 from mlspec.core.trace import Cut
@@ -39,10 +40,10 @@ def test_it_holds_to_the_boundary_or_the_goal(margin: float, seed: int) -> None:
 class Shy(LinearVerifier):
     """Its attack finds the nearest violation only where the end of the way is clearly broken."""
 
-    def nearest(self, path: Path, seconds: float) -> tuple[float, Cut] | None:
+    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
         if self.left(path(np.ones(1))[0]) > -0.05 * self.margin:
             return None
-        return super().nearest(path, seconds)
+        return super().nearest(path, deadline)
 
 
 def test_violations_beyond_the_goal_lead_to_nearer_ones() -> None:
@@ -55,8 +56,8 @@ def test_violations_beyond_the_goal_lead_to_nearer_ones() -> None:
 class Blind(LinearVerifier):
     """An attack on one radius finds nothing."""
 
-    def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
-        points = super().weakest(eps, thorough=thorough)
+    def weakest(self, eps: Floats, deadline: Deadline, *, thorough: bool = False) -> WeakestPoints:
+        points = super().weakest(eps, deadline, thorough=thorough)
         return WeakestPoints(points.images, np.array([1.0]), points.extents, points.slopes)
 
 

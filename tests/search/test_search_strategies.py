@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.objective import WeightedSum
 from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
@@ -189,14 +190,14 @@ def test_blocked_layers_have_a_witness_just_beyond_their_epsilon(
 class BlindAttack(LinearVerifier):
     """Only the complete stage finds witnesses; they leave the box by what rounding adds."""
 
-    def verify(self, eps: Floats, seconds: float) -> Verdict:
-        verdict = super().verify(eps, seconds)
+    def verify(self, eps: Floats, deadline: Deadline) -> Verdict:
+        verdict = super().verify(eps, deadline)
         if verdict.extents is None:
             return verdict
         return replace(verdict, extents=np.nextafter(verdict.extents, 2.0))
 
-    def weakest(self, eps: Floats, *, thorough: bool = False) -> WeakestPoints:
-        points = super().weakest(eps, thorough=thorough)
+    def weakest(self, eps: Floats, deadline: Deadline, *, thorough: bool = False) -> WeakestPoints:
+        points = super().weakest(eps, deadline, thorough=thorough)
         return replace(points, margins=np.maximum(points.margins, 1e-3))
 
 

@@ -15,6 +15,7 @@ from machines import stages as machine_stages
 from strategies import SMALL, problem_of, problems, random_problem, random_radius
 
 from mlspec.bounds.analysis import Analysis
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Flatten, Linear, Network, Relu
@@ -87,20 +88,25 @@ def test_the_cheapest_stage_that_can_answers() -> None:
     problem = absolute_value()
     verifier = cascade(problem, "alpha")
     seen = [
-        (verifier.verify(np.array(eps), SECONDS).stage, verifier.bound(np.array(eps)).stage)
+        (
+            verifier.verify(np.array(eps), Deadline.after(SECONDS)).stage,
+            verifier.bound(np.array(eps)).stage,
+        )
         for eps in ([0.0, 0.0], [0.01, 0.01], [0.4, 0.4])
     ]
     assert seen[0] == (Stage.INTERVAL, Stage.RECALL)
     assert seen[1][1] == Stage.RECALL
     assert seen[2][1] == Stage.RECALL
-    assert verifier.verify(np.array([0.3, 0.3]), SECONDS).stage is Stage.RECALL
+    assert verifier.verify(np.array([0.3, 0.3]), Deadline.after(SECONDS)).stage is Stage.RECALL
 
 
 def test_the_milp_proves_what_bounds_leave_open() -> None:
     problem, eps = hard()
     assert not analyse(problem, problem.neighborhood(eps).box, "interval").robust
     for decision in (True, False):
-        verdict = cascade(problem, "interval", decision=decision).verify(eps, SECONDS)
+        verdict = cascade(problem, "interval", decision=decision).verify(
+            eps, Deadline.after(SECONDS)
+        )
         assert verdict.outcome is Outcome.ROBUST
         assert verdict.stage is Stage.MILP
         assert verdict.complete
@@ -114,7 +120,7 @@ def test_the_milp_finds_what_the_attack_missed() -> None:
     problem = hidden()
     for decision in (True, False):
         verifier = cascade(problem, "interval", decision=decision, restarts=1, steps=1)
-        verdict = verifier.verify(np.array([0.5]), SECONDS)
+        verdict = verifier.verify(np.array([0.5]), Deadline.after(SECONDS))
         assert verdict.outcome is Outcome.VIOLATED
         assert verdict.stage is Stage.MILP
         assert verdict.witness is not None
@@ -286,12 +292,16 @@ def test_every_open_subset_is_asked_and_one_doubt_spoils_the_proof() -> None:
 def test_a_time_limit_ends_in_unknown_with_a_reason() -> None:
     problem, eps = hard()
     for seconds in (0.0, -1.0):
-        verdict = cascade(problem, "interval", restarts=1, steps=1).verify(eps, seconds)
+        verdict = cascade(problem, "interval", restarts=1, steps=1).verify(
+            eps, Deadline.after(seconds)
+        )
         assert verdict.outcome is Outcome.UNKNOWN
         assert verdict.reason.startswith("time limit")
         assert verdict.reason.endswith("(it was budget.seconds)")
         assert verdict.complete
-    verdict = cascade(problem, "interval", seconds=0.0, restarts=1, steps=1).verify(eps, SECONDS)
+    verdict = cascade(problem, "interval", seconds=0.0, restarts=1, steps=1).verify(
+        eps, Deadline.after(SECONDS)
+    )
     assert verdict.reason.startswith("time limit")
     assert verdict.reason.endswith("(it was verifier.milp.seconds)")
 
@@ -301,7 +311,9 @@ def test_a_model_without_trusted_numbers_ends_in_unknown() -> None:
     all_ = each.sum(0, keepdims=True)
     sums = np.array([1.0] * 6 + [-1.0] * 2)
     problem = through_relus(np.concatenate([each, -each, all_, -all_]), sums, 1.0, 0.5)
-    verdict = cascade(problem, "interval", restarts=1, steps=1).verify(np.ones(1), SECONDS)
+    verdict = cascade(problem, "interval", restarts=1, steps=1).verify(
+        np.ones(1), Deadline.after(SECONDS)
+    )
     assert verdict.outcome is Outcome.UNKNOWN
     assert "big-M" in verdict.reason
 
@@ -322,7 +334,7 @@ def test_a_contradiction_of_two_stages_is_raised_with_evidence() -> None:
     problem = hidden(-0.1)
     stages = replace(machine_stages(problem), bounder=Overconfident(problem))
     verifier = Cascade(problem, stages)
-    assert verifier.verify(np.array([0.5]), SECONDS).robust
+    assert verifier.verify(np.array([0.5]), Deadline.after(SECONDS)).robust
     with pytest.raises(ContradictionError, match="interval") as caught:
         verifier.weakest(np.array([0.5]))
     assert set(caught.value.evidence) == {"eps", "witness", "image"}
@@ -334,10 +346,10 @@ def test_a_contradiction_of_two_stages_is_raised_with_evidence() -> None:
 
 def test_a_witness_is_reused_for_larger_radii() -> None:
     verifier = cascade(hidden(-0.1), restarts=8, steps=30)
-    first = verifier.verify(np.array([0.4]), SECONDS)
+    first = verifier.verify(np.array([0.4]), Deadline.after(SECONDS))
     assert first.outcome is Outcome.VIOLATED
     assert first.extents is not None
-    again = verifier.verify(np.array([0.9]), SECONDS)
+    again = verifier.verify(np.array([0.9]), Deadline.after(SECONDS))
     assert again.stage is Stage.RECALL
     assert again.outcome is Outcome.VIOLATED
     assert not again.complete
@@ -351,13 +363,13 @@ def test_the_nearest_violation_is_remembered() -> None:
     layering = Layering(np.zeros((1, 1), dtype=np.int16), 1)
     problem = problem_of(network, np.full((1, 1, 1), 0.5), layering, Property(TopK(1), (0,), 2))
     verifier = cascade(problem)
-    found = verifier.nearest(lambda shares: 0.8 * shares[:, None], SECONDS)
+    found = verifier.nearest(lambda shares: 0.8 * shares[:, None], Deadline.after(SECONDS))
     assert found is not None
     share, cut = found
     assert share == pytest.approx(0.5, rel=1e-3)
     assert cut.extents == pytest.approx([0.4], rel=1e-3)
-    assert verifier.verify(np.array([0.41]), SECONDS).stage is Stage.RECALL
-    assert verifier.nearest(lambda shares: 0.3 * shares[:, None], SECONDS) is None
+    assert verifier.verify(np.array([0.41]), Deadline.after(SECONDS)).stage is Stage.RECALL
+    assert verifier.nearest(lambda shares: 0.3 * shares[:, None], Deadline.after(SECONDS)) is None
 
 
 def test_only_true_witnesses_are_learned() -> None:
@@ -381,7 +393,7 @@ def test_a_radius_that_is_no_number_is_never_robust(eps: float) -> None:
     radius = np.array([eps, 0.1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        verdict = cascade(problem).verify(radius, SECONDS)
+        verdict = cascade(problem).verify(radius, Deadline.after(SECONDS))
     if verdict.robust:
         box = problem.neighborhood(radius).box
         assert np.isfinite(box.lower).all()
@@ -399,9 +411,9 @@ def test_several_targets_are_all_kept() -> None:
     )
     layering = Layering(np.array([[0, 1]], dtype=np.int16), 2)
     problem = problem_of(network, np.full((1, 1, 2), 0.5), layering, Property(TopK(2), (0, 1), 3))
-    assert cascade(problem).verify(np.array([0.29, 0.29]), SECONDS).robust
+    assert cascade(problem).verify(np.array([0.29, 0.29]), Deadline.after(SECONDS)).robust
     for eps in ([0.31, 0.0], [0.0, 0.31]):
-        verdict = cascade(problem).verify(np.array(eps), SECONDS)
+        verdict = cascade(problem).verify(np.array(eps), Deadline.after(SECONDS))
         assert verdict.outcome is Outcome.VIOLATED
 
 
@@ -411,10 +423,13 @@ def test_a_threshold_at_the_score_is_a_tie_and_violates() -> None:
     problem = problem_of(
         network, np.full((1, 1, 2), 0.5), layering, Property(Threshold((0.5, 0.0)), (0,), 2)
     )
-    assert cascade(problem).verify(np.zeros(2), SECONDS).outcome is Outcome.VIOLATED
+    assert cascade(problem).verify(np.zeros(2), Deadline.after(SECONDS)).outcome is Outcome.VIOLATED
     lower = replace(problem, property=Property(Threshold((0.25, 0.0)), (0,), 2))
-    assert cascade(lower).verify(np.array([0.2, 1.0]), SECONDS).robust
-    assert cascade(lower).verify(np.array([0.25, 0.0]), SECONDS).outcome is Outcome.VIOLATED
+    assert cascade(lower).verify(np.array([0.2, 1.0]), Deadline.after(SECONDS)).robust
+    assert (
+        cascade(lower).verify(np.array([0.25, 0.0]), Deadline.after(SECONDS)).outcome
+        is Outcome.VIOLATED
+    )
 
 
 def test_a_verdict_tells_its_time_and_its_stage() -> None:
@@ -423,7 +438,7 @@ def test_a_verdict_tells_its_time_and_its_stage() -> None:
         problem = random_problem(rng, SMALL, 6)
         eps = random_radius(rng, problem.layering.count)
         began = time.monotonic()
-        verdict = cascade(problem).verify(eps, SECONDS)
+        verdict = cascade(problem).verify(eps, Deadline.after(SECONDS))
         assert 0.0 <= verdict.seconds <= time.monotonic() - began
         assert verdict.complete == (verdict.stage is Stage.MILP)
         assert verdict.accounts[-1].stage is verdict.stage
@@ -455,7 +470,7 @@ def test_no_order_of_the_stages_changes_a_verdict(problem: Problem) -> None:
         for stage in history * 40:
             for other in OFFERS:
                 verifier._record.note(other, other is stage)
-        verdicts = [verifier.verify(eps, SECONDS) for eps in radii]
+        verdicts = [verifier.verify(eps, Deadline.after(SECONDS)) for eps in radii]
         seen.append([verdict.outcome for verdict in verdicts])
     assert all(outcomes == seen[0] for outcomes in seen)
 
@@ -463,7 +478,9 @@ def test_no_order_of_the_stages_changes_a_verdict(problem: Problem) -> None:
 def test_what_each_stage_did_is_counted() -> None:
     problem = absolute_value()
     verifier = cascade(problem, "alpha")
-    verdicts = [verifier.verify(np.array([eps, eps]), SECONDS) for eps in (0.0, 0.4, 0.3)]
+    verdicts = [
+        verifier.verify(np.array([eps, eps]), Deadline.after(SECONDS)) for eps in (0.0, 0.4, 0.3)
+    ]
     assert [verdict.stage for verdict in verdicts][::2] == [Stage.INTERVAL, Stage.RECALL]
     tallies = verifier.tallies
     assert tallies[Stage.INTERVAL].asked == 2
@@ -476,7 +493,7 @@ def test_an_attack_that_is_known_is_not_made_again() -> None:
     problem, eps = hard()
     verifier = cascade(problem, "interval")
     verifier.weakest(eps, thorough=True)
-    first, *_ = verifier.verify(eps, SECONDS).accounts
+    first, *_ = verifier.verify(eps, Deadline.after(SECONDS)).accounts
     assert first.stage is Stage.ATTACK
 
 

@@ -13,6 +13,7 @@ from oracles import TooManyCellsError, level
 from strategies import Question, problem_of, questions
 from test_verifier_complete import EPS, PROVED, several
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
@@ -34,7 +35,7 @@ def test_the_level_is_that_of_enumeration(question: Question) -> None:
     except TooManyCellsError:
         return
     for bounds in ("interval", "alpha"):
-        found = cascade(problem, bounds, restarts=2, steps=2).level(eps, SECONDS)
+        found = cascade(problem, bounds, restarts=2, steps=2).level(eps, Deadline.after(SECONDS))
         scale = max(1.0, abs(true))
         assert found.lower <= true + 1e-6 * scale
         assert found.margins[0] >= true - 1e-6 * scale
