@@ -8,7 +8,6 @@ Minimum-Norm attacks), with layered boxes for balls and subsets of rivals for go
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from mlspec.attack.goals import Goals
 from mlspec.attack.polish import Margins, linearised, minimax
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
@@ -89,19 +89,19 @@ class Way:
         return np.clip(image - down[:, None], 0.0, 1.0), np.clip(image + up[:, None], 0.0, 1.0)
 
     def fall(
-        self, network: TensorNetwork, first: Members, pace: Pace, known: float, deadline: float
+        self, network: TensorNetwork, first: Members, pace: Pace, known: float, deadline: Deadline
     ) -> Members:
         """Return the members that come to violate, each at the least share at which it does.
 
         ``network`` is the relaxed network; ``known`` a share at which there is a violation, or
-        infinity; ``deadline`` is in ``time.monotonic()`` seconds.
+        infinity. Once ``deadline`` has passed, no further step is made.
         """
         shares, least = first.shares.copy(), np.full(len(first), np.inf)
         low, high = (network.tensor(end) for end in self.boxes(shares))
         points = torch.clamp(network.tensor(first.images), low, high)
         best, velocity, spread = points.clone(), torch.zeros_like(points), 1.0
         for iteration in range(pace.steps):
-            if time.monotonic() >= deadline:
+            if deadline.passed:
                 break
             slow = (1.0 + np.cos(np.pi * iteration / pace.steps)) / 2
             points.requires_grad_()

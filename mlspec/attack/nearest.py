@@ -9,8 +9,6 @@ local search, Lourenço, Martin, Stützle 2003). Linear programs bring the best 
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +21,7 @@ from mlspec.attack.falling import Members, Pace, Way
 from mlspec.attack.goals import Goals, closest, likely
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sharpen import sharpened
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
@@ -83,14 +82,14 @@ class NearestAttack:
         self,
         path: Path,
         known: Sequence[Array] = (),
-        deadline: float = math.inf,
+        deadline: Deadline = NEVER,
         waves: int | None = None,
     ) -> Nearest | None:
         """Return the violation of least share on ``path`` that is found, None if there is none.
 
         ``known`` holds violating images ``(C, H, W)`` to begin from, too. There are ``waves`` at
-        most, and no more than this attack has. Ends at about ``deadline``, in ``time.monotonic()``
-        seconds. Every call throws other images: the same calls in the same order give the same
+        most, and no more than this attack has. Once ``deadline`` has passed, the best by then is
+        returned. Every call throws other images: the same calls in the same order give the same
         answers unless the deadline strikes.
         """
         (seed,) = self._seeds.spawn(1)
@@ -99,14 +98,14 @@ class NearestAttack:
         if self._problem.margin(image[None])[0] <= 0.0:
             return Nearest(0.0, image)
         rng = np.random.default_rng(seed)
-        now, end = time.monotonic(), deadline
-        deadline = now + DESCENDING * (end - now)
+        end, deadline = deadline, deadline.within(DESCENDING * deadline.left)
         found = self._known(way, np.array([*known]).reshape(-1, *image.shape))
-        first = self._dealt(way, rng)
-        least = found.shares.min(initial=np.inf)
-        found = found.and_also(way.fall(self._network, first, FIRST, least, deadline))
-        if not len(found) and time.monotonic() < deadline:
-            found = self._at_the_end(way)
+        if not deadline.passed:
+            first = self._dealt(way, rng)
+            least = found.shares.min(initial=np.inf)
+            found = found.and_also(way.fall(self._network, first, FIRST, least, deadline))
+        if not len(found) and not deadline.passed:
+            found = self._at_the_end(way, deadline)
         if not len(found):
             return None
         waves = self._waves if waves is None else min(self._waves, waves)
@@ -118,7 +117,7 @@ class NearestAttack:
         best = found.and_also(sharper).nearest(1)
         return Nearest(float(best.shares[0]), best.images[0])
 
-    def sharpened(self, path: Path, share: float, image: Array, deadline: float) -> Nearest:
+    def sharpened(self, path: Path, share: float, image: Array, deadline: Deadline) -> Nearest:
         """Return a violation of at most ``share``, at which ``image`` ``(C, H, W)`` violates."""
         first = Members(image[None], np.array([share]), closest(self._problem, image[None]))
         way = Way(self._problem, path)
@@ -127,10 +126,12 @@ class NearestAttack:
         return Nearest(float(best.shares[0]), best.images[0])
 
     def _group(
-        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: float
+        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: Deadline
     ) -> Members:
         """Return violations that random images lead to, for the goals of ``found``."""
         least = float(found.shares.min())
+        if deadline.passed:
+            return found.take(np.arange(0))
         afresh = self._afresh(way, found.nearest(len(found)), rng)
         group = way.fall(self._network, afresh, SECOND, least, deadline)
         if not len(group):
@@ -142,11 +143,11 @@ class NearestAttack:
         return self._waves_from(way, group, waves, rng, deadline)
 
     def _waves_from(
-        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: float
+        self, way: Way, found: Members, waves: int, rng: np.random.Generator, deadline: Deadline
     ) -> Members:
         """Return the best violations after ``waves`` that begin from those ``found``."""
         for _ in range(waves):
-            if time.monotonic() >= deadline:
+            if deadline.passed:
                 break
             found = found.nearest(ELITE * 4)
             again = self._again(way, found, rng)
@@ -183,10 +184,10 @@ class NearestAttack:
         images[: len(order)] = self._problem.image
         return Members(images, shares, goals.take(chosen))
 
-    def _at_the_end(self, way: Way) -> Members:
+    def _at_the_end(self, way: Way, deadline: Deadline) -> Members:
         """Return the violation that an attack finds at the end of the path, if any."""
         (radius,) = way.path(np.ones(1))
-        points = self._plain.find(radius)
+        points = self._plain.find(radius, deadline=deadline)
         images = points.images[points.margins <= 0.0]
         return self._known(way, images)
 

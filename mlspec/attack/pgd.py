@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mlspec.attack.goals import closest
 from mlspec.attack.polish import polish
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -59,11 +60,14 @@ class PgdAttack:
         self._seed = seed
         self._goals = _goals(problem)
 
-    def find(self, eps: Array, start: Sequence[Array] = ()) -> WeakestPoints:
+    def find(
+        self, eps: Array, start: Sequence[Array] = (), deadline: Deadline = NEVER
+    ) -> WeakestPoints:
         """Return the weakest points found in the neighborhood of radius ``eps`` ``(R,)``.
 
         ``start`` holds images ``(C, H, W)`` to begin from beside the random ones. The same
-        arguments give the same points.
+        arguments give the same points, unless ``deadline`` passes: then they are the best by then,
+        of which the centre is always one.
         """
         box = self._problem.neighborhood(eps).box
         rng = np.random.default_rng(self._seed)
@@ -73,10 +77,10 @@ class PgdAttack:
         first[0] = self._problem.image
         for row, image in enumerate(list(start)[max(len(start) - self._restarts // 2, 0) :]):
             first[self._restarts - 1 - row] = box.clip(image)
-        images = self._descend(first, box.lower, box.upper)
+        images = self._descend(first, box.lower, box.upper, deadline)
         images = np.concatenate([images, self._problem.image[None]])
         weakest = images[np.argsort(self._problem.margin(images), kind="stable")[:KEPT]]
-        weakest = self._polished(weakest, box, self._steps // POLISHING, 0.0)
+        weakest = self._polished(weakest, box, self._steps // POLISHING, 0.0, deadline)
         # A product over a batch may round differently: each is replayed alone, as a witness is.
         margins = np.concatenate([self._problem.margin(image[None]) for image in weakest])
         order = np.argsort(margins, kind="stable")
@@ -103,13 +107,15 @@ class PgdAttack:
             np.where(up_free, np.maximum(-slope, 0.0), 0.0),
         )
 
-    def deepened(self, image: Array, eps: Array) -> Array:
+    def deepened(self, image: Array, eps: Array, deadline: Deadline = NEVER) -> Array:
         """Return an image ``(C, H, W)`` of radius ``eps`` ``(R,)`` that violates by more than
         ``image``, or as much."""
         box = self._problem.neighborhood(eps).box
-        return np.asarray(self._polished(image[None], box, DEEPENING, -np.inf)[0])
+        return np.asarray(self._polished(image[None], box, DEEPENING, -np.inf, deadline)[0])
 
-    def _polished(self, images: Array, box: Box, steps: int, enough: float) -> Array:
+    def _polished(
+        self, images: Array, box: Box, steps: int, enough: float, deadline: Deadline
+    ) -> Array:
         """Return ``images`` moved on, each against the ``k`` margins it is closest to losing."""
         goals = closest(self._problem, images)
         low, high = self._exact.tensor(box.lower), self._exact.tensor(box.upper)
@@ -117,10 +123,13 @@ class PgdAttack:
         def margins(points: Tensor) -> Tensor:
             return goals.margins(self._exact.forward(points))
 
-        points = polish(margins, self._exact.tensor(images), low, high, steps, enough)
+        points = polish(margins, self._exact.tensor(images), low, high, steps, enough, deadline)
         return box.clip(points.cpu().numpy())
 
-    def _descend(self, first: Array, lower: Array, upper: Array) -> Array:
+    def _descend(self, first: Array, lower: Array, upper: Array, deadline: Deadline) -> Array:
+        """Return the best image of each restart, ``(B, C, H, W)``; none if there is no time."""
+        if deadline.passed:
+            return first[:0]
         low, high = self._fast.tensor(lower), self._fast.tensor(upper)
         points = torch.clamp(self._fast.tensor(first), low, high)
         reach = (high - low) / 2
@@ -142,7 +151,7 @@ class PgdAttack:
                 better = margin < best_margin
                 best_margin = torch.where(better, margin, best_margin)
                 best[better] = points[better]
-            if iteration == self._steps:
+            if iteration == self._steps or deadline.passed:
                 break
             if iteration % LOOK_EVERY == 0 and bool((best_margin <= 0).any()):
                 found = best[best_margin <= 0].double().cpu().numpy().clip(lower, upper)

@@ -18,6 +18,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mlspec.core.deadline import NEVER, Deadline
+
 FIRST_TRUST = 0.5
 """Trust region at the start, as a share of each pixel's range."""
 GROWTH, SHRINKAGE = 2.0, 0.4
@@ -39,18 +41,19 @@ def polish(
     high: Tensor,
     iterations: int,
     enough: float = 0.0,
+    deadline: Deadline = NEVER,
 ) -> Tensor:
     """Return points ``(B, C, H, W)`` whose largest margin is at most that of ``points``.
 
     ``low`` and ``high`` are the box, ``(C, H, W)``, or each point's own, ``(B, C, H, W)``. Ends
-    early when no margin of a point is above ``enough``.
+    early when no margin of a point is above ``enough``, and once ``deadline`` has passed.
     """
     trust = torch.full((len(points), 1), FIRST_TRUST).to(points)
     least, most = (end.expand_as(points).flatten(1) for end in (low, high))
     span = most - least
     largest = margins(points).detach().amax(1)
     for _ in range(iterations):
-        if bool((largest <= enough).any()):
+        if deadline.passed or bool((largest <= enough).any()):
             break
         values, slopes = linearised(margins, points)
         flat = points.flatten(1)

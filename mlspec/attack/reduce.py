@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
@@ -17,15 +18,18 @@ ROUNDS = 2
 """How often the interval between two of them is divided again."""
 
 
-def reduced(problem: Problem, witness: Array, path: Path) -> Array:
+def reduced(problem: Problem, witness: Array, path: Path, deadline: Deadline = NEVER) -> Array:
     """Return a violating image ``(C, H, W)``: ``witness``, moved into the smallest box it can.
 
     ``path`` gives the boxes' radii, small ones first, to one part in ``TRIED ** ROUNDS``; the image
-    is ``witness`` itself where none of them leaves a violation.
+    is ``witness`` itself where none of them leaves a violation. Once ``deadline`` has passed, it is
+    the smallest found by then.
     """
     low, high = 0.0, 1.0
     found = witness
     for _ in range(ROUNDS):
+        if deadline.passed:
+            break
         shares = np.linspace(low, high, TRIED, endpoint=False)
         images = np.stack([problem.neighborhood(eps).box.clip(witness) for eps in path(shares)])
         violating = np.flatnonzero(problem.margin(images) <= 0.0)

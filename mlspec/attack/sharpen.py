@@ -10,14 +10,13 @@ region shrinks. Where margins are linear the limit is the exact share.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from mlspec.attack.falling import Members, Way
 from mlspec.attack.polish import GROWTH, SHRINKAGE, linearised, minimax
+from mlspec.core.deadline import Deadline
 from mlspec.tensors import TensorNetwork
 
 CUTS = np.array([[0.0], [0.1], [0.3], [1.0]])
@@ -28,7 +27,7 @@ LEAST_TRUST = 1e-4
 
 
 def sharpened(
-    way: Way, network: TensorNetwork, members: Members, iterations: int, deadline: float
+    way: Way, network: TensorNetwork, members: Members, iterations: int, deadline: Deadline
 ) -> Members:
     """Return violations of shares at most those of ``members``, which violate."""
     count, tries = len(members), len(CUTS)
@@ -41,7 +40,7 @@ def sharpened(
         return members.goals.margins(network.forward(images))
 
     for _ in range(iterations):
-        if trust.max() < LEAST_TRUST or time.monotonic() >= deadline:
+        if trust.max() < LEAST_TRUST or deadline.passed:
             break
         values, slopes = linearised(margins, points)
         wide = [network.tensor(end) for end in way.boxes(shares)]

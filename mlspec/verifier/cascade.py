@@ -116,7 +116,10 @@ class Cascade:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""
         known = self._memory.witnesses
-        points = self._attacked(eps) if thorough else self._stages.scout.find(eps, known)
+        if thorough:
+            points = self._attacked(eps, deadline)
+        else:
+            points = self._stages.scout.find(eps, known, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
@@ -129,7 +132,7 @@ class Cascade:
         if complete is None:
             raise ValueError("levels need a complete stage")
         box = self._problem.neighborhood(eps).box
-        points = self._attacked(eps)
+        points = self._attacked(eps, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
         bounder = self._stages.bounder
@@ -153,7 +156,7 @@ class Cascade:
     def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack, or a witness that is remembered,
         violates, and its cut; None if there is none."""
-        found = self._nearest.find(path, self._memory.witnesses, deadline.left)
+        found = self._nearest.find(path, self._memory.witnesses, deadline)
         if found is None:
             return None
         return found.share, Cut(self._memory.note_witness(found.image), found.image)
@@ -214,7 +217,7 @@ class Cascade:
         began, bounder = time.monotonic(), self._stages.bounder
         match stage:
             case Stage.ATTACK:
-                question.points = points = self._attacked(question.eps)
+                question.points = points = self._attacked(question.eps, question.deadline)
                 found = "a violating image" if points.violates else "no violating image"
                 question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
                 return self._violated(points.images[0], stage) if points.violates else None
@@ -233,12 +236,13 @@ class Cascade:
         images = np.stack([*points.images, *(box.clip(image) for image in known)])
         return list(images[np.argsort(self._problem.margin(images), kind="stable")[:NEAR]])
 
-    def _attacked(self, eps: Array) -> WeakestPoints:
+    def _attacked(self, eps: Array, deadline: Deadline) -> WeakestPoints:
         """Attack with full effort; a search that attacks before it asks for a proof pays once."""
         known = self._known_attack(eps)
         if known is None:
-            known = self._stages.attack.find(eps, self._memory.witnesses)
-            self._last_attack = (eps.copy(), known)
+            known = self._stages.attack.find(eps, self._memory.witnesses, deadline)
+            if not deadline.passed:
+                self._last_attack = (eps.copy(), known)
         return known
 
     def _known_attack(self, eps: Array) -> WeakestPoints | None:

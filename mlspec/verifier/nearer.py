@@ -7,7 +7,6 @@ and where only those may change their winner, a MILP solver looks into all basin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from mlspec.attack.nearest import Nearest, NearestAttack
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
@@ -43,25 +43,26 @@ class NearestFinder:
     complete: CompleteStage | None
     """Who searches around violations; without it the attack has all the time."""
 
-    def find(self, path: Path, known: Sequence[Array], seconds: float) -> Nearest | None:
-        """Return the violation of least share on ``path`` that is found in about ``seconds``, None
+    def find(
+        self, path: Path, known: Sequence[Array] = (), deadline: Deadline = NEVER
+    ) -> Nearest | None:
+        """Return the violation of least share on ``path`` that is found before ``deadline``, None
         if there is none; ``known`` holds violating images ``(C, H, W)`` to begin from."""
-        rounds = max(int(seconds / ROUND_SECONDS), 1)
-        ends = time.monotonic() + seconds * np.arange(1, rounds + 1) / rounds
-        found = [self._found(path, known, end) for end in ends.tolist()]
+        seconds = deadline.left
+        rounds = 1 if np.isinf(seconds) else max(int(seconds / ROUND_SECONDS), 1)
+        ends = [Deadline.after(seconds * (number + 1) / rounds) for number in range(rounds)]
+        found = [self._found(path, known, end) for end in ends]
         return min(filter(None, found), key=lambda nearest: nearest.share, default=None)
 
-    def _found(self, path: Path, known: Sequence[Array], end: float) -> Nearest | None:
+    def _found(self, path: Path, known: Sequence[Array], end: Deadline) -> Nearest | None:
         """Return the violation of least share that one round until ``end`` finds, if it finds
         one."""
-        began = time.monotonic()
-        seconds = end - began
         attacking = 1.0 if self.complete is None else ATTACKING
-        waves = max(int(seconds / WAVE_SECONDS), 1)
-        found = self.attack.find(path, known, began + attacking * seconds, waves)
+        waves = None if np.isinf(end.left) else max(int(end.left / WAVE_SECONDS), 1)
+        found = self.attack.find(path, known, end.within(attacking * end.left), waves)
         if found is None or self.complete is None:
             return found
-        while found.share > 0.0 and end - time.monotonic() > LEAST_SECONDS:
+        while found.share > 0.0 and end.left > LEAST_SECONDS:
             nearer = self._nearer(self.complete, path, found, end)
             if nearer is None:
                 break
@@ -69,12 +70,12 @@ class NearestFinder:
         return found
 
     def _nearer(
-        self, complete: CompleteStage, path: Path, found: Nearest, end: float
+        self, complete: CompleteStage, path: Path, found: Nearest, end: Deadline
     ) -> Nearest | None:
         """Return a violation of less share than the one ``found``, from around it, None if none is
         found."""
         share = (1.0 - STEP) * found.share
         (radius,) = path(np.array([share]))
         box = self.problem.neighborhood(radius).box
-        image = complete.around(box, self.bounder.crown(box), found.image, end)
+        image = complete.around(box, self.bounder.crown(box), found.image, end.at)
         return None if image is None else self.attack.sharpened(path, share, image, end)

@@ -43,41 +43,51 @@ class Refuter:
         self._images: dict[bytes, Array] = {}
 
     def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
-        """Refute all convex combinations of ``radii`` ``(V, R)``, if it can."""
+        """Refute all convex combinations of ``radii`` ``(V, R)``, if it can before ``deadline``.
+
+        Once that has passed, nothing is refuted, and no radius counts as unbroken.
+        """
         cuts: list[Cut] = []
         images = []
         for number, eps in enumerate(radii):
-            image = None if deadline.passed else self._broken(eps, cuts)
+            image = self._broken(eps, cuts, deadline)
             if image is None:
-                return Refutation(False, number, tuple(cuts))
+                return Refutation(False, None if deadline.passed else number, tuple(cuts))
             images.append(image)
+        if deadline.passed:
+            return Refutation(False, None, tuple(cuts))
         candidates = self._families.across(radii, np.stack(images))[:BOUNDED]
-        throughout = any(self._bounder.violated_throughout(each) for each in candidates)
+        throughout = any(
+            not deadline.passed and self._bounder.violated_throughout(each) for each in candidates
+        )
         margin = float(self._problem.margin(np.stack(images)).max())
         return Refutation(throughout, None, tuple(cuts), margin)
 
-    def _broken(self, eps: Array, cuts: list[Cut]) -> Array | None:
-        """Return a violating image of radius ``eps`` ``(R,)``, replayed; new ones join ``cuts``."""
+    def _broken(self, eps: Array, cuts: list[Cut], deadline: Deadline) -> Array | None:
+        """Return a violating image of radius ``eps`` ``(R,)``, replayed, None if none is found;
+        new ones join ``cuts``."""
         key = eps.tobytes()
         if key not in self._images:
+            if deadline.passed:
+                return None
             weak = list(self._families.at(eps)[:HINTS][::-1])
             image = weak[-1] if weak and self._violates(weak[-1]) else None
             if image is None:
                 image = self._memory.witness_inside(eps)
                 if image is None:
-                    points = self._attack.find(eps, weak)
+                    points = self._attack.find(eps, weak, deadline)
                     if not points.violates:
                         return None
                     image = points.images[0]
                     cuts.append(Cut(self._memory.note_witness(image), image))
-            image = self._deepened(image, eps)
+            image = self._deepened(image, eps, deadline)
             self._families.learn(image, eps)
             self._images[key] = image
         return self._images[key]
 
-    def _deepened(self, image: Array, eps: Array) -> Array:
+    def _deepened(self, image: Array, eps: Array, deadline: Deadline) -> Array:
         """Return a clearer violation: what lies between two that are clear violates too."""
-        deeper = self._attack.deepened(image, eps)
+        deeper = self._attack.deepened(image, eps, deadline)
         return deeper if self._violates(deeper) else image
 
     def _violates(self, image: Array) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import combinations
 
 import numpy as np
@@ -13,6 +12,7 @@ from strategies import SMALL, Question, Rng, problem_of, questions, seeded
 
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
@@ -167,6 +167,6 @@ def test_past_its_deadline_it_returns_what_is_known() -> None:
     problem, eps = linear_question(np.random.default_rng(1))
     known = attack(problem).find(along(eps))
     assert known is not None
-    late = attack(problem).find(along(eps), [known.image], deadline=time.monotonic())
+    late = attack(problem).find(along(eps), [known.image], deadline=Deadline.after(0.0))
     assert late is not None
     assert late.share == pytest.approx(known.share, rel=1e-6)

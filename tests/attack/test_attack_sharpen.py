@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from law import law
@@ -13,6 +11,7 @@ from mlspec.attack.falling import Members, Way
 from mlspec.attack.goals import closest
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sharpen import sharpened
+from mlspec.core.deadline import NEVER
 from mlspec.tensors import TensorNetwork
 
 
@@ -26,7 +25,7 @@ def test_shares_only_fall_and_images_go_on_violating(question: Question) -> None
     images = found.images[found.margins <= 0.0]
     members = way.violating(Members(images, np.ones(len(images)), closest(problem, images)))
     network = TensorNetwork(problem.relaxed, torch.float64)
-    sharper = sharpened(way, network, members, 12, math.inf)
+    sharper = sharpened(way, network, members, 12, NEVER)
     assert (sharper.shares <= 1.0).all()
     for image, share in zip(sharper.images, sharper.shares, strict=True):
         box = problem.neighborhood(share * eps).box

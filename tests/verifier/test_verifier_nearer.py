@@ -10,6 +10,7 @@ from strategies import SMALL, Question, problem_of, questions
 
 from mlspec.attack.nearest import NearestAttack
 from mlspec.bounds.analysis import Bounder
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
@@ -39,13 +40,13 @@ def test_what_it_finds_violates_and_is_no_farther_than_what_less_work_finds(
     question: Question,
 ) -> None:
     problem, path = question.problem, along(question.eps)
-    found = finder(problem).find(path, [], SECONDS)
-    alone = finder(problem, alone=True).find(path, [], SECONDS)
+    found = finder(problem).find(path, deadline=Deadline.after(SECONDS))
+    alone = finder(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
     if found is None or alone is None:
         assert found is alone
         return
     assert found.share <= alone.share
-    once = finder(problem).find(path, [], 0.5 * SECONDS)  # a single round
+    once = finder(problem).find(path, deadline=Deadline.after(0.5 * SECONDS))  # a single round
     assert once is None or found.share <= once.share
     assert problem.neighborhood(found.share * question.eps).box.contains(found.image)
     assert problem.margin(found.image[None])[0] <= 0.0
@@ -64,9 +65,25 @@ def test_it_leaves_the_basin_of_the_attack() -> None:
     network, image = Network(ops, (1, 1, 1)), np.zeros((1, 1, 1))
     problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
     path = along(np.ones(1))
-    alone = finder(problem, alone=True).find(path, [], SECONDS)
+    alone = finder(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
     assert alone is not None
     assert alone.share == pytest.approx(1 / 1.05, rel=0.01)
-    found = finder(problem).find(path, [], SECONDS)
+    found = finder(problem).find(path, deadline=Deadline.after(SECONDS))
     assert found is not None
     assert found.share == pytest.approx(0.393, rel=0.01)
+
+
+def test_past_its_deadline_it_returns_what_is_known() -> None:
+    """Margin ``1 - 2 x`` of one pixel ``x``."""
+    ops = (Flatten(), Linear(np.array([[-2.0], [0.0]]), np.array([1.0, 0.0])))
+    layering = Layering(np.zeros((1, 1), dtype=np.int16), 1)
+    network, image = Network(ops, (1, 1, 1)), np.zeros((1, 1, 1))
+    problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
+    path, late = along(np.ones(1)), Deadline.after(-1.0)
+    assert finder(problem).find(path, deadline=late) is None
+    found = finder(problem).find(path, [np.full((1, 1, 1), 0.8)], late)
+    assert found is not None
+    assert found.share == pytest.approx(0.8)
+    nearest = finder(problem).find(path)
+    assert nearest is not None
+    assert nearest.share == pytest.approx(0.5, rel=1e-4)

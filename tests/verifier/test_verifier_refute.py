@@ -9,8 +9,12 @@ from machines import cascade, stages
 from oracles import TooManyCellsError, level
 from strategies import TINY, Question, questions
 
+from mlspec import load_spec, run
 from mlspec.attack.families import Families
+from mlspec.core.deadline import Deadline
 from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.memory import Memory
+from mlspec.verifier.refute import Refuter
 
 
 @law(questions(TINY), quick=8, deep=200)
@@ -65,11 +69,22 @@ def test_images_of_a_pattern_stay_in_their_neighborhoods(question: Question) -> 
 
 
 def test_what_is_refuted_at_once_is_refuted_on_a_shipped_classifier() -> None:
-    from mlspec import load_spec, run
-
     spec = load_spec("specs/small.yaml")
     problem = run.prepare(spec).problem
     verifier = run.verifier_of(problem, spec)
     assert isinstance(verifier, Cascade)
     assert verifier.refute(0.02 + 0.001 * np.eye(3)).throughout
     assert verifier.refute(np.full((3, 3), 1e-5)).unbroken == 0
+
+
+def test_past_its_deadline_nothing_is_refuted_and_nothing_counts_as_unbroken() -> None:
+    """Radii that are refuted, or that no attack breaks, are neither without the time to look."""
+    problem = run.prepare(load_spec("specs/small.yaml")).problem
+    parts = stages(problem)
+    refuter = Refuter(problem, parts.scout, parts.bounder, parts.families, Memory(problem))
+    for radii in (0.02 + 0.001 * np.eye(3), np.full((3, 3), 1e-5)):
+        found = refuter.refute(radii, Deadline.after(-1.0))
+        assert not found.throughout
+        assert found.unbroken is None
+        assert not found.cuts
+    assert refuter.refute(0.02 + 0.001 * np.eye(3)).throughout
