@@ -29,14 +29,14 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
-from mlspec.earlier import problem_of, require_same_question
 from mlspec.errors import InputError, MissingSolverError, OverdueError, ResumeError, SpecError
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
-from mlspec.outlook import require_licence
+from mlspec.preflight import Preflight, SolverPlan
 from mlspec.problem.resolve import resolve
 from mlspec.results import Provenance, Saver, open_result, radii_of, save
+from mlspec.resume import problem_of, require_same_question
 from mlspec.search.ascent import ascend
 from mlspec.search.effort import Effort
 from mlspec.search.exact import exact
@@ -130,7 +130,7 @@ def solve_experiment(
     spec, problem = experiment.spec, experiment.problem
     if path is not None:
         require_writable(path)
-    require_licence(problem, spec)
+    preflight_of(problem).require_licence(chosen(spec.solver, spec.source))
     saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
@@ -180,11 +180,11 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
     one upwards for each layer, or those values in a row.
     """
     problem = prepare(spec).problem
-    return _verified(problem, spec, radius_of(problem, eps))
+    return _verified(problem, spec, problem.layering.radii_meant(eps))
 
 
 def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
-    require_licence(problem, spec, radius)
+    preflight_of(problem).require_licence(chosen(spec.solver, spec.source), radius)
     with single_threaded():
         return verifier_of(problem, spec).verify(radius, Deadline.after(spec.budget.seconds))
 
@@ -196,23 +196,10 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
     It is as exact as ``budget.seconds`` allow.
     """
     problem = prepare(spec).problem
-    radius = radius_of(problem, eps)
-    require_licence(problem, spec, radius)
+    radius = problem.layering.radii_meant(eps)
+    preflight_of(problem).require_licence(chosen(spec.solver, spec.source), radius)
     with single_threaded():
         return verifier_of(problem, spec).level(radius, Deadline.after(spec.budget.seconds))
-
-
-def radius_of(problem: Problem, eps: Array | float) -> Array:
-    """Return the radii ``(R,)`` that ``eps`` stands for; raises InputError for impossible ones."""
-    try:
-        values = np.asarray(eps, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"epsilons are numbers, one or one per layer; got {eps!r}") from None
-    radius = problem.layering.radii_meant(values)
-    wrong = radius[~((radius >= 0.0) & (radius <= 1.0))]
-    if wrong.size:
-        raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
-    return radius
 
 
 def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
@@ -261,6 +248,23 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 
 
 ALPHA_ITERATIONS = 40
+
+
+def preflight_of(problem: Problem) -> Preflight:
+    """Return what builds the models of ``problem`` before a search: a quick attack, CROWN bounds,
+    decision models."""
+    attack = NearestAttack(problem, restarts=8, seed=0, waves=2)
+    bounder = Bounder(problem.relaxed, problem.property, iterations=0)
+    return Preflight(problem, attack.find, bounder.crown, Compiler(problem.relaxed).compile)
+
+
+def solver_plan(experiment: Experiment) -> SolverPlan:
+    """Return which solver ``experiment`` is going to ask, how large its models get, and why it
+    cannot take them, if so."""
+    spec = experiment.spec
+    solver = chosen(spec.solver, spec.source)
+    device = device_of(spec.verifier.device).type
+    return preflight_of(experiment.problem).plan(solver, device)
 
 
 def _resume(

@@ -40,6 +40,14 @@ class AutoBackend(Several):
         """Raise LicenceError where a model of this size is too large for every member."""
         self.choice(variables, constraints)
 
+    def description(self, variables: int, constraints: int) -> str:
+        """Return which member is chosen for a model of this size, or why none is."""
+        try:
+            chosen = self.choice(variables, constraints)
+        except LicenceError as error:
+            return f"auto: {error}"
+        return f"auto: {chosen.description(variables, constraints)}"
+
 
 def _ready(members: Sequence[ProgramBackend]) -> Iterator[ProgramBackend]:
     for member in members:

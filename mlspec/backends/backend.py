@@ -79,6 +79,10 @@ class ProgramBackend:
                 "solver (solver: auto), fewer layers (layers: {count: N}), or a full licence"
             )
 
+    def description(self, variables: int, constraints: int) -> str:
+        """Return name, version and licence, whatever the size of the model."""
+        return f"{self.name} {self.version}; {self.profile.licence}"
+
     def _load(self, program: LinearProgram) -> Engine:
         return self._maker.load(program, self.profile.native_options(), False)
 

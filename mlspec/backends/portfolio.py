@@ -50,6 +50,11 @@ class PortfolioBackend(Several):
                 f"large for the licences of all of {self.name}: add highs, scip or glpk"
             )
 
+    def description(self, variables: int, constraints: int) -> str:
+        """Return names and versions of all members, whatever the size of the model."""
+        names = " + ".join(f"{member.name} {member.version}" for member in self.members)
+        return f"{names}, side by side"
+
 
 class PortfolioSession:
     """One model inside several solvers."""

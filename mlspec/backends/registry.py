@@ -51,6 +51,10 @@ class ChosenBackend(Backend, Protocol):
         """Raise LicenceError where a model of this size is too large."""
         ...
 
+    def description(self, variables: int, constraints: int) -> str:
+        """Return what would solve a model of this size: names, versions, licence."""
+        ...
+
 
 def backend_of(profile: SolverProfile) -> ProgramBackend:
     """Return the solver that ``profile`` declares."""

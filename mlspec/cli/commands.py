@@ -132,16 +132,16 @@ def check(
     """Validate and resolve each SPEC and print the plan, without solving."""
     loaded = [load(path, set_, solver) for path in specs]
 
-    from mlspec import outlook, run
+    from mlspec import run
     from mlspec.report.plan import plan
 
     obstacles = []
     for number, experiment in enumerate([run.prepare(spec) for spec in loaded]):
         if number:
             out.print()
-        facts, obstacle = outlook.facts(experiment.problem, experiment.spec)
-        out.print(plan(experiment.name, experiment.problem, facts, obstacle))
-        obstacles.append(obstacle)
+        ahead = run.solver_plan(experiment)
+        out.print(plan(experiment.name, experiment.problem, experiment.spec, ahead))
+        obstacles.append(ahead.obstacle)
     if any(obstacles):
         raise typer.Exit(LicenceError.exit_code)
 

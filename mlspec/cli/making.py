@@ -60,19 +60,20 @@ def export(
     """Write the compiled problem of SPEC for other tools: infeasible means robust."""
     loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
 
-    from mlspec import outlook, run
+    from mlspec import run
+    from mlspec.export import write_models
 
     experiment = run.prepare(loaded)
     path = output or Path(f"{experiment.name}.{form}")
     problem = experiment.problem
     require_writable(path)
-    radius = None if eps is None else run.radius_of(problem, radii_of(eps))
-    written = outlook.write_models(problem, path, form, radius)
-    for file, ahead in written.items():
-        where = ", ".join(f"{each:g}" for each in dict.fromkeys(ahead.eps.tolist()))
+    radius = None if eps is None else problem.layering.radii_meant(radii_of(eps))
+    written = write_models(run.preflight_of(problem), path, form, radius)
+    for file, size in written.items():
+        where = ", ".join(f"{each:g}" for each in dict.fromkeys(size.eps.tolist()))
         out.print(
             Text(
-                f"wrote {file}: {ahead.variables:,} variables, {ahead.constraints:,} constraints, "
+                f"wrote {file}: {size.variables:,} variables, {size.constraints:,} constraints, "
                 f"at eps {where}; infeasible means robust"
             ),
             soft_wrap=True,

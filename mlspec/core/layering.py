@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mlspec.core.network import Array
 from mlspec.errors import InputError
@@ -126,19 +126,27 @@ class Layering:
             raise ValueError("the layers have no directions")
         return np.asarray(table[..., np.asarray(self.radius_of != FIXED)])
 
-    def radii_meant(self, eps: Array) -> Array:
+    def radii_meant(self, eps: ArrayLike) -> Array:
         """Return the radii ``(R,)`` for ``eps``: one value, or one per layer; with directions also
         ``(K, 2)``, or those values in a row.
 
-        Raises InputError for any other number of values.
+        Raises InputError for any other number of values, for what is no number, and for values
+        outside [0, 1].
         """
-        if eps.ndim == 0 or eps.shape == (self.layers,):
-            return np.broadcast_to(eps, (self.layers,))[self.layer_of].copy()
-        if self.asymmetric and eps.shape in ((self.layers, 2), (2 * self.layers,)):
-            return self.radii(eps.reshape(self.layers, 2))
+        try:
+            given = np.asarray(eps, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"epsilons are numbers, one or one per layer; got {eps!r}") from None
+        wrong = given[~((given >= 0.0) & (given <= 1.0))]
+        if wrong.size:
+            raise InputError(f"epsilons lie in [0, 1] (pixel intensities); got {wrong[0]}")
+        if given.ndim == 0 or given.shape == (self.layers,):
+            return np.broadcast_to(given, (self.layers,))[self.layer_of].copy()
+        if self.asymmetric and given.shape in ((self.layers, 2), (2 * self.layers,)):
+            return self.radii(given.reshape(self.layers, 2))
         ways = ", or one downwards and one upwards for each" if self.asymmetric else ""
         raise InputError(
-            f"{eps.size} epsilons for {self.layers} layers: give one, or one per layer{ways}"
+            f"{given.size} epsilons for {self.layers} layers: give one, or one per layer{ways}"
         )
 
     def total(self, values: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -14,25 +14,50 @@ from mlspec.core.naming import counted, noun
 from mlspec.core.network import AffineOp, Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
+from mlspec.preflight import ModelSize, SolverPlan
+from mlspec.spec import ExperimentSpec, profiles
 
 
-def plan(
-    name: str, problem: Problem, facts: Mapping[str, str], obstacle: str = ""
-) -> RenderableType:
-    """Return the plan of one spec; ``facts`` are further lines (search, solver, budget), and an
-    ``obstacle`` says why it cannot be solved."""
+def plan(name: str, problem: Problem, spec: ExperimentSpec, ahead: SolverPlan) -> RenderableType:
+    """Return the plan of one spec: its problem, how that is searched, and which solver it meets."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for key, value in {**_facts(problem), **facts}.items():
+    for key, value in {**_of_problem(problem), **_of_search(spec, ahead)}.items():
         table.add_row(key, Text(value))
-    if obstacle:
-        table.add_row("obstacle", Text(obstacle))
-    state = "cannot be solved" if obstacle else "ready to solve"
+    if ahead.obstacle:
+        table.add_row("obstacle", Text(ahead.obstacle))
+    state = "cannot be solved" if ahead.obstacle else "ready to solve"
     return Group(Text(f"{name}: {state}", style="bold"), table)
 
 
-def _facts(problem: Problem) -> dict[str, str]:
+def _of_search(spec: ExperimentSpec, ahead: SolverPlan) -> dict[str, str]:
+    search, verifier, size = spec.search, spec.verifier, ahead.size
+    queries = "" if spec.budget.queries is None else f", {spec.budget.queries} complete queries"
+    return {
+        "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
+        "verifier": f"bounds up to {verifier.bounds} on {ahead.device}, "
+        f"then MILP ({verifier.milp.formulation}, {verifier.milp.objective}), "
+        f"{verifier.milp.seconds:g} s a query at most",
+        "solver": ahead.solver,
+        "models": f"up to {size.variables:,} variables and {size.constraints:,} constraints, at "
+        f"eps {size.eps[0]:.3g} everywhere, where an attack succeeds",
+        "licences": "; ".join(_licences(spec, size)),
+        "budget": f"{spec.budget.seconds:g} s{queries}",
+    }
+
+
+def _licences(spec: ExperimentSpec, size: ModelSize) -> Iterator[str]:
+    """Yield for each solver with a limited free licence whether models of ``size`` fit it."""
+    for profile in profiles(spec.source).values():
+        limit = profile.free_licence
+        if limit is not None:
+            fits = "fits" if limit.fits(size.variables, size.constraints) else "too large for"
+            ends = f"{limit.variables:,} / {limit.constraints:,}"
+            yield f"{fits} the free one of {profile.name} ({ends})"
+
+
+def _of_problem(problem: Problem) -> dict[str, str]:
     names = problem.label_names
     scores = forward.scores(problem.network, problem.image[None])
     predicted = problem.property.rule.predicted(scores)[0]

@@ -353,7 +353,7 @@ def test_epsilons_that_were_tampered_with_are_not_robust(solved: Path, tmp_path:
             ["train", "specs/training/pgd.yaml", "--set", "output=taken.png"],
             "mlspec.train.train.fit",
         ),
-        (["export", SMALL, "--format", "lp", "-o", "taken.png"], "mlspec.outlook.write_models"),
+        (["export", SMALL, "--format", "lp", "-o", "taken.png"], "mlspec.export.write_models"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_said_early(

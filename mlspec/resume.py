@@ -1,4 +1,4 @@
-"""An earlier result, read back: the problem that it answers."""
+"""What a stored result answers: its problem, read back to verify it again or to go on from it."""
 
 from __future__ import annotations
 
