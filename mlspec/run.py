@@ -5,16 +5,12 @@ Read it from the top to follow the data: spec -> problem -> verifier -> search -
 
 from __future__ import annotations
 
-import platform
 import time
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from mlspec import __version__
 from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
@@ -29,13 +25,13 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Budget, Watcher
 from mlspec.core.trace import StopReason
 from mlspec.core.verdict import Verdict
-from mlspec.errors import InputError, MissingSolverError, OverdueError, ResumeError, SpecError
+from mlspec.errors import MissingSolverError, OverdueError, ResumeError, SpecError
+from mlspec.experiment import Experiment, prepare
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
-from mlspec.problem.resolve import resolve
-from mlspec.results import Provenance, Saver, open_result, radii_of, save
+from mlspec.results import Saver, open_result, radii_of, save
 from mlspec.resume import problem_of, require_same_question
 from mlspec.search.ascent import ascend
 from mlspec.search.effort import Effort
@@ -51,48 +47,6 @@ from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.level import Level
-
-PACKAGES = ("numpy", "pyomo", "torch", "xarray")
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A spec with everything it names read and checked."""
-
-    spec: ExperimentSpec
-    name: str
-    problem: Problem
-    provenance: Provenance
-
-
-def prepare(spec: ExperimentSpec) -> Experiment:
-    """Read the files of ``spec`` and check that its parts fit; raises SpecError where they do
-    not."""
-    if not isinstance(spec, ExperimentSpec):
-        raise InputError(f"a spec is what mlspec.load_spec(FILE) returns; got {spec!r}")
-    try:
-        device_of(spec.verifier.device)
-    except InputError as error:
-        raise spec.source.error("verifier.device", str(error)) from error
-    resolved = resolve(spec)
-    solver = chosen(spec.solver, spec.source)
-    name = Path(spec.source.origin).stem
-    provenance = Provenance(
-        name=name,
-        spec_json=spec.to_json(),
-        classifier_onnx=resolved.classifier_onnx,
-        classifier_file=spec.classifier.onnx,
-        solver=solver.name,
-        seed=spec.seed,
-        versions={
-            "mlspec": __version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-            **solver.versions,
-        },
-        object_label=resolved.object_label,
-    )
-    return Experiment(spec, name, resolved.problem, provenance)
 
 
 def solve(

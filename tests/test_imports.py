@@ -111,6 +111,7 @@ def test_the_torch_ops_know_core_alone() -> None:
                 "bounds",
                 "attack",
                 "train",
+                "experiment",
                 "preflight",
                 "run",
                 "tensors",

@@ -1,0 +1,65 @@
+"""A spec with everything it names read and checked, before any long work starts."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from mlspec import __version__
+from mlspec.backends.registry import chosen
+from mlspec.core.problem import Problem
+from mlspec.errors import InputError
+from mlspec.problem.resolve import resolve
+from mlspec.results import Provenance
+from mlspec.spec import ExperimentSpec
+from mlspec.tensors import device_of
+
+PACKAGES: Final = ("numpy", "pyomo", "torch", "xarray")
+"""Their versions are recorded in every result, beside those of the solvers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A spec with everything it names read and checked."""
+
+    spec: ExperimentSpec
+    name: str
+    """The name of the spec's file, without its ending."""
+    problem: Problem
+    provenance: Provenance
+
+
+def prepare(spec: ExperimentSpec) -> Experiment:
+    """Read the files of ``spec`` and check that its parts fit.
+
+    Raises SpecError for a mistake in the spec or in a file it names, MissingSolverError or
+    LicenceError where its solver cannot be used here.
+    """
+    if not isinstance(spec, ExperimentSpec):
+        raise InputError(f"a spec is what mlspec.load_spec(FILE) returns; got {spec!r}")
+    try:
+        device_of(spec.verifier.device)
+    except InputError as error:
+        raise spec.source.error("verifier.device", str(error)) from error
+    resolved = resolve(spec)
+    solver = chosen(spec.solver, spec.source)
+    name = Path(spec.source.origin).stem
+    provenance = Provenance(
+        name=name,
+        spec_json=spec.to_json(),
+        classifier_onnx=resolved.classifier_onnx,
+        classifier_file=spec.classifier.onnx,
+        solver=solver.name,
+        seed=spec.seed,
+        versions={
+            "mlspec": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+            **solver.versions,
+        },
+        object_label=resolved.object_label,
+    )
+    return Experiment(spec, name, resolved.problem, provenance)
