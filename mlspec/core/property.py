@@ -1,7 +1,8 @@
 """What must stay true of the scores: decision rules, and the claims every stage works on.
 
-A decision rule becomes one *claim* per target label ``t``: a stack of ``R`` linear margins of the
-scores, at least ``k`` of which must be non-positive to violate it.
+A decision rule becomes one *claim* per target label ``t``: ``N`` linear margins of the scores. The
+claim is violated iff at least ``k`` of them are non-positive, that is, iff all margins of some
+``k``-subset are. Axes: ``B`` images, ``M`` labels, ``N`` margins.
 
 - ``top_k``: the margins ``f_t - f_c`` over the other labels ``c``; ``t`` drops out of the ``k``
   highest scores iff ``k`` others reach it (a tie counts as violating).
@@ -11,6 +12,7 @@ scores, at least ``k`` of which must be non-positive to violate it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -21,28 +23,35 @@ from mlspec.core.network import Array
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """Target label ``target`` stays predicted.
-
-    ``rows`` ``(R, M)`` and ``offsets`` ``(R,)`` give the margins ``rows @ scores + offsets``;
-    ``rivals`` ``(R,)`` names the label behind each margin (the target itself for a threshold).
-    """
+    """The label ``target`` stays predicted: fewer than ``k`` of its margins are non-positive."""
 
     target: int
     rows: Array
+    """``(N, M)``: the margins are ``rows @ scores + offsets``."""
     offsets: Array
-    rivals: tuple[int, ...]
+    """``(N,)``."""
+    competitors: tuple[int, ...]
+    """``(N,)``: the label that each margin compares the target with; for a threshold, the target
+    itself."""
     k: int
 
     def margins(self, scores: Array) -> Array:
-        """Return the margins ``(B, R)`` for ``scores`` ``(B, M)``."""
+        """Return the margins ``(B, N)`` for ``scores`` ``(B, M)``."""
         return np.asarray(scores @ self.rows.T + self.offsets)
 
     def margin(self, scores: Array) -> Array:
         """Return the claim's margin ``(B,)``: the k-th smallest; violated where it is <= 0."""
         return np.partition(self.margins(scores), self.k - 1, axis=1)[:, self.k - 1]
 
+    def smallest(self, scores: Array, count: int | None = None) -> NDArray[np.intp]:
+        """Return the numbers of the ``count`` smallest margins for ``scores`` ``(M,)``, the
+        smallest first; ``k`` of them by default."""
+        order = np.argsort(self.margins(scores[None])[0], kind="stable")
+        return order[: self.k if count is None else count]
+
     def subsets(self, open_rows: NDArray[np.bool_]) -> list[tuple[int, ...]]:
-        """Return the ``k``-subsets of the margins not yet proved positive, in row order."""
+        """Return the ``k``-subsets of the margins for which ``open_rows`` ``(N,)`` is true, in row
+        order."""
         return list(combinations(np.flatnonzero(open_rows).tolist(), self.k))
 
 
@@ -59,10 +68,10 @@ class TopK:
 
     def claim(self, target: int, labels: int) -> Claim:
         """Return the claim that ``target`` is among the ``k`` highest of ``labels`` scores."""
-        rivals = [c for c in range(labels) if c != target]
-        rows = -np.eye(labels)[rivals]
+        others = [label for label in range(labels) if label != target]
+        rows = -np.eye(labels)[others]
         rows[:, target] = 1.0
-        return Claim(target, rows, np.zeros(len(rivals)), tuple(rivals), self.k)
+        return Claim(target, rows, np.zeros(len(others)), tuple(others), self.k)
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,14 @@ class Property:
     targets: tuple[int, ...]
     labels: int
 
-    @property
+    @cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """One claim per target."""
+        """One claim per target; ``k`` and ``N`` are the same for all."""
         return tuple(self.rule.claim(target, self.labels) for target in self.targets)
+
+    def weakest_claim(self, scores: Array) -> Claim:
+        """Return the claim of the smallest margin for ``scores`` ``(M,)``."""
+        return min(self.claims, key=lambda claim: float(claim.margin(scores[None])[0]))
 
     def margin(self, scores: Array) -> Array:
         """Return ``(B,)``: the smallest claim margin; the property is violated where it is <= 0."""

@@ -31,7 +31,7 @@ class Judge:
 
     def names(self, subset: Subset) -> str:
         """Return the names of the rivals."""
-        rivals = self.item.claim.rivals
+        rivals = self.item.claim.competitors
         return ", ".join(self.problem.label_names[rivals[row]] for row in subset)
 
     def violated(self, report: SolveReport, subset: Subset, beyond: float = 0.0) -> Verdict | None:

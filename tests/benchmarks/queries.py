@@ -89,7 +89,7 @@ class Query:
     def rivals(self) -> str:
         """The names of the rivals."""
         names = self.problem.label_names
-        return ", ".join(names[self.item.claim.rivals[row]] for row in self.subset)
+        return ", ".join(names[self.item.claim.competitors[row]] for row in self.subset)
 
     def margin(self, image: Array) -> float:
         """Return the largest of the subset's margins at ``image`` ``(C, H, W)``, in float64."""

@@ -55,8 +55,22 @@ def test_a_claim_is_violated_exactly_by_a_k_subset_of_margins(
     margins = claim.margins(np.array([scores]))[0]
     by_subsets = min(max(margins[list(s)]) for s in combinations(range(len(margins)), k))
     assert claim.margin(np.array([scores]))[0] == by_subsets
-    for row, rival in enumerate(claim.rivals):
-        assert margins[row] == scores[claim.target] - scores[rival]
+    for row, competitor in enumerate(claim.competitors):
+        assert margins[row] == scores[claim.target] - scores[competitor]
+
+
+@given(scores_of, st.data())
+def test_the_smallest_margins_come_first(scores: list[float], data: st.DataObject) -> None:
+    labels = len(scores)
+    k = data.draw(st.integers(1, labels - 1))
+    claim = TopK(k).claim(data.draw(st.integers(0, labels - 1)), labels)
+    margins = claim.margins(np.array([scores]))[0]
+    order = claim.smallest(np.array(scores), labels)
+    assert sorted(order.tolist()) == list(range(labels - 1))
+    assert (np.diff(margins[order]) >= 0.0).all()
+    smallest = claim.smallest(np.array(scores))
+    assert smallest.tolist() == order[:k].tolist()
+    assert margins[smallest].max() == claim.margin(np.array([scores]))[0]
 
 
 @given(scores_of, st.data())
@@ -73,6 +87,8 @@ def test_a_property_is_as_strong_as_its_weakest_claim(
     assert margins[0] == plain_margin(property_, scores)
     assert margins[1] == plain_margin(property_, scores[::-1])
     assert [claim.target for claim in property_.claims] == targets
+    weakest = property_.weakest_claim(batch[0])
+    assert weakest.margin(batch[:1])[0] == margins[0]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
