@@ -73,7 +73,6 @@ def solve(
     loaded = load(spec, set_, solver, budget)
 
     from mlspec import run
-    from mlspec.core.naming import NOUNS
     from mlspec.report.live import LiveProgress
     from mlspec.report.table import summary
     from mlspec.results import open_result, save
@@ -86,7 +85,7 @@ def solve(
         _warn_of_replacing(path)
 
     layering = experiment.problem.layering
-    parts = "epsilons" if layering.asymmetric else NOUNS[layering.kind][1]
+    parts = "epsilons" if layering.asymmetric else layering.kind.parts
     with (
         warnings.catch_warnings(),
         LiveProgress(out, objective, seconds, experiment.name, parts, began) as live,

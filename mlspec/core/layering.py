@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mlspec.core.network import Array
+from mlspec.core.partitions import LAYERS, PartitionKind
 from mlspec.errors import InputError
 
 Index = NDArray[np.integer[Any]]
@@ -32,8 +33,8 @@ class Layering:
     index: Index
     layers: int
     """Number of layers ``K``."""
-    kind: str = "layers"
-    """What the layers are: ``layers``, ``groups``, ``grid``, ``pixels`` or ``whole``."""
+    kind: PartitionKind = LAYERS
+    """What the layers are: rings around an object, or the parts of another partition."""
     names: tuple[str, ...] = ()
     """A name for each layer; its number where there are none."""
     distances: NDArray[np.int64] | None = None
@@ -73,6 +74,14 @@ class Layering:
     def layer_names(self) -> tuple[str, ...]:
         """A name for each layer."""
         return self.names or tuple(str(layer) for layer in range(self.layers))
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The name of the object that each layer surrounds, where several objects have layers of
+        their own; otherwise empty."""
+        if not (self.kind.concentric and self.names):
+            return ()
+        return tuple(name.rpartition(":")[0] for name in self.names)
 
     @property
     def radius_names(self) -> tuple[str, ...]:

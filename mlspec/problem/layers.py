@@ -9,6 +9,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.core.partitions import GROUPS, LAYERS
+
+
+class PartitionError(ValueError):
+    """The image does not hold the parts that a spec declares."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+        """The key of ``layers`` in the spec that is wrong."""
 
 
 def layers_around(
@@ -21,38 +31,40 @@ def layers_around(
 
     ``norm`` is ``l1``, ``l2`` or ``linf``; with ``l2`` layer ``d`` holds the distances ``d-1 < dist
     <= d``. ``count`` keeps the first layers only, ``groups`` merges layers into the declared ones;
-    pixels of no kept layer do not move. Raises ValueError for an empty mask and for layers that do
-    not exist.
+    pixels of no kept layer do not move. Raises ValueError for an empty mask, and PartitionError for
+    layers that do not exist.
     """
     index = distances(mask, norm)
     if groups is not None:
         index = merged(index, groups)
-        return Layering(index, len(groups), "groups", distances=nearest_of(groups))
+        return Layering(index, len(groups), GROUPS, distances=nearest_of(groups))
     nearest, count = first_layers(index, count)
-    return Layering(nearest, count)
+    return Layering(nearest, count, LAYERS)
 
 
 def first_layers(index: Index, count: int | None) -> tuple[Index, int]:
     """Return ``index`` ``(H, W)`` with only its first ``count`` layers kept (None: all), and how
-    many those are; raises ValueError where there are fewer."""
+    many those are; raises PartitionError where there are fewer."""
     available = int(index.max()) + 1
     count = available if count is None else count
     if not 1 <= count <= available:
-        raise ValueError(f"{count} layers do not exist: the image holds {available}")
+        raise PartitionError("count", f"{count} layers do not exist: the image holds {available}")
     return np.where(index < count, index, FIXED), count
 
 
 def merged(index: Index, groups: Sequence[Sequence[int]]) -> Index:
     """Return for each pixel of ``index`` ``(H, W)`` the group of its layer, or ``FIXED``; raises
-    ValueError for layers that do not exist or are there twice."""
+    PartitionError for layers that do not exist or are there twice."""
     available = int(index.max()) + 1
     group_of = np.full(available, FIXED)
     for number, members in enumerate(groups):
         for member in members:
             if not 0 <= member < available:
-                raise ValueError(f"layer {member} does not exist: the last one is {available - 1}")
+                message = f"layer {member} does not exist: the last one is {available - 1}"
+                raise PartitionError("groups", message)
             if group_of[member] != FIXED:
-                raise ValueError(f"layer {member} is there twice: it belongs to one group")
+                message = f"layer {member} is there twice: it belongs to one group"
+                raise PartitionError("groups", message)
             group_of[member] = number
     return group_of[index]
 

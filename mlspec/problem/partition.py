@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.layering import FIXED, Index, Layering
-from mlspec.problem.layers import distances, first_layers, layers_around, merged, nearest_of
+from mlspec.core.partitions import GRID, PARTITIONS, PIXELS, WHOLE, PartitionKind
+from mlspec.problem.layers import (
+    PartitionError,
+    distances,
+    first_layers,
+    layers_around,
+    merged,
+    nearest_of,
+)
 from mlspec.spec.layers import LayerCount, LayerGrid, LayerGroups, LayerPixels, Layers, LayerWhole
 
 Mask = NDArray[np.bool_]
@@ -36,22 +44,13 @@ def names_of(centres: Sequence[Centre]) -> list[str]:
     return [centre.label or f"object {number}" for number, centre in enumerate(centres, start=1)]
 
 
-class GridError(ValueError):
-    """The image has not enough pixels for the grid; ``key`` is the one that says so."""
-
-    def __init__(self, key: str, wanted: tuple[int, int], shape: tuple[int, ...]) -> None:
-        thing = "a box of {} pixels is" if key == "box" else "{} boxes are"
-        super().__init__(f"{thing.format(_by(wanted))} more than the image holds, {_by(shape)}")
-        self.key = key
-
-
 def partition(layers: Layers, centres: Sequence[Centre], norm: str, each: bool) -> Layering:
     """Return the partition that ``layers`` declares around ``centres``.
 
     Distances, in pixels by ``norm``, are those to the nearest centre. If ``each``, every centre has
     layers (or groups) of its own, made of the pixels it is nearest to; a pixel at the same distance
-    from two belongs to the one that comes first. Raises ValueError for an empty mask and for what
-    the image does not hold.
+    from two belongs to the one that comes first. Raises ValueError for an empty mask, and
+    PartitionError for parts that the image does not hold.
     """
     if each:
         return _of_each(layers, centres, norm)
@@ -63,12 +62,14 @@ def partition(layers: Layers, centres: Sequence[Centre], norm: str, each: bool) 
             return layers_around(mask, norm, groups=groups)
         case LayerGrid(count=count):
             rows, columns = _edges(layers, mask.shape)
-            return _parts("grid", rows, columns, mask, norm, count)
+            return _parts(GRID, rows, columns, mask, norm, count)
         case LayerPixels(count=count):
             rows, columns = (np.arange(size + 1) for size in mask.shape)
-            return _parts("pixels", rows, columns, mask, norm, count)
+            return _parts(PIXELS, rows, columns, mask, norm, count)
         case LayerWhole():
-            return Layering(np.zeros(mask.shape, dtype=np.int64), 1, "whole", ("all pixels",))
+            return Layering(np.zeros(mask.shape, dtype=np.int64), 1, WHOLE, ("all pixels",))
+        case _:
+            assert_never(layers)
 
 
 def _number(count: int | Literal["all"]) -> int | None:
@@ -80,7 +81,8 @@ def _edges(grid: LayerGrid, shape: tuple[int, ...]) -> tuple[Index, Index]:
     columns."""
     key, wanted = ("box", grid.box) if grid.box else ("split", grid.split or (1, 1))
     if wanted[0] > shape[0] or wanted[1] > shape[1]:
-        raise GridError(key, wanted, shape)
+        thing = f"a box of {_by(wanted)} pixels is" if grid.box else f"{_by(wanted)} boxes are"
+        raise PartitionError(key, f"{thing} more than the image holds, {_by(shape)}")
     rows, columns = (
         np.append(np.arange(0, size, number), size)
         if grid.box
@@ -91,7 +93,12 @@ def _edges(grid: LayerGrid, shape: tuple[int, ...]) -> tuple[Index, Index]:
 
 
 def _parts(
-    kind: str, rows: Index, columns: Index, mask: Mask, norm: str, count: int | Literal["all"]
+    kind: PartitionKind,
+    rows: Index,
+    columns: Index,
+    mask: Mask,
+    norm: str,
+    count: int | Literal["all"],
 ) -> Layering:
     """Return the boxes between the edges ``rows`` and ``columns``, as far as they move."""
     depth, _ = first_layers(distances(mask, norm), _number(count))
@@ -131,8 +138,10 @@ def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
             far, word = np.arange(level.max() + 1), "layer"
         case LayerGroups(groups=groups):
             level, far, word = merged(depth, groups), nearest_of(groups), "group"
-        case _:
+        case LayerGrid() | LayerPixels() | LayerWhole():
             raise ValueError(f"objects have no {layers.partition} of their own")
+        case _:
+            assert_never(layers)
     keys = np.where(level == FIXED, FIXED, owner * (level.max() + 1) + level)
     found, numbers = np.unique(keys[keys != FIXED], return_inverse=True)
     index = np.full(keys.shape, FIXED)
@@ -140,7 +149,7 @@ def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
     which, number_of = np.divmod(found, level.max() + 1)
     labels = names_of(centres)
     names = tuple(f"{labels[w]}: {word} {d}" for w, d in zip(which, number_of, strict=True))
-    return Layering(index, len(found), layers.partition, names, far[number_of])
+    return Layering(index, len(found), PARTITIONS[layers.partition], names, far[number_of])
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -17,8 +17,9 @@ from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
+from mlspec.problem.layers import PartitionError
 from mlspec.problem.onnx_import import read_network
-from mlspec.problem.partition import Centre, GridError, partition
+from mlspec.problem.partition import Centre, partition
 from mlspec.problem.scene import Scene, centres_of, label_of, scene_of, union_of
 from mlspec.spec import ExperimentSpec
 from mlspec.spec import schema as specs
@@ -91,11 +92,8 @@ def _layering(spec: ExperimentSpec, scene: Scene, centres: Sequence[Centre]) -> 
     layers = spec.layers
     try:
         layering = partition(layers, centres, spec.distance, spec.around == "each")
-    except GridError as error:
+    except PartitionError as error:
         raise spec.source.error(f"layers.{error.key}", f"{error}; give fewer") from error
-    except ValueError as error:
-        key = "groups" if layers.partition == "groups" else "count"
-        raise spec.source.error(f"layers.{key}", f"{error}; give fewer") from error
     return layering.directed(scene.image) if spec.asymmetric else layering
 
 

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlspec.core.layering import DIRECTIONS, FIXED, Layering
-from mlspec.core.naming import noun
 from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.report.numbers import near
@@ -44,8 +43,8 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     """
     layering, eps, blocks = layering_of(ds), radii_of(ds), per_radius(ds, "blocked_by")
     most = np.where(blocks == Block.BUDGET.value, attacked(ds), np.nan)
-    one = noun(layering)
-    title(axes, letter, f"Certified epsilon of {'the' if one == 'image' else 'each'} {one}")
+    one = layering.kind.part
+    title(axes, letter, f"Certified epsilon of {'the' if layering.kind.whole else 'each'} {one}")
     as_plot(axes)
     axes.set_yscale("log")
     low, high = radius_range(eps)
@@ -53,7 +52,7 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     floor = low / (2.2 if small.any() else 1.4)
     axes.set_ylim(floor, np.nanmax([high, *most]) * 1.5)
     log_ticks(axes.yaxis, *axes.get_ylim())
-    points = layering.kind in ("grid", "pixels") and layering.layers > _MOST_BARS
+    points = layering.kind.located and layering.layers > _MOST_BARS
     if points:
         places = _points(axes, layering, np.maximum(eps, floor), blocks)
     else:
@@ -84,10 +83,10 @@ def _ends(axes: Axes, places: Array, eps: Array, most: Array) -> None:
 
 def _name_ticks(axes: Axes, layering: Layering) -> None:
     """Number the bars as the tables do: those of each object from 0 on."""
-    if layering.kind == "whole":
+    if layering.kind.whole:
         ways = DIRECTIONS if layering.asymmetric else ()
         axes.set_xticks([-_BESIDE, _BESIDE][: len(ways)], ways)
-    elif _by_object(layering):
+    elif layering.owners:
         numbers = [int(name.rpartition(" ")[2]) for name in layering.layer_names]
         every = -(-len(numbers) // _MOST_TICKS)
         shown = [place for place, number in enumerate(numbers) if number % every == 0]
@@ -96,23 +95,14 @@ def _name_ticks(axes: Axes, layering: Layering) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
 
 
-def _by_object(layering: Layering) -> bool:
-    """Say whether each of several objects has layers, or groups, of its own."""
-    return layering.kind in ("layers", "groups") and bool(layering.names)
-
-
 def _x_label(layering: Layering, points: bool) -> str:
     if points:
         return "distance from the object (pixels)"
-    if layering.kind == "whole":
+    if layering.kind.whole:
         return ""
-    within = {"layers": "0 is the object", "groups": "as listed in the spec"}.get(
-        layering.kind, "from the object outwards"
-    )
-    if _by_object(layering):
-        within = "of one object after the other"
+    within = "of one object after the other" if layering.owners else layering.kind.order
     sides = "; left: down, right: up (hatched)" if layering.asymmetric else ""
-    return f"{noun(layering)} ({within}{sides})"
+    return f"{layering.kind.part} ({within}{sides})"
 
 
 def _bars(
@@ -149,7 +139,7 @@ def _bars(
             fontsize=SMALL,
             color=INK,
         )
-    if _by_object(layering):
+    if layering.owners:
         _name_objects(axes, layering)
     axes.set_xlim(-0.8, layering.layers - 0.2)
     return places
@@ -157,7 +147,7 @@ def _bars(
 
 def _name_objects(axes: Axes, layering: Layering) -> None:
     """Part the layers of several objects, and name the objects above."""
-    owners = [name.partition(":")[0] for name in layering.layer_names]
+    owners = layering.owners
     for first, owner in enumerate(owners):
         if first and owner == owners[first - 1]:
             continue

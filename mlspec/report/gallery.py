@@ -10,7 +10,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import NullLocator
 
-from mlspec.core.naming import noun, part_name
+from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.report.numbers import above
 from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
@@ -63,7 +63,7 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
             bar.ax.yaxis.set_minor_locator(NullLocator())
     grid[0, 0].set_ylabel("violating image", fontsize=SMALL + 0.5)
     grid[1, 0].set_ylabel("its change", fontsize=SMALL + 0.5)
-    what = "the epsilon" if layering.kind == "whole" else f"a {noun(layering)}"
+    what = "the epsilon" if layering.kind.whole else f"a {layering.kind.part}"
     figure.suptitle(
         rf"$\bf{{{letter}}}$  Just beyond: the images that keep {what} from growing",
         fontsize=LARGE,

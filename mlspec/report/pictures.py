@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 import xarray as xr
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from mlspec.core.layering import FIXED, Index, Layering
 from mlspec.core.naming import counted
 from mlspec.core.network import Array
+from mlspec.core.partitions import Borders
 from mlspec.report.numbers import listed
 from mlspec.report.palette import (
     LARGE,
@@ -95,37 +97,41 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
         vmax=most + 0.5,
         interpolation="nearest",
     )
-    if layering.kind == "grid":
-        borders(axes, index, BORDER, 0.6)
-    elif layering.kind != "pixels":
-        for first in range(_RINGS, most + 1, _RINGS):
-            outline(axes, (index >= 0) & (distance[index] < first), BORDER, 0.6)
-        if layering.names:
-            borders(axes, _regions(layering), "white", 1.6)
+    match layering.kind.borders:
+        case Borders.CELLS:
+            borders(axes, index, BORDER, 0.6)
+        case Borders.RINGS:
+            for first in range(_RINGS, most + 1, _RINGS):
+                outline(axes, (index >= 0) & (distance[index] < first), BORDER, 0.6)
+        case Borders.NONE:
+            pass
+        case _:
+            assert_never(layering.kind.borders)
+    if layering.owners:
+        borders(axes, _regions(layering), "white", 1.6)
     outline(axes, object_mask(ds))
     as_picture(axes)
     title(axes, "b", _heading(ds, layering))
-    if most > 0 or layering.kind in ("layers", "groups"):
-        plain = layering.kind == "layers" and not layering.names
+    if most > 0 or layering.kind.concentric:
+        plain = layering.kind.first_is_object and not layering.names
         label = "layer (0 is the object)" if plain else "distance from the object"
         bar = color_bar(axes, shown, label)
         bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
 
 
 def _heading(ds: xr.Dataset, layering: Layering) -> str:
-    if layering.kind == "whole":
+    if layering.kind.whole:
         return "All pixels move alike"
     parts = counted(replace(layering, radius_of=None))
-    if layering.kind in ("layers", "groups"):
+    if layering.kind.concentric:
         several = bool(layering.names) or ", " in str(ds.attrs.get("object_label", ""))
         return f"{parts} around {'several objects' if several else 'the object'}"
     return f"{parts[:1].upper()}{parts[1:]}"
 
 
 def _regions(layering: Layering) -> NDArray[np.int64]:
-    """Return to which object ``(H, W)`` the layer of each pixel belongs, by the layers' names."""
-    owners = [name.partition(":")[0] for name in layering.layer_names]
-    _, owner = np.unique(owners, return_inverse=True)
+    """Return to which object ``(H, W)`` the layer of each pixel belongs."""
+    _, owner = np.unique(layering.owners, return_inverse=True)
     return np.where(layering.index < 0, -1, owner[layering.index])
 
 

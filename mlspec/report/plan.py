@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core import forward
-from mlspec.core.naming import counted, noun
+from mlspec.core.naming import counted
 from mlspec.core.network import AffineOp, Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
@@ -75,7 +75,7 @@ def _of_problem(problem: Problem) -> dict[str, str]:
         "target": ", ".join(names[target] for target in problem.property.targets)
         + f", ahead by a margin of {margin:.3g}",
         "layers": f"{counted(layering)}; {moving} of {layering.index.size} pixels can move",
-        "weights": _weights(weights, noun(layering)),
+        "weights": _weights(weights, layering.kind.part),
         "objective": f"{problem.aim}: {problem.objective.words}",
     }
 

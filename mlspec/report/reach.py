@@ -14,7 +14,7 @@ def object_reach(ds: xr.Dataset) -> tuple[float, float]:
     fixed. For the whole image: every pixel."""
     layering = layering_of(ds)
     mask = ds["object_mask"].values.astype(bool)
-    if layering.kind == "whole":
+    if layering.kind.whole:
         mask = layering.index != FIXED
     down, up = layering.reach(radii_of(ds))
     return float(down[mask].min()), float(up[mask].min())

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mlspec.core.naming import NOUNS, counted, noun, part_name
+from mlspec.core.naming import counted, part_name
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.core.verdict import Stage, Verdict
@@ -136,9 +136,9 @@ def _layer_block(ds: xr.Dataset, radii: range) -> Table:
     names, eps = layering.radius_names, radii_of(ds)
     weights = per_radius(ds, "weight")
     block = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    for name in (noun(layering), "epsilon", "weight", "pixels"):
+    for name in (layering.kind.part, "epsilon", "weight", "pixels"):
         justify: Literal["left", "right"] = (
-            "left" if name == noun(layering) and layering.names else "right"
+            "left" if name == layering.kind.part and layering.names else "right"
         )
         block.add_column(name, justify=justify, no_wrap=True)
     block.add_column("blocked", no_wrap=True)
@@ -159,7 +159,7 @@ def _by_distance(ds: xr.Dataset) -> Table:
     eps, blocks = radii_of(ds), per_radius(ds, "blocked_by")
     distance = layering.distance[layering.layer_of]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    several = NOUNS[layering.kind][1] + (" × ways" if layering.asymmetric else "")
+    several = layering.kind.parts + (" × ways" if layering.asymmetric else "")
     for name in ("distance", several, "smallest", "median", "largest"):
         table.add_column(name, justify="right", no_wrap=True)
     for block in Block:

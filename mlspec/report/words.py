@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from mlspec.core.naming import NOUNS, part_name
+from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.property import TopK
@@ -40,8 +40,7 @@ def finding(ds: xr.Dataset) -> str:
         return (
             f"nothing certified yet: {stays} predicted on the image as it is, and no more is known"
         )
-    whole = layering_of(ds).kind == "whole"
-    thing = "the whole image" if whole else thing
+    thing = "the whole image" if layering_of(ds).kind.whole else thing
     down, up = object_reach(ds)
     if min(down, up) >= 1.0:
         sentence = f"{stays} predicted whatever happens to {thing}"
@@ -57,10 +56,10 @@ def finding(ds: xr.Dataset) -> str:
 
 def _weakest(ds: xr.Dataset) -> str:
     eps, layering = ds["epsilon"].values, layering_of(ds)
-    one, several = NOUNS[layering.kind]
+    one, several = layering.kind.part, layering.kind.parts
     least = below(eps.min())
     weak = [layer for layer, value in enumerate(eps.tolist()) if below(value) == least]
-    if weak == [0] and eps[0] > 0.0 and layering.kind == "layers" and not layering.names:
+    if weak == [0] and eps[0] > 0.0 and layering.kind.first_is_object and not layering.names:
         return f"every other {one} allows more"
     if len(weak) == 1 and layering.names:
         layers = part_name(replace(layering, radius_of=None), weak[0])

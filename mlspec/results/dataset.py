@@ -186,7 +186,7 @@ def _attributes(
         "seed": int(provenance.seed),
         "versions": json.dumps(dict(provenance.versions), sort_keys=True),
         "objective": problem.aim,
-        "partition": problem.layering.kind,
+        "partition": problem.layering.kind.name,
         "stop_reason": RUNNING if trace.stop is None else trace.stop.value,
         "wall_seconds": float(trace.seconds),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

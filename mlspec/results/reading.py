@@ -13,17 +13,21 @@ from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.objective import OBJECTIVES, Objective, WeightedSum
+from mlspec.core.partitions import LAYERS, PARTITIONS
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import DataError
 
 
 def layering_of(ds: xr.Dataset) -> Layering:
-    """Return the layers of a result."""
+    """Return the layers of a result; raises DataError where their kind is not known."""
     names = ds["layer_name"].values.tolist() if "layer_name" in ds.coords else ()
+    kind = str(ds.attrs.get("partition", LAYERS.name))
+    if kind not in PARTITIONS:
+        raise DataError(f"the attribute 'partition' is {kind!r}; known: {', '.join(PARTITIONS)}")
     layering = Layering(
         ds["layer_index"].values.astype(np.int64),
         ds.sizes["layer"],
-        str(ds.attrs.get("partition", "layers")),
+        PARTITIONS[kind],
         tuple(names),
         ds["layer_distance"].values.astype(np.int64) if "layer_distance" in ds else None,
     )

@@ -25,6 +25,13 @@ class _Partition(SpecModel):
     """A partition; a bare text is its name."""
 
     text_key: ClassVar[str] = "partition"
+    concentric: ClassVar[bool] = False
+    """Whether each of several objects may have parts of its own."""
+
+    @property
+    def declared(self) -> int | Literal["all"]:
+        """The number of parts; ``all`` where only the image tells."""
+        return "all"
 
 
 class _Named(_Partition):
@@ -41,14 +48,23 @@ class _Named(_Partition):
 class LayerCount(_Named):
     """The layers nearest to the object, each with an epsilon of its own."""
 
+    concentric: ClassVar[bool] = True
+
     partition: Literal["layers"] = "layers"
     """``layers``: pixels of the same distance from the object share an epsilon."""
     count: HowMany = "all"
     """How many, the object itself being the first; pixels beyond do not move."""
 
+    @property
+    def declared(self) -> int | Literal["all"]:
+        """The number of layers, if the spec gives one."""
+        return self.count
+
 
 class LayerGroups(_Partition):
     """Layers merged into groups, each group with one epsilon."""
+
+    concentric: ClassVar[bool] = True
 
     partition: Literal["groups"] = "groups"
     """``groups``: pixels of the layers of a group share an epsilon."""
@@ -56,6 +72,11 @@ class LayerGroups(_Partition):
         tuple[Annotated[tuple[Index, ...], Field(min_length=1)], ...], Field(min_length=1)
     ]
     """Lists of layer numbers, the object being layer 0; layers in no group do not move."""
+
+    @property
+    def declared(self) -> int:
+        """The number of groups."""
+        return len(self.groups)
 
     @field_validator("groups")
     @classmethod
@@ -112,6 +133,11 @@ class LayerWhole(_Named):
 
     partition: Literal["whole"] = "whole"
     """``whole``: all pixels share an epsilon."""
+
+    @property
+    def declared(self) -> int:
+        """One part."""
+        return 1
 
 
 Layers = Annotated[

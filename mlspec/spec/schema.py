@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.image import FileName, Image, Index, Label, Mask
-from mlspec.spec.layers import AroundName, LayerCount, LayerGroups, Layers, LayerWhole
+from mlspec.spec.layers import AroundName, LayerCount, Layers
 from mlspec.spec.search import Budget, Count, Search, Shrink, Solver, SolverChoice, Verifier
 from mlspec.spec.source import did_you_mean
 from mlspec.spec.unions import by_kind, by_value, complaint, tag
@@ -180,7 +180,7 @@ class ExperimentSpec(SpecModel):
                     "[{mask: dataset, index: 0}, {mask: dataset, index: 1}]"
                 )
                 raise complaint(message, at="around")
-            if self.layers.partition not in ("layers", "groups"):
+            if not self.layers.concentric:
                 message = (
                     f"layers of its own for each object do not go with {self.layers.partition}: "
                     "give around: object, or all"
@@ -190,14 +190,7 @@ class ExperimentSpec(SpecModel):
 
     @property
     def _declared_layers(self) -> int | Literal["all"]:
-        """The number of layers, as far as the spec alone tells."""
+        """The number of parts; ``all`` where only the image tells."""
         if self.around == "each":
             return "all"
-        match self.layers:
-            case LayerCount(count=count):
-                return count
-            case LayerGroups(groups=groups):
-                return len(groups)
-            case LayerWhole():
-                return 1
-        return "all"
+        return self.layers.declared

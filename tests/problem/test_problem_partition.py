@@ -55,9 +55,9 @@ def test_every_partition_covers_the_moving_pixels_and_numbers_its_parts(
         moving = depth < getattr(layers, "count", 99) if _counted(layers) else depth >= 0
         np.testing.assert_array_equal(found.index != FIXED, moving)
         assert set(found.index[moving]) == set(range(found.layers))
-        assert found.kind == layers.partition
+        assert found.kind.name == layers.partition
         assert len(found.layer_names) == found.layers == len(set(found.layer_names))
-        if found.kind in ("grid", "pixels"):
+        if found.kind.located:
             nearest = [depth[found.index == part].min() for part in range(found.layers)]
             assert nearest == sorted(nearest) == found.distance.tolist()
 

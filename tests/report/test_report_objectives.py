@@ -11,7 +11,10 @@ import xarray as xr
 from report_cases import make_problem, make_result, make_trace
 from rich.console import Console, RenderableType
 
+from mlspec import load_spec
 from mlspec.core.objective import OBJECTIVES
+from mlspec.core.problem import Problem
+from mlspec.preflight import ModelSize, SolverPlan
 from mlspec.report.comparison import comparison, differences
 from mlspec.report.figure import draw
 from mlspec.report.live import LiveProgress
@@ -37,8 +40,13 @@ def result(name: str) -> xr.Dataset:
     return make_result(replace(make_problem(), aim=name))
 
 
+def planned(problem: Problem) -> RenderableType:
+    ahead = SolverPlan("highs 1.15", "cpu", ModelSize(np.zeros(6), 10, 5), "")
+    return plan("known", problem, load_spec("specs/small.yaml"), ahead)
+
+
 def test_the_plan_says_what_is_maximised() -> None:
-    assert "weighted_sum: sum of weight × epsilon" in printed(plan("known", make_problem(), {}))
+    assert "weighted_sum: sum of weight × epsilon" in printed(planned(make_problem()))
 
 
 @pytest.mark.parametrize("name", OTHERS)
