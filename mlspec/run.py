@@ -15,7 +15,6 @@ from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
-from mlspec.backends.crew import crew_of
 from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
@@ -193,9 +192,7 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
-            complete=CompleteStage(
-                problem, compiler, backend, choice.milp.seconds, crew_of(choice.milp.processes)
-            ),
+            complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
             families=Families(problem, device),
         ),
     )

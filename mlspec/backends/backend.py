@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlspec.backends.engine import Engine, Maker
-from mlspec.backends.parcel import Parcel
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.errors import LicenceError
@@ -34,11 +33,6 @@ class ProgramBackend:
         """Whether some model could be too large for its licence."""
         return self.profile.free_licence is not None
 
-    @property
-    def proves(self) -> bool:
-        """Whether its "infeasible" is a proof: it is fit for that, and the profile says so."""
-        return self._maker.proves and "infeasibility_proof" in self.profile.capabilities
-
     def probe(self) -> None:
         """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
         self._load(LinearProgram.of_size(1, 1))
@@ -65,8 +59,7 @@ class ProgramBackend:
         """Load ``model``, given its arrays."""
         self.require(program.columns, program.rows)
         engine = self._maker.load(program, self.profile.native_options(), model.decision)
-        parcel = Parcel(self.profile, model, program, layout)
-        return ProgramSession(parcel, engine, self._longest(), self.proves)
+        return ProgramSession(model, program, layout, engine, self._longest())
 
     def require(self, variables: int, constraints: int) -> None:
         """Raise LicenceError where a model of this size is too large."""

@@ -19,16 +19,13 @@ class Outcome:
     """How one run ended."""
 
     termination: Termination
-    """UNBOUNDED may also stand for "infeasible or unbounded": the session asks again. Whether
-    INFEASIBLE is a proof is the session's to say."""
+    """UNBOUNDED may also stand for "infeasible or unbounded": the session asks again."""
     values: Array | None
     """``(n,)``: the incumbent, if there is one."""
     bound: float | None
     """A proved lower bound of the objective, if there is one."""
     message: str
     """The solver's own word for the end."""
-    points: Sequence[Array] = ()
-    """Points ``(n,)`` of the program that later runs may start from."""
 
 
 class Engine(Protocol):
@@ -69,5 +66,3 @@ class Maker:
     """Returns the version that is installed; raises MissingSolverError. Takes no licence."""
     load: Loader
     """Raises MissingSolverError, LicenceError or OptionError."""
-    proves: bool = True
-    """Whether its "infeasible" and its bounds may count as proofs; a profile can only deny it."""

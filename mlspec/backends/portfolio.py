@@ -164,6 +164,4 @@ class PortfolioSession:
             return replace(best, dual_bound=max(bounds, default=None), denied_by=denied)
         if deniers:
             return reports[deniers[0]]
-        # What proves nothing is no answer while another solver has said less.
-        answers = [r for r in reports.values() if r.termination is not Termination.UNPROVED]
-        return next(iter(answers or reports.values()))
+        return next(iter(reports.values()))

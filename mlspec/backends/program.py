@@ -43,8 +43,6 @@ class LinearProgram:
     """``(m,)``."""
     pieces: tuple[Piece, ...] = ()
     """What its integers stand for, each after those it reads; empty where it is not known."""
-    known: tuple[Array, ...] = ()
-    """Points ``(n,)`` of the program, whatever its margins: a search may start from them."""
 
     @property
     def columns(self) -> int:

@@ -10,7 +10,6 @@ from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.branching.engine import BRANCHING
 from mlspec.backends.cplex import CPLEX
 from mlspec.backends.engine import Maker
-from mlspec.backends.executables import CBC, GLPSOL
 from mlspec.backends.glpk import GLPK
 from mlspec.backends.gurobi import GUROBI
 from mlspec.backends.highs import HIGHS
@@ -28,8 +27,6 @@ MAKERS: Mapping[str, Maker] = {
     "cplex": CPLEX,
     "scip": SCIP,
     "glpk": GLPK,
-    "glpsol": GLPSOL,
-    "cbc": CBC,
 }
 """Every ``backend`` of a profile."""
 

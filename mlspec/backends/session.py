@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.engine import Engine, Outcome
-from mlspec.backends.parcel import Parcel
 from mlspec.backends.pieces import Pieces
+from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.network import Array
 from mlspec.interrupts import undisturbed
-from mlspec.milp.model import SolveReport, Termination
+from mlspec.milp.model import MilpModel, SolveReport, Termination
 
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
@@ -28,26 +28,18 @@ class ProgramSession:
 
     def __init__(
         self,
-        parcel: Parcel,
+        model: MilpModel,
+        program: LinearProgram,
+        layout: Layout,
         engine: Engine,
         longest: float,
-        proves: bool,
     ) -> None:
-        self._parcel = parcel
-        self._model = parcel.model
-        self._program = parcel.program
-        self._layout = parcel.layout
+        self._model = model
+        self._program = program
+        self._layout = layout
         self._engine = engine
         self._longest = longest
-        self._proves = proves
         self._cancelled = threading.Event()
-        self._points: tuple[Array, ...] = ()
-
-    @property
-    def parcel(self) -> Parcel:
-        """What another process needs to open such a session, and to start from what this one
-        knows."""
-        return self._parcel.bare(self._points)
 
     def solve(
         self,
@@ -82,7 +74,6 @@ class ProgramSession:
                 columns = columns[~Pieces(self._program).nearest_ties(outcome.values, ties)]
             with self._fixed(columns, np.round(outcome.values[columns])):
                 outcome = self._outcome(subset, seconds, guide, 0.0)
-            self._points += tuple(outcome.points)
         return self._report(outcome, time.monotonic() - began)
 
     def admits(self, image: Array, seconds: float) -> bool:
@@ -188,15 +179,13 @@ class ProgramSession:
         if termination is Termination.LIMIT and image is not None:
             decided = self._model.decision
             termination = Termination.OPTIMAL if decided else Termination.FEASIBLE
-        if termination is Termination.INFEASIBLE and not self._proves:
-            termination = Termination.UNPROVED
         bound = self._bound(termination, outcome.bound)
         return SolveReport(termination, image, bound, seconds, outcome.message)
 
     def _bound(self, termination: Termination, bound: float | None) -> float | None:
-        """Return the dual bound if there is an objective, and a solver whose bounds prove."""
+        """Return the dual bound if there is an objective."""
         ends = Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT
-        if self._model.decision or not self._proves or termination not in ends:
+        if self._model.decision or termination not in ends:
             return None
         return bound if bound is not None and np.isfinite(bound) else None
 

@@ -254,7 +254,7 @@ def plot(
 
 @app.command()
 def solvers() -> None:
-    """List the solvers: which are here, their versions, interfaces, limits and capabilities."""
+    """List the solvers: which are here, their versions, interfaces and licence limits."""
     from mlspec.backends.inventory import inventory
     from mlspec.report.solvers import solver_table
 

@@ -76,9 +76,7 @@ class Termination(StrEnum):
     FEASIBLE = "feasible"
     """A limit came, with an incumbent."""
     INFEASIBLE = "infeasible"
-    """Proved to have no solution, by a solver whose word counts."""
-    UNPROVED = "infeasible, unproved"
-    """A solver whose word does not count says that there is no solution."""
+    """Proved to have no solution."""
     UNBOUNDED = "unbounded"
     """Proved to have no least objective."""
     LIMIT = "time limit"
@@ -97,7 +95,6 @@ class Termination(StrEnum):
 _ADVICE: Mapping[Termination, str] = {
     Termination.FEASIBLE: "give it more time",
     Termination.LIMIT: "give it more time, or take a stronger solver",
-    Termination.UNPROVED: "this solver alone proves nothing, ask another too (solver: highs)",
     Termination.UNBOUNDED: "no model of a network is unbounded: please report it",
     Termination.NUMERICAL: "take tighter bounds (verifier.bounds: alpha), or another solver",
     Termination.FAILED: "take another solver (solver: [highs, scip] asks two at once)",

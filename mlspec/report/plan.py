@@ -37,7 +37,7 @@ def _of_search(spec: ExperimentSpec, ahead: SolverPlan) -> dict[str, str]:
     return {
         "search": f"{search.strategy}, shrink {spec.shrink.policy}, tolerance {search.tolerance:g}",
         "verifier": f"bounds up to {verifier.bounds} on {ahead.device}, "
-        f"then MILP ({verifier.milp.formulation}, {verifier.milp.objective}), "
+        f"then MILP ({verifier.milp.objective}), "
         f"{verifier.milp.seconds:g} s a query at most",
         "solver": ahead.solver,
         "models": f"up to {size.variables:,} variables and {size.constraints:,} constraints, at "

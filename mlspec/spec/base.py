@@ -25,6 +25,8 @@ class SpecModel(BaseModel):
 
     text_key: ClassVar[str] = ""
     """If named, a bare text stands for a mapping with this one key."""
+    retired: ClassVar[tuple[str, ...]] = ()
+    """Dotted keys that earlier versions wrote as JSON; ``from_json`` leaves them out."""
 
     _source: Source = PrivateAttr(default_factory=Source)
 
@@ -54,12 +56,19 @@ class SpecModel(BaseModel):
 
     @classmethod
     def from_json(cls, text: str, source: Source | None = None) -> Self:
-        """The model that ``to_json`` wrote."""
+        """The model that ``to_json`` wrote, of this version or an earlier one."""
         source = source or Source("<json>")
         try:
             data = json.loads(text)
         except ValueError as error:
             raise spec_error([Complaint(Mark(source.origin), "(syntax)", str(error))]) from None
+        for path in cls.retired:
+            *parents, key = path.split(".")
+            part = data
+            for parent in parents:
+                part = part.get(parent) if isinstance(part, dict) else None
+            if isinstance(part, dict):
+                part.pop(key, None)
         return cls.read(data, source)
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""Declarative solver profiles: what a solver can do and how its options are called."""
+"""Declarative solver profiles: limits, licence, and how a solver's options are called."""
 
 from __future__ import annotations
 
@@ -14,19 +14,7 @@ from mlspec.spec.load import load_model
 from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
 from mlspec.spec.source import Source, did_you_mean, undotted
 
-BackendName = Literal["highs", "highs-mip", "gurobi", "cplex", "scip", "glpk", "glpsol", "cbc"]
-
-Capability = Literal[
-    "bound_when_stopped",
-    "early_stop",
-    "incremental",
-    "infeasibility_proof",
-    "mip_start",
-    "solution_pool",
-]
-"""Gives a dual bound at a time limit; can end at its first feasible point; keeps a model between
-calls and changes it in place; its word "infeasible" counts as a proof. That a solver could take a
-starting point, or give several solutions, is said for users: nothing here asks for it."""
+BackendName = Literal["highs", "highs-mip", "gurobi", "cplex", "scip", "glpk"]
 
 LimitName = Literal["seconds", "threads", "gap", "feasibility_tolerance", "integrality_tolerance"]
 
@@ -66,8 +54,6 @@ class SolverProfile(SpecModel):
     """Name by which specs choose it: that of its file."""
     backend: BackendName
     """The code that runs it."""
-    description: str
-    """What it is, in a sentence."""
     interface: str
     """How mlspec talks to it."""
     install: str
@@ -84,8 +70,6 @@ class SolverProfile(SpecModel):
     """The solver's own option names for each limit that it knows."""
     options: Mapping[str, OptionValue] = {}
     """Further options by the solver's own names."""
-    capabilities: tuple[Capability, ...] = ()
-    """What it can do."""
 
     def native_options(self) -> dict[str, bool | int | float | str]:
         """All limits but the seconds, and all options, by the solver's own names."""

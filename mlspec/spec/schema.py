@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -92,6 +92,8 @@ class Classifier(SpecModel):
 
 class ExperimentSpec(SpecModel):
     """How far each layer of pixels around an object may move before a label can be lost."""
+
+    retired: ClassVar[tuple[str, ...]] = ("verifier.milp.processes",)
 
     classifier: Classifier
     """The network under test."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from mlspec.spec.base import SpecModel
@@ -17,17 +23,10 @@ ObjectiveName = Literal["weighted_sum", "max_min", "log_volume"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact"]
 BoundsName = Literal["interval", "crown", "alpha"]
 DeviceName = Literal["auto", "cpu", "cuda"]
-FormulationName = Literal["big_m"]
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-
-Processes = Annotated[
-    Annotated[Literal["auto"], tag("word")] | Annotated[Count, tag("number")],
-    by_kind("a whole number of at least 1", words=("auto",), number=int),
-]
-"""A number of processes, or as many as there are cores."""
 
 OptionValue = Annotated[
     Annotated[bool, tag("bool")]
@@ -90,16 +89,18 @@ class Attack(SpecModel):
 class Milp(SpecModel):
     """The complete stage of the verifier."""
 
-    formulation: FormulationName = "big_m"
-    """How an unstable ReLU is written."""
     objective: Literal["decision", "margin"] = "decision"
     """``decision`` asks only whether a violating image exists; ``margin`` looks for the worst."""
     seconds: Positive = 20.0
     """Time slice of one complete query."""
-    processes: Processes = 1
-    """How many subsets of rivals are decided side by side, each in a process of its own; ``auto``
-    is one for each core. A portfolio of solvers decides them one after the other. With several
-    processes the counterexample may differ from run to run, where several subsets have one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_formulation(cls, data: object) -> object:
+        """Leave out ``formulation: big_m``, which old specs may say: there is no other."""
+        if isinstance(data, Mapping) and data.get("formulation") == "big_m":
+            return {key: value for key, value in data.items() if key != "formulation"}
+        return data
 
 
 class Verifier(SpecModel):

@@ -58,10 +58,8 @@ verifier:
   attack: {{restarts: 32, steps: 100}}
   bounds: alpha                # interval, crown or alpha
   milp:
-    formulation: big_m
     objective: decision        # or margin: looks for the worst image
     seconds: 20                # time slice of one complete query
-    processes: 1               # subsets of rivals decided side by side; auto is one for each core
   device: auto                 # of bounds and attack: cuda where there is one; or cpu or cuda
 
 solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs, scip], or with

@@ -1,8 +1,7 @@
 """The verifier: stages from cheap to complete, each only for what the last left open.
 
-interval -> CROWN -> attack -> alpha-CROWN -> MILP, until the last questions suggest another order
-(``adaptive``). A stage may answer only with evidence: a sound bound or a solver's proof for ROBUST,
-a witness replayed in float64 for VIOLATED.
+interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: a sound
+bound or a solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
-from mlspec.verifier.adaptive import Record, following
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.memory import Memory
@@ -59,6 +57,8 @@ NEAR = 4
 
 PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
 """Stages that bound without optimising."""
+ORDER = Stage.INTERVAL, Stage.CROWN, Stage.ATTACK, Stage.ALPHA
+"""The stages before the complete one, from cheap to dear."""
 
 
 class Cascade:
@@ -73,7 +73,6 @@ class Cascade:
         )
         self._nearest = NearestFinder(problem, stages.nearest, stages.bounder, stages.complete)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
-        self._record, self._bounds_record = Record(), Record()
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
         self._offered = frozenset({Stage.INTERVAL, Stage.ATTACK})
@@ -91,7 +90,7 @@ class Cascade:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
         question = Question(eps, self._problem.neighborhood(eps).box, deadline)
-        verdict = self._asked(question, self._offered & PLAIN_BOUNDS, self._bounds_record)
+        verdict = self._asked(question, self._offered & PLAIN_BOUNDS)
         return self._noted(question, verdict or question.undecided(), began)
 
     def certified(self, eps: Array, deadline: Deadline = NEVER) -> CertifiedMargin:
@@ -180,10 +179,10 @@ class Cascade:
             question.note(Stage.RECALL, began, "a known witness lies inside")
             return self._violated(witness, Stage.RECALL)
         known = self._known_attack(question.eps) is not None
-        # What costs nothing comes first, and says nothing of what attacks bring.
+        # What costs nothing comes first.
         verdict = self._tried(question, Stage.ATTACK) if known else None
         offered = self._offered - {Stage.ATTACK} if known else self._offered
-        verdict = verdict or self._asked(question, offered, self._record)
+        verdict = verdict or self._asked(question, offered)
         if verdict is not None:
             return verdict
         complete = self._stages.complete
@@ -196,20 +195,17 @@ class Cascade:
             question.box, question.analysis, near, question.deadline.at, question.accounts
         )
 
-    def _asked(self, question: Question, offered: Set[Stage], record: Record) -> Verdict | None:
-        """Ask the stages ``offered``, in the order that promises most, until one decides."""
+    def _asked(self, question: Question, offered: Set[Stage]) -> Verdict | None:
+        """Ask the stages ``offered``, in their order, until one decides."""
         began = time.monotonic()
         proved = self._memory.proof_around(question.eps)
         if proved is not None:
             question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
             return Verdict(Outcome.ROBUST, Stage.RECALL, proved)
-        done: set[Stage] = set()
-        while stage := following(record, offered, done, question.open_subsets):
-            verdict = self._tried(question, stage)
-            record.note(stage, verdict is not None)
+        for stage in ORDER:
+            verdict = self._tried(question, stage) if stage in offered else None
             if verdict is not None:
                 return verdict
-            done.add(stage)
         return None
 
     def _tried(self, question: Question, stage: Stage) -> Verdict | None:

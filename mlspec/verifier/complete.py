@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -20,9 +19,7 @@ from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Session, SolveReport, Termination
-from mlspec.milp.queries import Crew, InTurn, SubsetQuery
 from mlspec.tolerances import MILP_MARGIN
-from mlspec.verifier.adaptive import Record, tries
 from mlspec.verifier.judge import TIME_LIMIT, Judge, unknown
 
 EARLY = 0.5
@@ -35,8 +32,6 @@ REGION_SECONDS = 2.0
 """Time for one linear region."""
 TIES, AROUND_SECONDS = 80, 1.5
 """ReLUs and windows around an image that may change their winner, and the time to find how."""
-REGIONS, REGION_SHARE = "linear regions", 0.125
-"""As long as so large a share of all searches in linear regions finds a violation, all are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +43,6 @@ class CompleteStage:
     backend: Backend
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
-    crew: Crew = field(default_factory=InTurn)
-    """Who decides the subsets."""
-    record: Record = field(default_factory=Record)
-    """What linear regions and subsets brought so far."""
 
     def decide(
         self,
@@ -63,8 +54,8 @@ class CompleteStage:
     ) -> Verdict:
         """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
 
-        The linear regions of the images ``near``, or of the first of them, are searched first. What
-        was done is added to ``accounts``.
+        The linear regions of the images ``near`` are searched first. What was done is added to
+        ``accounts``.
         """
         own = time.monotonic() + self.seconds
         limit = "verifier.milp.seconds" if own < deadline else "budget.seconds"
@@ -129,10 +120,8 @@ class CompleteStage:
             return unknown(str(error))
         accounts.append(_account(began, f"model of {model.binaries} binaries"))
         began = time.monotonic()
-        near = near[: tries(self.record, REGIONS, len(near), REGION_SHARE)]
         judge = Judge(self.problem, box, item, self.backend.name, self.compiler.decision)
         found = self._in_regions(judge, session, near, deadline)
-        self.record.note(REGIONS, found is not None)
         said = "no violation" if found is None else found.outcome.value
         accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
         if found is not None:
@@ -153,14 +142,13 @@ class CompleteStage:
     ) -> Verdict | None:
         """Return the verdict if a linear program around one of the images ``near`` violates."""
         item = judge.item
-        for image, subset in product(near, self._ordered(item)):
+        for image, subset in product(near, item.subsets):
             left = min(deadline - time.monotonic(), REGION_SECONDS)
             if left <= 0.0:
                 break
             report = session.near(image, subset, left, item.hardest(subset))
             found = judge.violated(report, subset)
             if found is not None:
-                self.record.note((item.claim.target, subset), True)
                 return found
         return None
 
@@ -169,33 +157,22 @@ class CompleteStage:
     ) -> Verdict | float:
         """Return a proved lower bound of the claim's margin, or the verdict that ends the query."""
         item, margin = judge.item, judge.item.closed
-        subsets = self._ordered(item)
-        queries = [SubsetQuery(subset, item.hardest(subset)) for subset in subsets]
-        left = len(subsets)
-        with closing(self.crew.answers(session, queries, deadline)) as answers:
-            for number, report in answers:
-                subset = subsets[number]
-                proved = self._judged(judge, session, subset, report, deadline)
-                end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
-                finding = f"rivals {judge.names(subset)}: {end}"
-                accounts.append(Account(Stage.MILP, report.seconds, finding))
-                lost = isinstance(proved, Verdict) and proved.witness is not None
-                self.record.note((item.claim.target, subset), lost)
-                if isinstance(proved, Verdict):
-                    return proved
-                margin = min(margin, proved)
-                left -= 1
-        if left:
-            return unknown(
-                f"{TIME_LIMIT} with {left} subset(s) of rivals open: {Termination.LIMIT.advice}"
-            )
+        for number, subset in enumerate(item.subsets):
+            seconds = deadline - time.monotonic()
+            if seconds <= 0.0:
+                left = len(item.subsets) - number
+                return unknown(
+                    f"{TIME_LIMIT} with {left} subset(s) of rivals open: {Termination.LIMIT.advice}"
+                )
+            report = session.solve(subset, seconds, item.hardest(subset))
+            proved = self._judged(judge, session, subset, report, deadline)
+            end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
+            finding = f"rivals {judge.names(subset)}: {end}"
+            accounts.append(Account(Stage.MILP, report.seconds, finding))
+            if isinstance(proved, Verdict):
+                return proved
+            margin = min(margin, proved)
         return margin
-
-    def _ordered(self, item: OpenClaim) -> list[Subset]:
-        """Return the open subsets, those first that violated most often of late, then those of the
-        weakest bounds."""
-        target = item.claim.target
-        return sorted(item.subsets, key=lambda subset: -self.record.share((target, subset)))
 
     def _judged(
         self,

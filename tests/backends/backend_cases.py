@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-import pytest
 from machines import analyse, solver
 from strategies import Question
 
@@ -14,10 +13,8 @@ from mlspec.errors import MissingSolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
 
-EMBEDDED = ("highs", "highs-mip", "gurobi", "cplex", "scip", "glpk")
-"""Those that pip installs: all of them are here."""
-COMMANDS = {"glpsol": "apt install glpk-utils", "cbc": "apt install coinor-cbc"}
-"""Those that a system must bring, and how it does."""
+SOLVERS = ("highs", "highs-mip", "gurobi", "cplex", "scip", "glpk")
+"""All of them: pip installs them for the tests."""
 
 
 def here(name: str) -> bool:
@@ -27,16 +24,6 @@ def here(name: str) -> bool:
     except MissingSolverError:
         return False
     return True
-
-
-def present(names: tuple[str, ...]) -> list[Any]:
-    """Return parameters of a test: one per solver, skipped where a command is not there."""
-    return [pytest.param(name, marks=() if here(name) else _skip(name)) for name in names]
-
-
-def _skip(name: str) -> Any:
-    assert name in COMMANDS, f"{name} comes with mlspec[dev] and is not here"
-    return pytest.mark.skip(reason=f"{name} is not on this system: {COMMANDS[name]}")
 
 
 def compiled(question: Question, bounds: str, *, decision: bool) -> MilpModel:

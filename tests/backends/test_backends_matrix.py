@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from backend_cases import COMMANDS, EMBEDDED, compiled, here
+from backend_cases import SOLVERS, compiled
 from machines import analyse, solver
 from strategies import SMALL, Question, random_problem, random_radius
 
@@ -26,7 +26,6 @@ from mlspec.run import prepare
 from mlspec.tolerances import ROBUST_MARGIN
 from mlspec.verifier.complete import CompleteStage
 
-SOLVERS = (*EMBEDDED, *(name for name in COMMANDS if here(name)))
 PATIENCE = 30.0
 HURRY = 0.15
 """Too short for the shipped network at these radii."""
@@ -106,7 +105,7 @@ def assert_agreed(verdicts: dict[str, Verdict], question: Question) -> set[Outco
         if verdict.outcome is Outcome.ROBUST:
             assert verdict.margin is not None
             assert verdict.margin > ROBUST_MARGIN
-            assert name in EMBEDDED
+            assert name in SOLVERS
         if verdict.outcome is Outcome.UNKNOWN:
             assert verdict.reason
     if outcomes == {Outcome.ROBUST}:
@@ -123,12 +122,12 @@ def assert_decided_alike(count: int) -> None:
         seen[outcome] += 1
         # With time enough all decide, but for ties within the tolerance, and for models that a
         # solver stumbles over: it is caught, as it denies an image that the model holds.
-        for name in EMBEDDED:
+        for name in SOLVERS:
             reason = verdicts[name].reason
             stumbled += "did not find a given image" in reason
             if verdicts[name].outcome is Outcome.UNKNOWN:
                 assert "of a tie" in reason or "did not find a given image" in reason, name
-    assert stumbled <= count * len(EMBEDDED) // 100
+    assert stumbled <= count * len(SOLVERS) // 100
     assert seen[Outcome.ROBUST] >= count // 5
     assert seen[Outcome.VIOLATED] >= count // 5
 

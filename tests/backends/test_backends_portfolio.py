@@ -181,42 +181,6 @@ def test_an_image_that_does_not_violate_refutes_no_proof() -> None:
     assert decide(asked, PortfolioBackend([liar, solver("highs")])).outcome is Decided.ROBUST
 
 
-def test_the_word_of_a_solver_that_is_not_trusted_does_not_win() -> None:
-    """What such a solver says first is neither taken for a proof nor does it end the race."""
-    asked = compiled(question(0, Decided.ROBUST), "interval", decision=True)
-    profile = solver("glpk").profile.model_copy(update={"capabilities": ()})
-    doubtful = ProgramBackend(profile, MAKERS["glpk"])
-    slow = twisted("highs", lambda outcome: outcome, delay=0.3)
-    subset = tuple(asked.margins)
-    report = PortfolioBackend([doubtful, slow]).open(asked).solve(subset, SECONDS)
-    assert report.termination is Termination.INFEASIBLE
-    assert report.seconds >= 0.3
-    alone = decide(question(0, Decided.ROBUST), doubtful)
-    assert alone.outcome is Decided.UNKNOWN
-    assert "proves nothing" in alone.reason
-
-
-def test_an_infeasible_without_proof_is_none_whoever_else_was_asked() -> None:
-    """The one whose word counts fails, or its licence is too small: the other alone answers."""
-    asked = question(0, Decided.ROBUST)
-    profile = solver("glpk").profile.model_copy(update={"capabilities": ()})
-    doubtful = ProgramBackend(profile, MAKERS["glpk"])
-    for backend in (
-        PortfolioBackend([twisted("highs", crash), doubtful]),
-        AutoBackend([doubtful]),
-    ):
-        verdict = decide(asked, backend)
-        assert verdict.outcome is Decided.UNKNOWN
-        assert "infeasible, unproved" in verdict.reason
-
-
-@pytest.mark.parametrize("name", ["glpsol", "cbc"])
-def test_no_profile_makes_a_second_opinion_a_proof(name: str) -> None:
-    update = {"capabilities": ("infeasibility_proof",), "rank": 1}
-    profile = solver(name).profile.model_copy(update=update)
-    assert not ProgramBackend(profile, MAKERS[name]).proves
-
-
 def test_a_solver_that_fails_near_an_image_leaves_the_model_as_it_was() -> None:
     asked = question(0, Decided.VIOLATED)
     model = compiled(asked, "interval", decision=True)

@@ -17,13 +17,11 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from backend_cases import (
-    COMMANDS,
-    EMBEDDED,
+    SOLVERS,
     compiled,
     here,
     line,
     market_split,
-    present,
     wide,
 )
 from machines import SECONDS, analyse, solver
@@ -32,7 +30,6 @@ from strategies import TINY, Question, random_problem, random_radius
 import mlspec
 from mlspec.backends import cplex, gurobi, highs
 from mlspec.backends.engine import Outcome as Ended
-from mlspec.backends.parcel import Parcel
 from mlspec.backends.program import arrays_of
 from mlspec.backends.registry import MAKERS, chosen
 from mlspec.backends.session import ProgramSession
@@ -47,12 +44,7 @@ from mlspec.spec.profile import BackendName
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.complete import CompleteStage
 
-every = pytest.mark.parametrize("name", present((*EMBEDDED, *COMMANDS)))
-embedded = pytest.mark.parametrize("name", EMBEDDED)
-
-
-def can(name: str, capability: str) -> bool:
-    return capability in solver(name).profile.capabilities
+every = pytest.mark.parametrize("name", SOLVERS)
 
 
 def test_every_solver_has_a_profile_and_every_profile_a_solver() -> None:
@@ -60,7 +52,7 @@ def test_every_solver_has_a_profile_and_every_profile_a_solver() -> None:
     assert set(BackendName.__args__) == set(MAKERS)
 
 
-@embedded
+@every
 def test_the_solvers_of_the_package_index_are_installed(name: str) -> None:
     assert here(name), "the tests run every one of them: pip install 'mlspec[dev]'"
 
@@ -133,11 +125,9 @@ def test_a_linear_program_has_a_bound_only_when_solved(name: str) -> None:
     session = solver(name).open(line())
     report = session.solve((0,), SECONDS)
     assert report.termination is Termination.OPTIMAL
-    if can(name, "infeasibility_proof"):
-        assert report.dual_bound == pytest.approx(-0.5, abs=1e-6)
+    assert report.dual_bound == pytest.approx(-0.5, abs=1e-6)
     none = session.solve((0,), SECONDS, beyond=50.0)
-    proves = can(name, "infeasibility_proof")
-    assert none.termination is (Termination.INFEASIBLE if proves else Termination.UNPROVED)
+    assert none.termination is Termination.INFEASIBLE
     assert none.dual_bound is None
     assert none.image is None
     assert session.solve((0,), SECONDS).termination is Termination.OPTIMAL
@@ -154,15 +144,7 @@ def test_unbounded_is_told_from_infeasible(name: str) -> None:
 
 
 @every
-def test_a_solver_that_may_not_be_believed_gives_no_bound(name: str) -> None:
-    backend = solver(name)
-    assert backend.proves == can(name, "infeasibility_proof") == (name in EMBEDDED)
-    if not backend.proves:
-        assert backend.open(line()).solve((0,), SECONDS).dual_bound is None
-
-
-@every
-def test_a_cut_off_optimisation_gives_a_bound_where_the_profile_says_so(name: str) -> None:
+def test_a_cut_off_optimisation_gives_a_bound(name: str) -> None:
     """Of a market split without its margin there is a point at once, and no proof of the best."""
     model = market_split()
     block = model.pyomo
@@ -171,10 +153,6 @@ def test_a_cut_off_optimisation_gives_a_bound_where_the_profile_says_so(name: st
         block, model.pixels, model.inputs, model.margins, False, model.centre, model.binaries
     )
     report = solver(name).open(optimisation).solve((), 1.5)
-    if not can(name, "bound_when_stopped"):
-        assert report.termination in {Termination.FEASIBLE, Termination.LIMIT}
-        assert report.dual_bound is None
-        return
     assert report.termination is Termination.FEASIBLE
     assert report.image is not None
     assert report.dual_bound is not None
@@ -190,8 +168,6 @@ UNKNOWN = {
     "cplex": "mip.tolerances.nonsense",
     "scip": "limits/nonsense",
     "glpk": "nonsense",
-    "glpsol": "nonsense",
-    "cbc": "nonsense",
 }
 REFUSED: dict[str, dict[str, Any]] = {
     "highs": {"mip_rel_gap": "wide", "threads": -3},
@@ -199,8 +175,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     "cplex": {"mip.tolerances.mipgap": -1.0, "threads": -3},
     "scip": {"limits/gap": -1.0, "lp/threads": "two"},
     "glpk": {"tol_int": 2.0, "mip_gap": "wide", "br_tech": 1.5},
-    "glpsol": {"mipgap": "wide"},
-    "cbc": {"threads": True, "ratioGap": -1.0},
 }
 
 
@@ -230,15 +204,6 @@ def test_a_missing_package_is_said_with_its_remedy(
             MissingSolverError, match=rf"not installed: pip install .mlspec\[{name}"
         ):
             ask()
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_missing_command_is_said_with_its_remedy(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(MissingSolverError, match=f"no command '{name}' on the path"):
-        chosen(SolverChoice(profile=name))
 
 
 @pytest.mark.parametrize(("name", "most"), [("gurobi", 2000), ("cplex", 1000)])
@@ -361,8 +326,7 @@ def test_a_second_interrupt_waits_for_the_solver_too() -> None:
 
     model = market_split()
     program, layout = arrays_of(model)
-    parcel = Parcel(solver("highs").profile, model, program, layout)
-    session = ProgramSession(parcel, Deaf(), SECONDS, proves=True)
+    session = ProgramSession(model, program, layout, Deaf(), SECONDS)
     timers = [threading.Timer(s, os.kill, (os.getpid(), signal.SIGINT)) for s in (0.2, 0.5)]
     for timer in timers:
         timer.start()

@@ -168,8 +168,8 @@ SPEC_MISTAKES = {
     ),
     "no such solver": (
         "solver: hihgs",
-        "4:9: solver: no solver profile 'hihgs'; known: auto, cbc, cplex, glpk, "
-        "glpsol, gurobi, highs, highs-mip, scip, or the path of a profile ending in .yaml; "
+        "4:9: solver: no solver profile 'hihgs'; known: auto, cplex, glpk, "
+        "gurobi, highs, highs-mip, scip, or the path of a profile ending in .yaml; "
         "did you mean 'highs'?",
     ),
     "missing solver profile": (
@@ -227,7 +227,7 @@ def test_every_command_reports_spec_mistakes_alike(command: str, folder: Path) -
         ),
         (
             ["solve", SMALL, "--solver", "nonsense"],
-            "no solver profile 'nonsense'; known: auto, cbc",
+            "no solver profile 'nonsense'; known: auto, cplex",
         ),
         (
             ["solve", SMALL, "--budget", "0"],
@@ -300,7 +300,7 @@ def test_a_result_brings_its_own_epsilons_and_spec(solved: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("solver", "complaint"),
     [
-        ("nonsense", "solver: no solver profile 'nonsense'; known: auto, cbc"),
+        ("nonsense", "solver: no solver profile 'nonsense'; known: auto, cplex"),
         ("", "solver.profile: expected text that is not empty; got '' (text)"),
         ("highs,", "solver[1].profile: expected text that is not empty; got '' (text)"),
         ("highs,highs", "solver: solver 'highs' is there twice: name each once"),

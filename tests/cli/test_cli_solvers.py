@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from cli_cases import SMALL, mlspec
 from mlspec.errors import MlspecError
 from mlspec.spec import profile_names
 
-EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
+SOLVERS = ("highs", "gurobi", "cplex", "scip", "glpk")
 LARGE = "specs/none_img3.yaml"
 """Its models fit no free licence."""
 ROBUST, VIOLATED = 0.00105, 0.0011
@@ -27,11 +26,10 @@ def test_the_list_names_every_solver_with_its_version_and_limit(tmp_path: Path) 
     assert (ran.code, ran.err) == (0, "")
     for name in profile_names():
         assert re.search(rf"^{name} ", ran.out, flags=re.MULTILINE)
-    for name in EMBEDDED:
+    for name in SOLVERS:
         assert re.search(rf"^{name} +\d+\.\d+", ran.out, flags=re.MULTILINE)
     assert re.search(r"^gurobi .* 2,000 / 2,000 ", ran.out, flags=re.MULTILINE)
     assert re.search(r"^cplex .* 1,000 / 1,000 ", ran.out, flags=re.MULTILINE)
-    assert re.search(r"^infeasibility proof ", ran.out, flags=re.MULTILINE)
 
 
 def test_the_list_says_how_to_install_what_is_missing(
@@ -87,19 +85,11 @@ def test_an_unknown_option_is_refused_where_it_stands(tmp_path: Path) -> None:
     assert ran.err == "--set: solver.options.MIPGapp: Gurobi has no parameter 'MIPGapp'\n"
 
 
-@pytest.mark.parametrize("name", [*EMBEDDED, "auto", "highs,scip"])
+@pytest.mark.parametrize("name", [*SOLVERS, "auto", "highs,scip"])
 def test_every_choice_decides_both_ways(name: str, tmp_path: Path) -> None:
     for eps, word, code in ((ROBUST, "robust", 0), (VIOLATED, "violated", 1)):
         ran = mlspec("verify", SMALL, "--eps", str(eps), "--solver", name, cwd=tmp_path)
         assert (ran.out.split()[0], ran.code) == (word, code), ran.out + ran.err
-
-
-def test_a_second_opinion_proves_nothing(tmp_path: Path) -> None:
-    if shutil.which("cbc") is None:
-        pytest.skip("cbc is not on this system: apt install coinor-cbc")
-    ran = mlspec("verify", SMALL, "--eps", str(ROBUST), "--solver", "cbc", cwd=tmp_path)
-    assert (ran.out.split()[0], ran.code) == ("unknown", 1)
-    assert "proves nothing" in ran.out
 
 
 READERS = {

@@ -7,7 +7,7 @@ from run_cases import assert_certified, assert_consistent
 
 import mlspec
 
-EMBEDDED = ("highs", "gurobi", "cplex", "scip", "glpk")
+SOLVERS = ("highs", "gurobi", "cplex", "scip", "glpk")
 PATIENT = 300
 """Seconds: no search is cut off by its budget."""
 
@@ -17,7 +17,7 @@ def sizes() -> dict[str, float]:
     return {}
 
 
-@pytest.mark.parametrize("name", EMBEDDED)
+@pytest.mark.parametrize("name", SOLVERS)
 def test_the_small_spec_ends_with_the_same_size(name: str, sizes: dict[str, float]) -> None:
     changes = {"solver": name, "budget.seconds": PATIENT}
     result = mlspec.solve(mlspec.load_spec("specs/small.yaml", changes))
@@ -25,7 +25,7 @@ def test_the_small_spec_ends_with_the_same_size(name: str, sizes: dict[str, floa
     assert result.attrs["stop_reason"] == "maximal"
     assert "milp" in result["query_stage"].values
     assert_consistent(result)
-    if name == EMBEDDED[0]:
+    if name == SOLVERS[0]:
         assert_certified(result)
     sizes[name] = float(result["size"])
     assert len(set(sizes.values())) == 1, sizes

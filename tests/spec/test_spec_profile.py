@@ -11,7 +11,7 @@ from mlspec.spec import assets, find_profile, load_spec, profile_names, profiles
 from mlspec.spec.search import SolverChoice, named
 
 MINE = (
-    "{name: mine, backend: highs, description: d, interface: i, install: x, licence: MIT, "
+    "{name: mine, backend: highs, interface: i, install: x, licence: MIT, "
     "native: {threads: [threads]}}"
 )
 

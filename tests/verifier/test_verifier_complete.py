@@ -1,25 +1,23 @@
-"""The complete stage: its subsets side by side, in any order, or not at all."""
+"""The complete stage: all its subsets, or no proof."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from machines import SECONDS, analyse, highs
 from strategies import problem_of
 
-from mlspec.backends.crew import ProcessCrew
 from mlspec.core.layering import Layering
-from mlspec.core.network import Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Account, Outcome, Verdict
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Session, SolveReport, Termination
-from mlspec.milp.queries import Answers, Crew, InTurn, SubsetQuery
-from mlspec.verifier.complete import REGIONS, CompleteStage
+from mlspec.milp.model import Backend, MilpModel, SolveReport, Termination
+from mlspec.verifier.complete import CompleteStage
 
 EPS = np.array([0.5])
 
@@ -45,22 +43,48 @@ def several(offset: float) -> Problem:
     )
 
 
-@dataclass
 class Told:
-    """A crew that tells what it is told to: reports by the number of the query."""
+    """A solver that says what it is told to, one report for each subset in their order."""
 
-    reports: dict[int, SolveReport]
-    closed: bool = False
+    name = "told"
 
-    def answers(self, session: Session, queries: Sequence[SubsetQuery], deadline: float) -> Answers:
-        try:
-            yield from self.reports.items()
-        finally:
-            self.closed = True
+    def __init__(self, reports: Sequence[SolveReport], delay: float = 0.0) -> None:
+        self.reports = list(reports)
+        self.delay = delay
+        self.asked: list[tuple[int, ...]] = []
+        self.regions = 0
+
+    def open(self, model: MilpModel) -> Told:
+        return self
+
+    def solve(
+        self,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        beyond: float = 0.0,
+    ) -> SolveReport:
+        self.asked.append(subset)
+        time.sleep(self.delay)
+        return self.reports[len(self.asked) - 1]
+
+    def near(
+        self,
+        image: Array,
+        subset: tuple[int, ...],
+        seconds: float,
+        guide: int | None = None,
+        ties: int = 0,
+    ) -> SolveReport:
+        self.regions += 1
+        return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
+
+    def admits(self, image: Array, seconds: float) -> bool:
+        return True
 
 
-def stage_of(problem: Problem, crew: Crew) -> CompleteStage:
-    return CompleteStage(problem, Compiler(problem.relaxed), highs(), SECONDS, crew)
+def stage_of(problem: Problem, backend: Backend, seconds: float = SECONDS) -> CompleteStage:
+    return CompleteStage(problem, Compiler(problem.relaxed), backend, seconds)
 
 
 def decided(stage: CompleteStage, near: int = 0) -> tuple[Verdict, list[Account]]:
@@ -75,85 +99,60 @@ def decided(stage: CompleteStage, near: int = 0) -> tuple[Verdict, list[Account]
 
 PROVED = SolveReport(Termination.INFEASIBLE, None, None, 0.1)
 LIMIT = SolveReport(Termination.LIMIT, None, None, 0.1)
-FAILED = SolveReport(Termination.FAILED, None, None, 0.0, "its process ended")
+FAILED = SolveReport(Termination.FAILED, None, None, 0.1, "it broke off")
 
 
-def test_processes_and_one_process_give_the_same_verdict() -> None:
-    crew = ProcessCrew(2)
+def test_every_open_subset_is_decided_and_accounted_for() -> None:
     seen = set()
     for offset in (-0.5, 0.3, 1.0, 3.0):
         problem = several(offset)
-        alone, _ = decided(stage_of(problem, InTurn()))
-        aside, accounts = decided(stage_of(problem, crew))
-        assert alone.outcome is aside.outcome
-        assert alone.margin is not None
-        seen.add(aside.outcome)
-        if aside.robust:
-            assert sum(account.finding.startswith("rivals") for account in accounts) == 3
+        verdict, accounts = decided(stage_of(problem, highs()))
+        seen.add(verdict.outcome)
+        asked = sum(account.finding.startswith("rivals") for account in accounts)
+        if verdict.robust:
+            assert asked == 3
         else:
-            assert aside.witness is not None
-            assert problem.margin(aside.witness[None])[0] <= 0.0
+            assert asked <= 3
+            assert verdict.witness is not None
+            assert problem.margin(verdict.witness[None])[0] <= 0.0
     assert seen == {Outcome.ROBUST, Outcome.VIOLATED}
 
 
 def test_only_all_subsets_together_are_a_proof() -> None:
     problem = several(3.0)
-    everything = {2: PROVED, 0: PROVED, 1: PROVED}
+    everything = [PROVED] * 3
     verdict, _ = decided(stage_of(problem, Told(everything)))
     assert verdict.outcome is Outcome.ROBUST
     for missing in range(3):
-        some = {number: report for number, report in everything.items() if number != missing}
-        verdict, _ = decided(stage_of(problem, Told(some)))
-        assert verdict.outcome is Outcome.UNKNOWN
-        assert verdict.reason.startswith("time limit")
         for other in (LIMIT, FAILED):
-            verdict, _ = decided(stage_of(problem, Told({**some, missing: other})))
+            told = [other if number == missing else PROVED for number in range(3)]
+            verdict, _ = decided(stage_of(problem, Told(told)))
             assert verdict.outcome is Outcome.UNKNOWN
-            assert (verdict.reason.find("process ended") >= 0) == (other is FAILED)
+            assert (verdict.reason.find("it broke off") >= 0) == (other is FAILED)
 
 
-def test_the_first_violation_ends_the_others() -> None:
+@pytest.mark.parametrize("reached", [1, 2])
+def test_subsets_that_no_time_is_left_for_are_not_proved(reached: int) -> None:
+    backend = Told([PROVED] * 3, delay=0.6 / reached)
+    verdict, _ = decided(stage_of(several(3.0), backend, seconds=0.5))
+    assert len(backend.asked) == reached
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.reason.startswith(f"time limit with {3 - reached} subset(s)")
+    assert verdict.reason.endswith("(it was verifier.milp.seconds)")
+
+
+def test_the_first_violation_ends_the_query() -> None:
     problem = several(-3.0)
     image = problem.image
     assert problem.margin(image[None])[0] < 0.0
-    found = SolveReport(Termination.OPTIMAL, image, None, 0.1)
-    crew = Told({1: found, 0: FAILED, 2: LIMIT})
-    verdict, _ = decided(stage_of(problem, crew))
+    backend = Told([PROVED, SolveReport(Termination.OPTIMAL, image, None, 0.1), FAILED])
+    verdict, _ = decided(stage_of(problem, backend))
     assert verdict.outcome is Outcome.VIOLATED
-    assert crew.closed
+    assert len(backend.asked) == 2
 
 
-def test_linear_regions_that_bring_nothing_are_searched_less() -> None:
-    problem = several(3.0)
-    stage = stage_of(problem, Told({0: PROVED, 1: PROVED, 2: PROVED}))
-    counts = []
-    for _ in range(40):
-        _, accounts = decided(stage, near=4)
-        (said,) = [each.finding for each in accounts if each.finding.startswith("linear regions")]
-        counts.append(int(said.split("(")[1].split(")")[0]))
-    assert counts[0] == 4
-    assert counts == sorted(counts, reverse=True)
-    assert counts[-1] == 1
-    for _ in range(40):
-        stage.record.note(REGIONS, True)
-    _, accounts = decided(stage, near=4)
-    assert any("(4)" in each.finding for each in accounts)
-
-
-def test_the_subset_that_violated_of_late_comes_first() -> None:
-    problem = several(3.0)
-    asked: list[tuple[int, ...]] = []
-
-    class Listening(InTurn):
-        def answers(
-            self, session: Session, queries: Sequence[SubsetQuery], deadline: float
-        ) -> Answers:
-            asked[:] = [query.subset for query in queries]
-            yield from super().answers(session, queries, deadline)
-
-    stage = stage_of(problem, Listening())
-    decided(stage)
-    first = list(asked)
-    stage.record.note((0, first[-1]), True)
-    decided(replace(stage))
-    assert asked == [first[-1], *first[:-1]]
+def test_the_linear_regions_of_all_weak_images_are_searched_for_every_subset() -> None:
+    backend = Told([PROVED] * 3)
+    _, accounts = decided(stage_of(several(3.0), backend), near=4)
+    assert backend.regions == 4 * 3
+    assert any("linear regions of weak points (4)" in each.finding for each in accounts)

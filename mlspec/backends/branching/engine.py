@@ -44,7 +44,7 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
-        self._shown = [*program.known][-SHOWN:]
+        self._shown: list[Array] = []
         """The last points that were found near given ones: violations may be near them too."""
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
@@ -112,11 +112,11 @@ class BranchingEngine:
             found = self._sought(aim, -np.inf, None, seconds)
         else:
             found = self._improved(aim, start, seconds)
-        points = () if found is None else (found,)
-        self._shown = [*self._shown, *points][-SHOWN:]
-        if found is not None and self._cost @ found <= self._limits[aim]:
-            return Outcome(Termination.OPTIMAL, found, None, "a point near a given one", points)
-        return Outcome(Termination.LIMIT, None, None, "no point near the given one", points)
+        if found is not None:
+            self._shown = [*self._shown, found][-SHOWN:]
+            if self._cost @ found <= self._limits[aim]:
+                return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
+        return Outcome(Termination.LIMIT, None, None, "no point near the given one")
 
     def _improved(self, aim: int, start: Array, seconds: float) -> Array | None:
         """Look for a better point than ``start`` that agrees with it where the relaxation does
