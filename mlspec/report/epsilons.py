@@ -5,34 +5,17 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mlspec.core.layering import DIRECTIONS, FIXED, Layering
 from mlspec.core.network import Array
 from mlspec.core.trace import Block
+from mlspec.report.drawing import as_plot, legend_below, log_ticks, title, whole_numbers
 from mlspec.report.numbers import near
-from mlspec.report.palette import (
-    BLOCKS,
-    INK,
-    MUTED,
-    NORMAL,
-    SMALL,
-    as_plot,
-    legend_below,
-    log_ticks,
-    title,
-)
 from mlspec.report.pictures import radius_range
+from mlspec.report.style import FIGURE
 from mlspec.report.words import attacked
 from mlspec.results import layering_of, per_radius, radii_of
-
-_MOST_BARS = 48
-"""More boxes or pixels than this become points."""
-_MOST_TICKS = 14
-"""Numbers of layers at the axis, of all objects together."""
-_BESIDE = 0.21
-"""How far the bars of a layer's two directions stand from its place."""
 
 
 def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
@@ -52,15 +35,15 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     floor = low / (2.2 if small.any() else 1.4)
     axes.set_ylim(floor, np.nanmax([high, *most]) * 1.5)
     log_ticks(axes.yaxis, *axes.get_ylim())
-    points = layering.kind.located and layering.layers > _MOST_BARS
+    points = layering.kind.located and layering.layers > FIGURE.most_bars
     if points:
         places = _points(axes, layering, np.maximum(eps, floor), blocks)
     else:
         places = _bars(axes, layering, eps, blocks, low, floor)
     _ends(axes, places, np.maximum(eps, floor), most)
     _name_ticks(axes, layering)
-    axes.set_xlabel(_x_label(layering, points), fontsize=NORMAL)
-    axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=NORMAL)
+    axes.set_xlabel(_x_label(layering, points), fontsize=FIGURE.normal)
+    axes.set_ylabel("ε, pixel intensity in [0, 1]", fontsize=FIGURE.normal)
     legend_below(axes, f"what keeps the {one} from growing:")
 
 
@@ -74,7 +57,7 @@ def _ends(axes: Axes, places: Array, eps: Array, most: Array) -> None:
             eps[known],
             (np.zeros_like(up), up),
             fmt="none",
-            ecolor=MUTED,
+            ecolor=FIGURE.colours.muted,
             elinewidth=0.8,
             capsize=2.5,
             label="at most: an image violates there",
@@ -85,14 +68,14 @@ def _name_ticks(axes: Axes, layering: Layering) -> None:
     """Number the bars as the tables do: those of each object from 0 on."""
     if layering.kind.whole:
         ways = DIRECTIONS if layering.asymmetric else ()
-        axes.set_xticks([-_BESIDE, _BESIDE][: len(ways)], ways)
+        axes.set_xticks([-FIGURE.half_bar, FIGURE.half_bar][: len(ways)], ways)
     elif layering.owners:
         numbers = [int(name.rpartition(" ")[2]) for name in layering.layer_names]
-        every = -(-len(numbers) // _MOST_TICKS)
+        every = -(-len(numbers) // FIGURE.most_ticks)
         shown = [place for place, number in enumerate(numbers) if number % every == 0]
         axes.set_xticks(shown, [str(numbers[place]) for place in shown])
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
+        whole_numbers(axes.xaxis, 9)
 
 
 def _x_label(layering: Layering, points: bool) -> str:
@@ -115,13 +98,13 @@ def _bars(
 ) -> Array:
     """One bar per radius; those of a layer's directions stand beside each other. Returns where they
     stand."""
-    places, width = layering.layer_of.astype(np.float64), 0.84
+    places, width = layering.layer_of.astype(np.float64), FIGURE.bar_width
     up = np.zeros(layering.count, dtype=bool)
     if layering.radius_of is not None:
-        width = 2 * _BESIDE
+        width = 2 * FIGURE.half_bar
         up = np.nonzero(layering.radius_of != FIXED)[1] == 1
-        places += np.where(up, _BESIDE, -_BESIDE)
-    for block, (color, words) in BLOCKS.items():
+        places += np.where(up, FIGURE.half_bar, -FIGURE.half_bar)
+    for block, (color, words) in FIGURE.blocks.items():
         mine = blocks == block.value
         if mine.any():
             height = np.maximum(eps[mine], floor) - floor
@@ -136,8 +119,8 @@ def _bars(
             textcoords="offset points",
             ha="center",
             rotation=90 if eps[radius] > 0.0 else 0,
-            fontsize=SMALL,
-            color=INK,
+            fontsize=FIGURE.small,
+            color=FIGURE.colours.ink,
         )
     if layering.owners:
         _name_objects(axes, layering)
@@ -157,18 +140,19 @@ def _name_objects(axes: Axes, layering: Layering) -> None:
             f"around {owner}",
             transform=axes.get_xaxis_transform(),
             va="top",
-            fontsize=SMALL,
+            fontsize=FIGURE.small,
         )
         if first:
-            axes.axvline(first - 0.5, color=MUTED, linewidth=0.8)
+            axes.axvline(first - 0.5, color=FIGURE.colours.muted, linewidth=0.8)
 
 
 def _points(axes: Axes, layering: Layering, eps: Array, blocks: NDArray[np.str_]) -> Array:
     """One point per radius. Returns where they are."""
     distance = layering.distance[layering.layer_of].astype(np.float64)
     # Points of the same distance would cover each other: they are spread a little.
-    place = distance + np.random.default_rng(0).uniform(-0.35, 0.35, len(distance))
-    for block, (color, words) in reversed(BLOCKS.items()):
+    spread = FIGURE.point_spread
+    place = distance + np.random.default_rng(0).uniform(-spread, spread, len(distance))
+    for block, (color, words) in reversed(tuple(FIGURE.blocks.items())):
         mine = blocks == block.value
         if mine.any():
             axes.scatter(

@@ -11,19 +11,15 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mlspec.core.layering import DIRECTIONS
 from mlspec.errors import DataError
+from mlspec.report.drawing import without_mathematics
 from mlspec.report.epsilons import layer_radius_panel
 from mlspec.report.gallery import chosen, gallery
 from mlspec.report.numbers import above, below, duration
-from mlspec.report.palette import INK, MUTED, SMALL
 from mlspec.report.pictures import layer_panel, object_panel, radius_panel
 from mlspec.report.progress import search_panel
+from mlspec.report.style import FIGURE
 from mlspec.report.words import finding, value_name
 from mlspec.results import is_asymmetric, value_of
-
-WIDTH = 13.0
-"""Inches."""
-_LINE = 98
-"""Characters of the headline that fit beside each other."""
 
 
 def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
@@ -46,9 +42,10 @@ def draw(ds: xr.Dataset) -> Figure:
     There is one more where each direction has a picture of its own.
     """
     radii = chosen(ds)
-    heights = [3.4 if is_asymmetric(ds) else 4.4, 3.9, *([4.9] if radii else [])]
+    pictures_height = FIGURE.narrow_picture_height if is_asymmetric(ds) else FIGURE.picture_height
+    heights = [pictures_height, FIGURE.curve_height, *([FIGURE.gallery_height] if radii else [])]
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
-    figure = Figure(figsize=(WIDTH, sum(heights) + 0.9), layout=engine)
+    figure = Figure(figsize=(FIGURE.width, sum(heights) + FIGURE.margins), layout=engine)
     rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     ways = DIRECTIONS if is_asymmetric(ds) else ("",)
     pictures = figure.add_subfigure(rows[0]).subplots(
@@ -65,15 +62,23 @@ def draw(ds: xr.Dataset) -> Figure:
     if radii:
         gallery(figure.add_subfigure(rows[2]), ds, radii, next(letters))
     figure.suptitle(
-        _headline(finding(ds)), fontsize=15, fontweight="bold", color=INK, x=0.01, ha="left"
+        _headline(finding(ds)),
+        fontsize=FIGURE.headline_size,
+        fontweight="bold",
+        color=FIGURE.colours.ink,
+        x=0.01,
+        ha="left",
     )
-    figure.supxlabel(_footer(ds), fontsize=SMALL, color=MUTED, x=0.01, ha="left")
+    figure.supxlabel(
+        _footer(ds), fontsize=FIGURE.small, color=FIGURE.colours.muted, x=0.01, ha="left"
+    )
+    without_mathematics(figure)
     return figure
 
 
 def _headline(sentence: str) -> str:
     """Break a sentence into lines of about the same length."""
-    lines = -(-len(sentence) // _LINE)
+    lines = -(-len(sentence) // FIGURE.headline_characters)
     return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))
 
 

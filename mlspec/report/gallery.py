@@ -12,17 +12,15 @@ from matplotlib.ticker import NullLocator
 
 from mlspec.core.naming import part_name
 from mlspec.core.network import Array
+from mlspec.report.drawing import as_picture, color_bar, lettered, outline
 from mlspec.report.numbers import above
-from mlspec.report.palette import CHANGE_MAP, INK, LARGE, SMALL, as_picture, color_bar, outline
 from mlspec.report.pictures import object_mask, picture
+from mlspec.report.style import FIGURE
 from mlspec.report.words import changed_scores, misreading, witness_extent
 from mlspec.results import blocked_radii, blocking_witness, layering_of, per_radius
 
-MOST, MOST_SCORES = 6, 3
-"""Pictures in the gallery at most, and scores below one."""
 
-
-def chosen(ds: xr.Dataset, most: int = MOST) -> list[int]:
+def chosen(ds: xr.Dataset, most: int = FIGURE.gallery_images) -> list[int]:
     """Return up to ``most`` radii with a blocking witness, spread from the object outwards."""
     radii = blocked_radii(ds)
     picks = np.unique(np.linspace(0, len(radii) - 1, min(most, len(radii))).round().astype(int))
@@ -33,7 +31,7 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
     """The last panel: the blocking witnesses of ``radii``, each above its change of the image, and
     the scores before and after it."""
     layering, scores = layering_of(ds), per_radius(ds, "blocking_scores")
-    grid = figure.subplots(2, MOST, squeeze=False)
+    grid = figure.subplots(2, FIGURE.gallery_images, squeeze=False)
     witnesses = [np.asarray(blocking_witness(ds, radius)) for radius in radii]
     changes = [_signed(witness - ds["image"].values) for witness in witnesses]
     low, high = _change_range(changes)
@@ -48,26 +46,30 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
         limit = above(witness_extent(ds, radius), 2)
         name = part_name(layering, radius).replace(", ", ",\n")
         by = limit if layering.asymmetric else f"±{limit}"
-        top.set_title(f"{name} at {by}:\n{reading}", fontsize=SMALL + 0.5, color=INK)
+        top.set_title(
+            f"{name} at {by}:\n{reading}", fontsize=FIGURE.medium, color=FIGURE.colours.ink
+        )
         norm = SymLogNorm(linthresh=low, linscale=0.5, vmin=-high, vmax=high)
-        shown = bottom.imshow(changes[column], cmap=CHANGE_MAP, norm=norm, interpolation="nearest")
-        outline(bottom, object_mask(ds), color=INK, width=0.7)
+        shown = bottom.imshow(
+            changes[column], cmap=FIGURE.colours.change_map, norm=norm, interpolation="nearest"
+        )
+        outline(bottom, object_mask(ds), color=FIGURE.colours.ink, width=0.7)
         as_picture(bottom)
-        compared = changed_scores(ds, scores[radius])[:MOST_SCORES]
+        compared = changed_scores(ds, scores[radius])[: FIGURE.gallery_scores]
         lines = [f"score of {label}: {_score(old)} → {_score(new)}" for label, old, new in compared]
-        bottom.set_xlabel("\n".join(lines), fontsize=SMALL, color=INK)
+        bottom.set_xlabel("\n".join(lines), fontsize=FIGURE.small, color=FIGURE.colours.ink)
         if column == len(radii) - 1:
             bar = color_bar(bottom, shown, "change of intensity")
             ticks = [-high, -low, 0.0, low, high]
             bar.set_ticks(ticks, labels=[f"{tick:+.2g}" if tick else "0" for tick in ticks])
             bar.ax.yaxis.set_minor_locator(NullLocator())
-    grid[0, 0].set_ylabel("violating image", fontsize=SMALL + 0.5)
-    grid[1, 0].set_ylabel("its change", fontsize=SMALL + 0.5)
+    grid[0, 0].set_ylabel("violating image", fontsize=FIGURE.medium)
+    grid[1, 0].set_ylabel("its change", fontsize=FIGURE.medium)
     what = "the epsilon" if layering.kind.whole else f"a {layering.kind.part}"
     figure.suptitle(
-        rf"$\bf{{{letter}}}$  Just beyond: the images that keep {what} from growing",
-        fontsize=LARGE,
-        color=INK,
+        lettered(letter, f"Just beyond: the images that keep {what} from growing"),
+        fontsize=FIGURE.large,
+        color=FIGURE.colours.ink,
         x=0.012,
         ha="left",
     )

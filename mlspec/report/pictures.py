@@ -17,34 +17,19 @@ from mlspec.core.layering import FIXED, Index, Layering
 from mlspec.core.naming import counted
 from mlspec.core.network import Array
 from mlspec.core.partitions import Borders
-from mlspec.report.numbers import listed
-from mlspec.report.palette import (
-    LARGE,
-    LAYER_MAP,
-    NOTHING,
-    OBJECT,
-    RADIUS_MAP,
-    SMALL,
-    TARGET,
+from mlspec.report.drawing import (
     as_picture,
     borders,
     color_bar,
     log_ticks,
     outline,
     title,
+    whole_numbers,
 )
+from mlspec.report.numbers import listed
+from mlspec.report.style import FIGURE
 from mlspec.report.words import target_names, the_object
 from mlspec.results import layering_of, radii_of
-
-_RINGS = 5
-"""Every so many layers a border is drawn."""
-RADIUS_TITLE = "Certified epsilon of each pixel"
-BORDER = "#ffffff80"
-_CAPTION, _LINE = 34, 0.075
-"""Characters of a caption that fit below a picture, and the height of a line as a share of it."""
-_SPAN = 1000.0
-"""Smaller radii than this fraction of the largest are drawn alike, so that one does not squeeze all
-others."""
 
 
 def picture(axes: Axes, image: Array) -> None:
@@ -67,17 +52,17 @@ def object_panel(axes: Axes, ds: xr.Dataset) -> None:
     thing, plural = the_object(ds).replace("the ", ""), "s" if len(names) > 1 else ""
     lines = 0
     for text, color in (
-        (f"perturbed: {thing} (outlined)", OBJECT),
-        (f"target{plural}: {listed(names)}", TARGET),
+        (f"perturbed: {thing} (outlined)", FIGURE.colours.perturbed),
+        (f"target{plural}: {listed(names)}", FIGURE.colours.target),
     ):
-        wrapped = textwrap.wrap(text, _CAPTION)
+        wrapped = textwrap.wrap(text, FIGURE.caption_characters)
         axes.text(
             0.0,
-            -0.035 - _LINE * lines,
+            -0.035 - FIGURE.caption_line * lines,
             "\n".join(wrapped),
             transform=axes.transAxes,
             va="top",
-            fontsize=LARGE,
+            fontsize=FIGURE.large,
             color=color,
             fontweight="bold",
         )
@@ -92,23 +77,23 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
     most = int(distance.max())
     shown = axes.imshow(
         np.ma.masked_where(index < 0, distance[index]),
-        cmap=LAYER_MAP,
+        cmap=FIGURE.colours.layer_map,
         vmin=-0.5,
         vmax=most + 0.5,
         interpolation="nearest",
     )
     match layering.kind.borders:
         case Borders.CELLS:
-            borders(axes, index, BORDER, 0.6)
+            borders(axes, index, FIGURE.colours.border, 0.6)
         case Borders.RINGS:
-            for first in range(_RINGS, most + 1, _RINGS):
-                outline(axes, (index >= 0) & (distance[index] < first), BORDER, 0.6)
+            for first in range(FIGURE.ring_every, most + 1, FIGURE.ring_every):
+                outline(axes, (index >= 0) & (distance[index] < first), FIGURE.colours.border, 0.6)
         case Borders.NONE:
             pass
         case _:
             assert_never(layering.kind.borders)
     if layering.owners:
-        borders(axes, _regions(layering), "white", 1.6)
+        borders(axes, _regions(layering), FIGURE.colours.owner_border, 1.6)
     outline(axes, object_mask(ds))
     as_picture(axes)
     title(axes, "b", _heading(ds, layering))
@@ -116,7 +101,7 @@ def layer_panel(axes: Axes, ds: xr.Dataset) -> None:
         plain = layering.kind.first_is_object and not layering.names
         label = "layer (0 is the object)" if plain else "distance from the object"
         bar = color_bar(axes, shown, label)
-        bar.set_ticks(np.unique(np.linspace(0, most, min(most + 1, 6)).round()).tolist())
+        whole_numbers(bar.ax.yaxis, 6)
 
 
 def _heading(ds: xr.Dataset, layering: Layering) -> str:
@@ -154,12 +139,16 @@ def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -
     shown = axes.imshow(
         np.ma.masked_where(~moving, radii),
         norm=LogNorm(low, high),
-        cmap=colormaps[RADIUS_MAP].with_extremes(under=NOTHING),
+        cmap=colormaps[FIGURE.colours.epsilon_map].with_extremes(under=FIGURE.colours.nothing),
         interpolation="nearest",
     )
     outline(axes, object_mask(ds))
     as_picture(axes)
-    title(axes, letter, f"Certified epsilon {direction}wards" if direction else RADIUS_TITLE)
+    title(
+        axes,
+        letter,
+        f"Certified epsilon {direction}wards" if direction else "Certified epsilon of each pixel",
+    )
     zero = bool((radius_map[moving] == 0.0).any())
     bar = color_bar(
         axes,
@@ -171,7 +160,9 @@ def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -
     )
     log_ticks(bar.ax.yaxis, low, high)
     if zero:
-        bar.ax.text(1.75, -0.055, "0", transform=bar.ax.transAxes, fontsize=SMALL, va="center")
+        bar.ax.text(
+            1.75, -0.055, "0", transform=bar.ax.transAxes, fontsize=FIGURE.small, va="center"
+        )
 
 
 def _has_room(image: Array, direction: str) -> NDArray[np.bool_]:
@@ -181,13 +172,13 @@ def _has_room(image: Array, direction: str) -> NDArray[np.bool_]:
 
 
 def radius_range(eps: Array) -> tuple[float, float]:
-    """Return the ends of a logarithmic scale for the positive radii of ``eps``: three decades at
-    most."""
+    """Return the ends of a logarithmic scale for the positive radii of ``eps``: ``FIGURE.decades``
+    at most."""
     positive = eps[eps > 0.0]
     if not positive.size:
         return 0.001, 1.0
     high = float(positive.max())
-    low = max(float(positive.min()), high / _SPAN)
+    low = max(float(positive.min()), high / 10.0**FIGURE.decades)
     if high / low < 4.0:
         middle = float(np.sqrt(low * high))
         return middle / 2.0, middle * 2.0
@@ -202,7 +193,9 @@ def object_mask(ds: xr.Dataset) -> NDArray[np.bool_]:
 def _hatch_fixed(axes: Axes, index: Index) -> None:
     """Mark pixels that do not move: the picture leaves them out, the background shows."""
     if (index < 0).any():
-        axes.patch.set(facecolor="white", edgecolor="#c4c4c4", hatch="////", linewidth=0.0)
+        axes.patch.set(
+            facecolor="white", edgecolor=FIGURE.colours.fixed, hatch="////", linewidth=0.0
+        )
         axes.text(
             1.0,
             -0.035,
@@ -210,5 +203,5 @@ def _hatch_fixed(axes: Axes, index: Index) -> None:
             transform=axes.transAxes,
             ha="right",
             va="top",
-            fontsize=SMALL,
+            fontsize=FIGURE.small,
         )

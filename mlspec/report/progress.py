@@ -8,22 +8,11 @@ from matplotlib.axes import Axes
 
 from mlspec.core.objective import WeightedSum
 from mlspec.core.verdict import Outcome
+from mlspec.report.drawing import as_plot, legend_below, log_ticks, title
 from mlspec.report.numbers import above, below
-from mlspec.report.palette import (
-    INK,
-    MUTED,
-    NORMAL,
-    OUTCOMES,
-    as_plot,
-    legend_below,
-    log_ticks,
-    title,
-)
+from mlspec.report.style import FIGURE
 from mlspec.report.words import value_name
 from mlspec.results import aim_of, value_of
-
-_WIDE = 30.0
-"""Sizes that differ by more than this factor are drawn on a logarithmic axis."""
 
 
 def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
@@ -34,8 +23,8 @@ def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
     verdicts = ds["step_verdict"].values
     title(axes, letter, f"{'Size' if plain else 'Value'} of the neighborhood over time")
     as_plot(axes)
-    axes.set_xlabel("time (s)", fontsize=NORMAL)
-    axes.set_ylabel(value_name(ds), fontsize=NORMAL)
+    axes.set_xlabel("time (s)", fontsize=FIGURE.normal)
+    axes.set_ylabel(value_name(ds), fontsize=FIGURE.normal)
     size, bound = value_of(ds)
     end = max(float(ds.attrs["wall_seconds"]), *seconds.tolist(), 1.0)
     robust = verdicts == Outcome.ROBUST.value
@@ -44,12 +33,12 @@ def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
         [0.0, *seconds, end],
         [0.0, *best, size],
         where="post",
-        color=INK,
+        color=FIGURE.colours.ink,
         linewidth=1.8,
         label="certified",
         zorder=2,
     )
-    for outcome, (color, marker) in OUTCOMES.items():
+    for outcome, (color, marker) in FIGURE.outcomes.items():
         mine = verdicts == outcome.value
         if mine.any():
             axes.scatter(
@@ -65,7 +54,7 @@ def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
             )
     positive = [value for value in [*sizes, size] if value > 0.0]
     top = max(positive, default=1.0)
-    if positive and top / min(positive) > _WIDE:
+    if positive and top / min(positive) > FIGURE.log_from:
         axes.set_yscale("log")
         axes.set_ylim(min(positive) / 1.5, top * 1.6)
         log_ticks(axes.yaxis, *axes.get_ylim())
@@ -81,9 +70,9 @@ def search_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
         xytext=(5, 0),
         textcoords="offset points",
         va="center",
-        fontsize=NORMAL,
+        fontsize=FIGURE.normal,
         fontweight="bold",
-        color=INK,
+        color=FIGURE.colours.ink,
     )
 
 
@@ -94,7 +83,7 @@ def _bound_line(axes: Axes, bound: float) -> None:
     if bound <= 1.6 * high:
         axes.axhline(
             bound,
-            color=MUTED,
+            color=FIGURE.colours.muted,
             linewidth=1.1,
             linestyle=(0, (5, 3)),
             label=f"upper bound {above(bound, 3)}",

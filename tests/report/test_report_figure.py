@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from report_cases import beyond, make_problem, make_result, make_trace
 from mlspec.core.trace import Trace
 from mlspec.errors import DataError
 from mlspec.report.figure import draw, plot
-from mlspec.report.gallery import MOST, chosen
+from mlspec.report.gallery import chosen
 from mlspec.report.pictures import radius_range
+from mlspec.report.style import FIGURE
 
 BARS = 2
 """Colour bars of panels b and c; that of the gallery is one more."""
@@ -112,6 +114,39 @@ def test_no_text_leaves_the_figure_or_covers_another() -> None:
             assert not box.overlaps(other_box), f"{text!r} and {other!r}"
 
 
+@pytest.mark.parametrize("dollar", ["$10_to_$20", "$", r"\$5$", "a$b$c"])
+def test_labels_are_printed_as_they_are(dollar: str, tmp_path: Path) -> None:
+    """What stands between two dollar signs is no formula."""
+    names = np.array(["3", dollar, f"{dollar} or 9"])
+    ds = make_result().assign_coords(label=names)
+    ds = ds.assign_attrs(
+        targets=json.dumps([names[2]]),
+        object_label=f"{dollar}, {dollar}{dollar}",
+        name=dollar,
+        classifier_file=f"{dollar}{dollar}.onnx",
+    )
+    plot(ds, tmp_path / "dollars.svg", dpi=40)
+    figure = draw(ds)
+    assert any(dollar in word for word in texts(figure))
+    for item in figure.findobj(Text):
+        said = re.sub(r"^\$\\bf\{[a-g]\}\$", "", item.get_text())
+        assert not item.get_parse_math() or dollar not in said
+
+
+def test_numbers_of_layers_are_whole() -> None:
+    figure = draw(make_result(make_problem(4)))
+    FigureCanvasAgg(figure).draw()
+    axes = [each for each in figure.findobj(mpl.axes.Axes) if isinstance(each, mpl.axes.Axes)]
+    wanted = "layer (0 is the object)"
+    found = [each.xaxis for each in axes if each.get_xlabel() == wanted]
+    found += [each.yaxis for each in axes if each.get_ylabel() == wanted]
+    assert len(found) == 2
+    for axis in found:
+        numbers = {label.get_text() for label in axis.get_ticklabels()}
+        assert {"0", "1", "2", "3"} <= numbers
+        assert not any("." in number for number in numbers)
+
+
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
 def test_the_file_is_written_and_global_settings_stay(tmp_path: Path, ending: str) -> None:
     before = dict(mpl.rcParams)
@@ -136,7 +171,7 @@ def test_the_gallery_spreads_over_the_layers() -> None:
     ds = make_result()
     assert chosen(ds) == [0, 3]
     many = ds.isel(layer=np.zeros(20, dtype=int))
-    assert len(chosen(many)) == MOST
+    assert len(chosen(many)) == FIGURE.gallery_images
     assert chosen(many)[0] == 0
     assert chosen(many)[-1] == 19
     assert chosen(without_witnesses()) == []

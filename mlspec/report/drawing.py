@@ -1,12 +1,9 @@
-"""Colours and small drawing aids shared by the panels of a figure.
-
-Categories use colours of P. Tol's and Okabe and Ito's sets, which stay apart for every kind of
-colour vision; magnitudes use perceptually uniform maps.
-"""
+"""Drawing aids that the panels of a figure share."""
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -15,46 +12,41 @@ from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colorbar import Colorbar
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    StrMethodFormatter,
+)
 from numpy.typing import NDArray
 
-from mlspec.core.trace import Block
-from mlspec.core.verdict import Outcome
+from mlspec.report.style import FIGURE
 
-INK = "#222222"
-MUTED = "#6b6b6b"
-GRID = "#e3e3e3"
-OBJECT = "#ff6f3c"
-"""Outline and name of the perturbed object: stands out from black, white and the colour maps."""
-TARGET = "#3d8fd1"
-NOTHING = "#c9ced6"
-"""Pixels whose certified radius is zero."""
 
-RADIUS_MAP = "viridis"
-LAYER_MAP = "cividis"
-CHANGE_MAP = "RdBu_r"
+def lettered(letter: str, text: str) -> str:
+    """Return the title of a panel with its bold letter before it.
 
-OUTCOMES: dict[Outcome, tuple[str, str]] = {
-    Outcome.ROBUST: ("#009e73", "o"),
-    Outcome.VIOLATED: ("#d55e00", "x"),
-    Outcome.UNKNOWN: ("#8a8a8a", "v"),
-}
-"""Colour and marker of a step by its verdict."""
+    This is the only text that matplotlib reads as mathematics: ``text`` must hold no names that a
+    user gives.
+    """
+    return rf"$\bf{{{letter}}}$  {text}"
 
-BLOCKS: dict[Block, tuple[str, str]] = {
-    Block.WITNESS: ("#5b84b1", "a violating image"),
-    Block.CAP: ("#4f9d69", "nothing, any value is allowed"),
-    Block.BUDGET: ("#e0b04c", "not known"),
-}
-"""Colour and words of a layer by what blocks it."""
 
-SMALL, NORMAL, LARGE = 8.5, 10.0, 11.0
-"""Font sizes, in points."""
+def without_mathematics(figure: Figure) -> None:
+    """Have all texts but the lettered titles printed as they are: a label may contain ``$``."""
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and not re.fullmatch(r"\$\\bf\{\w\}\$[^$]*", text.get_text()):
+            text.set_parse_math(False)
 
 
 def title(axes: Axes, letter: str, text: str) -> None:
     """Give a panel its letter and title, at its upper left."""
-    axes.set_title(rf"$\bf{{{letter}}}$  {text}", loc="left", fontsize=LARGE, color=INK, pad=7)
+    axes.set_title(
+        lettered(letter, text), loc="left", fontsize=FIGURE.large, color=FIGURE.colours.ink, pad=7
+    )
 
 
 def as_picture(axes: Axes) -> None:
@@ -62,17 +54,23 @@ def as_picture(axes: Axes) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color("#bbbbbb")
+        spine.set_color(FIGURE.colours.frame)
         spine.set_linewidth(0.6)
 
 
 def as_plot(axes: Axes) -> None:
     """Give a curve panel a light grid and no box."""
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(MUTED)
-    axes.grid(True, which="major", color=GRID, linewidth=0.7)
+    axes.spines[["left", "bottom"]].set_color(FIGURE.colours.muted)
+    axes.grid(True, which="major", color=FIGURE.colours.grid, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.tick_params(labelsize=SMALL + 0.5, colors=INK)
+    axes.tick_params(labelsize=FIGURE.medium, colors=FIGURE.colours.ink)
+
+
+def whole_numbers(axis: Axis, most: int) -> None:
+    """Label an axis at whole numbers, up to ``most`` of them: layers and pixels have no others."""
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=most, min_n_ticks=1))
+    axis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
@@ -90,13 +88,15 @@ def color_bar(axes: Axes, shown: ScalarMappable, label: str, **options: Any) -> 
     figure = axes.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(shown, cax=place, **options)
-    bar.set_label(label, fontsize=SMALL + 0.5)
-    place.tick_params(labelsize=SMALL)
+    bar.set_label(label, fontsize=FIGURE.medium)
+    place.tick_params(labelsize=FIGURE.small)
     bar.outline.set_visible(False)
     return bar
 
 
-def outline(axes: Axes, mask: NDArray[np.bool_], color: str = OBJECT, width: float = 1.4) -> None:
+def outline(
+    axes: Axes, mask: NDArray[np.bool_], color: str = FIGURE.colours.perturbed, width: float = 1.4
+) -> None:
     """Draw the border of ``mask`` ``(H, W)`` along pixel edges."""
     borders(axes, np.pad(mask, 1), color, width, shift=1)
 
@@ -118,8 +118,8 @@ def legend_below(axes: Axes, heading: str | None = None) -> None:
     """Name the colours below the plot, where they cover nothing."""
     axes.legend(
         title=heading,
-        title_fontsize=SMALL,
-        fontsize=SMALL,
+        title_fontsize=FIGURE.small,
+        fontsize=FIGURE.small,
         frameon=False,
         ncols=3,
         loc="upper left",
