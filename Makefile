@@ -17,6 +17,7 @@ INSTALLED_PEERS := $(VENV)/.mlspec-peers
 
 JOBS ?= 2
 PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist worksteal
+SOUNDNESS := PYTHONPATH=tests $(PY) -m soundness
 BENCHMARKS := PYTHONPATH=tests $(PY) -m benchmarks
 ARGS ?=
 
@@ -25,7 +26,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow bench bench-radius bench-peers bench-strategies train install clean
+.PHONY: help solve test check lint slow soundness bench bench-radius bench-peers bench-strategies train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,9 @@ lint: $(INSTALLED_DEV)  ## Format, lint, types, import layering
 
 slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
 	$(PYTEST) -m slow
+
+soundness: $(INSTALLED_DEV)  ## 100,000 cases of known answer to every solver: hours, can be resumed
+	$(SOUNDNESS) --jobs $(JOBS) $(ARGS)
 
 bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
 	$(BENCHMARKS) stages $(ARGS)
