@@ -110,4 +110,5 @@ def _rule(decision: dict[str, object]) -> DecisionRule:
             return TopK(k)
         case {"rule": "threshold", "tau": list(tau)}:
             return Threshold(tuple(float(value) for value in tau))
-    raise ValueError(f"unknown decision rule {decision}")
+        case _:
+            raise ValueError(f"unknown decision rule {decision}")

@@ -93,10 +93,11 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return _expected(f"a mapping with keys from {', '.join(keys)}", value)
         case "value_error":
             return str(context["error"])
-    if kind in _EXPECTED:
-        bounds = {key: _bound(bound) for key, bound in context.items()}
-        return _expected(_EXPECTED[kind].format(**bounds), value)
-    return detail["msg"]
+        case _ if kind in _EXPECTED:
+            bounds = {key: _bound(bound) for key, bound in context.items()}
+            return _expected(_EXPECTED[kind].format(**bounds), value)
+        case _:
+            return detail["msg"]
 
 
 def _expected(expected: str, value: object, choices: Sequence[str] = ()) -> str:
@@ -132,7 +133,8 @@ def show(value: object) -> str:
             return f"a mapping ({', '.join(map(str, value)) or 'empty'})"
         case list() | tuple():
             return f"a list of {len(value)}"
-    return repr(value)
+        case _:
+            return repr(value)
 
 
 def _bound(value: object) -> str:
