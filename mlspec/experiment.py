@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from mlspec import __version__
-from mlspec.backends.registry import chosen
 from mlspec.core.problem import Problem
 from mlspec.errors import InputError
 from mlspec.problem.resolve import resolve
 from mlspec.results import Provenance
+from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of
 

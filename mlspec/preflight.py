@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.attack.nearest import Nearest
-from mlspec.backends.registry import ChosenBackend
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
@@ -25,6 +24,7 @@ from mlspec.core.protocols import Path
 from mlspec.errors import LicenceError
 from mlspec.milp.choosing import choosing
 from mlspec.milp.model import MilpModel
+from mlspec.solvers import ChosenBackend
 from mlspec.tensors import single_threaded
 
 

@@ -15,7 +15,6 @@ from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
-from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
 from mlspec.core.naming import part_name
@@ -40,6 +39,7 @@ from mlspec.search.gradient import gradient
 from mlspec.search.maximise import RESERVED, Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
+from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded

@@ -8,11 +8,11 @@ from mlspec.attack.families import Families
 from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.backends.backend import ProgramBackend
-from mlspec.backends.registry import backend_of
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
+from mlspec.solvers import backend_of
 from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade, Stages

@@ -306,7 +306,7 @@ class _Growing:
         """Append an op of ``kind`` if one fits and return the number of the last value."""
         shape = self.values[value].shape[1:]
         for _ in range(20):
-            op = MAKERS[kind](self._rng, shape, self._size, self._style)
+            op = INTERFACES[kind](self._rng, shape, self._size, self._style)
             if forced or _fits(op, shape, self._size, self._pieces):
                 return self.add(op, value)
         return value
@@ -320,7 +320,7 @@ class _Growing:
         for _ in range(50):
             if shape == wanted:
                 return skip
-            op = MAKERS["conv" if len(shape) == 3 else "linear"](
+            op = INTERFACES["conv" if len(shape) == 3 else "linear"](
                 self._rng, shape, self._size, self._style
             )
             if _fits(op, shape, self._size, self._pieces) and op.shape_after(shape) == wanted:
@@ -423,7 +423,7 @@ def _pool(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
     return MaxPool(_pair(rng, 1, 3), _stride(rng), relu=bool(rng.random() < 0.1))
 
 
-MAKERS: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
+INTERFACES: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
     "conv": _conv,
     "pool": _pool,
     "linear": _linear,

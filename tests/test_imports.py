@@ -20,7 +20,7 @@ HOMES: dict[str, set[str]] = {
     "onnx": {"problem", "train"},
     "torch": {"tensors", "bounds", "attack", "train"},
     "pyomo": {"milp", "backends"},
-    "highspy": {"backends"},
+    "highspy": {"backends", "branching"},
     "gurobipy": {"backends"},
     "cplex": {"backends"},
     "pyscipopt": {"backends"},

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.group import SolverGroup
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
-from mlspec.backends.several import Several
 from mlspec.errors import LicenceError, MissingSolverError
 from mlspec.milp.model import MilpModel
 
 
-class AutoBackend(Several):
+class AutoBackend(SolverGroup):
     """Several solvers, the strongest first, of which each model gets the first that may have it."""
 
     name = "auto"

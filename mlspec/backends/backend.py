@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlspec.backends.engine import Engine, Maker
+from mlspec.backends.engine import Engine, SolverInterface
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.errors import LicenceError
@@ -13,15 +13,15 @@ from mlspec.spec import SolverProfile
 class ProgramBackend:
     """A solver with its limits, options and licence."""
 
-    def __init__(self, profile: SolverProfile, maker: Maker) -> None:
+    def __init__(self, profile: SolverProfile, interface: SolverInterface) -> None:
         self.profile = profile
         self.name = profile.name
-        self._maker = maker
+        self._interface = interface
 
     @property
     def version(self) -> str:
         """The version that is installed; raises MissingSolverError."""
-        return self._maker.version()
+        return self._interface.version()
 
     @property
     def versions(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class ProgramBackend:
     ) -> ProgramSession:
         """Load ``model``, given its arrays."""
         self.require(program.columns, program.rows)
-        engine = self._maker.load(program, self.profile.native_options(), model.decision)
+        engine = self._interface.load(program, self.profile.native_options(), model.decision)
         return ProgramSession(model, program, layout, engine, self._longest())
 
     def require(self, variables: int, constraints: int) -> None:
@@ -68,7 +68,7 @@ class ProgramBackend:
             ends = f", which ends at {limit.variables:,} and {limit.constraints:,}" if limit else ""
             raise LicenceError(
                 f"the model has {variables:,} variables and {constraints:,} constraints, too many "
-                f"for the licence of {self._maker.title} that is installed{ends}: take another "
+                f"for the licence of {self._interface.title} that is installed{ends}: take another "
                 "solver (solver: auto), fewer layers (layers: {count: N}), or a full licence"
             )
 
@@ -77,7 +77,7 @@ class ProgramBackend:
         return f"{self.name} {self.version}; {self.profile.licence}"
 
     def _load(self, program: LinearProgram) -> Engine:
-        return self._maker.load(program, self.profile.native_options(), False)
+        return self._interface.load(program, self.profile.native_options(), False)
 
     def _longest(self) -> float:
         """Return the seconds that one call may take at most, by limit or option."""

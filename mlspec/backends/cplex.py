@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.engine import Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SolverError
@@ -164,4 +164,4 @@ def version() -> str:
     return str(_cplex().__version__)
 
 
-CPLEX = Maker("CPLEX", version, CplexEngine)
+CPLEX = SolverInterface("CPLEX", version, CplexEngine)

@@ -57,7 +57,7 @@ Loader = Callable[[LinearProgram, Options, bool], Engine]
 
 
 @dataclass(frozen=True)
-class Maker:
+class SolverInterface:
     """A solver before it is loaded: what the ``backend`` of a profile stands for."""
 
     title: str

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.engine import Options, Outcome, SolverInterface
 from mlspec.backends.glpk_options import OPTIONS, checked
 from mlspec.backends.held import HeldProgram
 from mlspec.backends.program import LinearProgram
@@ -255,4 +255,4 @@ def version() -> str:
     return str(_glpk().glp_version())
 
 
-GLPK = Maker("GLPK", version, GlpkEngine)
+GLPK = SolverInterface("GLPK", version, GlpkEngine)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.engine import Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SolverError
@@ -141,4 +141,4 @@ def version() -> str:
     return ".".join(map(str, _gurobi().gurobi.version()))
 
 
-GUROBI = Maker("Gurobi", version, GurobiEngine)
+GUROBI = SolverInterface("Gurobi", version, GurobiEngine)

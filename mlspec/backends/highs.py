@@ -9,7 +9,7 @@ from typing import Any
 import highspy
 import numpy as np
 
-from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.engine import Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 from mlspec.errors import OptionError, SolverError
@@ -162,4 +162,4 @@ def as_highs(program: LinearProgram) -> Any:
     return passed
 
 
-HIGHS = Maker("HiGHS", lambda: str(highspy.Highs().version()), HighsEngine)
+HIGHS = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), HighsEngine)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.hull import Hull
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
+
+LEAST_SPREAD = 1e-12
 
 
 class Pieces:
     """All pieces of a program; integers are counted by their place among the integers."""
 
     def __init__(self, program: LinearProgram) -> None:
-        self.hulls = [Hull(piece, program.lower, program.upper) for piece in program.pieces]
+        self._pieces = program.pieces
         self.columns = np.flatnonzero(program.integer)
         """``(integers,)``: the variables that are integers."""
         self.ends = program.lower[self.columns], program.upper[self.columns]
         places = {column: place for place, column in enumerate(self.columns.tolist())}
-        self._wins = [[places[each] for each in hull.piece.wins.tolist()] for hull in self.hulls]
+        self._wins = [[places[each] for each in piece.wins.tolist()] for piece in self._pieces]
         self._mirrored = [
             wins[1]
-            for hull, wins in zip(self.hulls, self._wins, strict=True)
-            if hull.piece.rest is None and len(wins) == 2
+            for piece, wins in zip(self._pieces, self._wins, strict=True)
+            if piece.rest is None and len(wins) == 2
+        ]
+        width = program.upper - program.lower
+        self._spreads = [
+            float((np.abs(piece.weights) @ width[piece.inputs]).max()) for piece in self._pieces
         ]
 
     def looseness(self, values: Array, prices: Array) -> Array:
@@ -34,10 +39,10 @@ class Pieces:
         """
         integers = values[self.columns]
         loose = np.zeros(len(integers))
-        for hull, wins in zip(self.hulls, self._wins, strict=True):
+        for piece, wins in zip(self._pieces, self._wins, strict=True):
             split = np.minimum(integers[wins], 1.0 - integers[wins])
-            worth = prices[hull.piece.output] * hull.looseness(values)
-            loose[wins] = np.maximum(loose[wins], worth * split)
+            excess = float(values[piece.output] - piece.values(values).max())
+            loose[wins] = np.maximum(loose[wins], prices[piece.output] * excess * split)
         loose[self._mirrored] = -1.0
         return loose
 
@@ -45,9 +50,9 @@ class Pieces:
         """Return a point ``(n,)`` with the same input whose outputs are what they should be, and
         who wins there ``(integers,)``."""
         point, winners = values.copy(), np.zeros(len(self.columns))
-        for hull, wins in zip(self.hulls, self._wins, strict=True):
-            candidates = hull.values(point)
-            point[hull.piece.output] = candidates.max()
+        for piece, wins in zip(self._pieces, self._wins, strict=True):
+            candidates = piece.values(point)
+            point[piece.output] = candidates.max()
             winner = int(candidates.argmax())
             if winner < len(wins):
                 winners[wins[winner]] = 1.0
@@ -55,8 +60,11 @@ class Pieces:
 
     def nearest_ties(self, point: Array, count: int) -> NDArray[np.bool_]:
         """Return which integers belong to the ``count`` pieces nearest to a tie, as booleans
-        ``(integers,)``."""
-        gaps = [hull.gap(point) for hull in self.hulls]
+        ``(integers,)``: their winner leads by the least share of the range of their values."""
+        gaps = []
+        for piece, spread in zip(self._pieces, self._spreads, strict=True):
+            second, first = np.sort(piece.values(point))[-2:]
+            gaps.append(float(first - second) / max(spread, LEAST_SPREAD))
         chosen = np.zeros(len(self.columns), dtype=bool)
         for number in np.argsort(gaps, kind="stable")[:count].tolist():
             chosen[self._wins[number]] = True

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.group import SolverGroup
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import POLL_SECONDS, ProgramSession
-from mlspec.backends.several import Several
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError
 from mlspec.interrupts import undisturbed
@@ -23,7 +23,7 @@ DECIDING = frozenset({Termination.OPTIMAL, Termination.INFEASIBLE, Termination.U
 End = tuple[ProgramBackend, SolveReport | BaseException]
 
 
-class PortfolioBackend(Several):
+class PortfolioBackend(SolverGroup):
     """Several solvers; a model goes to all whose licence fits it."""
 
     def __init__(self, members: Sequence[ProgramBackend]) -> None:

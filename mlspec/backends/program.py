@@ -93,6 +93,11 @@ class Piece:
     rest: float | None
     """None where one of ``wins`` always is 1."""
 
+    def values(self, x: Array) -> Array:
+        """Return the value of each candidate at ``x`` ``(n,)``, then ``rest`` if there is one."""
+        values = self.weights @ x[self.inputs] + self.constants
+        return values if self.rest is None else np.append(values, self.rest)
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Maker, Options, Outcome
+from mlspec.backends.engine import Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 from mlspec.errors import MissingSolverError, OptionError
@@ -137,4 +137,4 @@ def version() -> str:
     return ".".join(map(str, parts))
 
 
-SCIP = Maker("SCIP", version, ScipEngine)
+SCIP = SolverInterface("SCIP", version, ScipEngine)

@@ -255,7 +255,7 @@ def plot(
 @app.command()
 def solvers() -> None:
     """List the solvers: which are here, their versions, interfaces and licence limits."""
-    from mlspec.backends.inventory import inventory
     from mlspec.report.solvers import solver_table
+    from mlspec.solvers import inventory
 
     out.print(solver_table(inventory()))

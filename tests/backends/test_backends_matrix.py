@@ -12,14 +12,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from backend_cases import SOLVERS, compiled
+from backend_cases import SOLVERS, random_questions
 from machines import analyse, solver
-from strategies import SMALL, Question, random_problem, random_radius
+from strategies import Question
 
 import mlspec
-from mlspec.attack.pgd import PgdAttack
-from mlspec.core.network import Array
-from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.milp.compile import Compiler
 from mlspec.run import prepare
@@ -29,8 +26,6 @@ from mlspec.verifier.complete import CompleteStage
 PATIENCE = 30.0
 HURRY = 0.15
 """Too short for the shipped network at these radii."""
-LARGEST = 800
-"""Variables and constraints at most: every licence allows them."""
 
 
 def decided(question: Question, bounds: str, seconds: float) -> dict[str, Verdict]:
@@ -44,43 +39,6 @@ def decided(question: Question, bounds: str, seconds: float) -> dict[str, Verdic
         stage = CompleteStage(problem, compiler, solver(name), seconds)
         verdicts[name] = stage.decide(box, analysis, [], time.monotonic() + seconds, [])
     return verdicts
-
-
-def random_questions(count: int) -> Iterator[Question]:
-    """Yield questions that intervals leave open, by turns within and beyond an attack's reach."""
-    rng = np.random.default_rng(0)
-    while count:
-        problem = random_problem(rng, SMALL, moving=None, targets=1)
-        if problem.margin(problem.image[None])[0] <= 0.0:
-            continue
-        radius = random_radius(rng, problem.layering.count)
-        reach = attack_share(problem, radius)
-        for share in (0.8 * reach, min(1.0, 1.1 * reach)):
-            question = Question(problem, share * radius)
-            if count and 3 <= binaries(question) <= 25:
-                count -= 1
-                yield question
-
-
-def attack_share(problem: Problem, radius: Array) -> float:
-    """Return the least share of ``radius`` at which an attack succeeds, or 1."""
-    attack = PgdAttack(problem, restarts=4, steps=8, seed=0)
-    low, high = 0.0, 1.0
-    for _ in range(6):
-        middle = (low + high) / 2
-        broken = attack.find(middle * radius).violates
-        low, high = (low, middle) if broken else (middle, high)
-    return high
-
-
-def binaries(question: Question) -> int:
-    """Return those of the model, or none if no solver is asked or a licence is too small."""
-    problem = question.problem
-    analysis = analyse(problem, problem.neighborhood(question.eps).box, "interval")
-    if analysis.robust or analysis.open_subsets > 6:
-        return 0
-    model = compiled(question, "interval", decision=True)
-    return model.binaries if max(model.variables, model.constraints) <= LARGEST else 0
 
 
 def hard_questions(count: int) -> Iterator[Question]:

@@ -21,7 +21,6 @@ from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.engine import Engine, Outcome
 from mlspec.backends.portfolio import PortfolioBackend
 from mlspec.backends.program import arrays_of
-from mlspec.backends.registry import MAKERS, chosen
 from mlspec.core import forward
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome as Decided
@@ -29,6 +28,7 @@ from mlspec.core.verdict import Verdict
 from mlspec.errors import ContradictionError, LicenceError, MissingSolverError, SpecError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, SolveReport, Termination
+from mlspec.solvers import INTERFACES, chosen
 from mlspec.spec import load_spec
 from mlspec.spec.search import SolverChoice, named
 from mlspec.tolerances import MILP_MARGIN
@@ -64,7 +64,7 @@ class Twisted:
 
 def twisted(name: str, twist: Callable[[Outcome], Outcome], delay: float = 0.0) -> ProgramBackend:
     """Return a solver that lies."""
-    maker = MAKERS[name]
+    maker = INTERFACES[name]
     liar = replace(
         maker,
         load=lambda program, options, first: Twisted(

@@ -31,7 +31,6 @@ import mlspec
 from mlspec.backends import cplex, gurobi, highs
 from mlspec.backends.engine import Outcome as Ended
 from mlspec.backends.program import arrays_of
-from mlspec.backends.registry import MAKERS, chosen
 from mlspec.backends.session import ProgramSession
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome
@@ -39,6 +38,7 @@ from mlspec.errors import LicenceError, MissingSolverError, OptionError, SpecErr
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
 from mlspec.run import prepare
+from mlspec.solvers import INTERFACES, chosen
 from mlspec.spec import profile_names
 from mlspec.spec.profile import BackendName
 from mlspec.spec.search import SolverChoice
@@ -48,8 +48,8 @@ every = pytest.mark.parametrize("name", SOLVERS)
 
 
 def test_every_solver_has_a_profile_and_every_profile_a_solver() -> None:
-    assert {solver(name).profile.backend for name in profile_names()} == set(MAKERS)
-    assert set(BackendName.__args__) == set(MAKERS)
+    assert {solver(name).profile.backend for name in profile_names()} == set(INTERFACES)
+    assert set(BackendName.__args__) == set(INTERFACES)
 
 
 @every
@@ -224,7 +224,7 @@ def test_a_profile_without_a_limit_meets_the_licence_in_the_solver(name: str, mo
     if backend.allows(most + 1, 5):
         pytest.skip("a full licence is installed")
     unaware = backend.profile.model_copy(update={"free_licence": None})
-    session = type(backend)(unaware, MAKERS[name]).open(wide(most + 1, 5))
+    session = type(backend)(unaware, INTERFACES[name]).open(wide(most + 1, 5))
     with pytest.raises(LicenceError, match="licence does not allow this"):
         session.solve((0,), SECONDS)
 

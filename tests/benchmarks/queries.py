@@ -17,7 +17,6 @@ from benchmarks.cases import Case
 from mlspec import run
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import Layout, LinearProgram
-from mlspec.backends.registry import chosen
 from mlspec.bounds.analysis import Analysis, Bounder, OpenClaim
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
@@ -25,6 +24,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
+from mlspec.solvers import chosen
 from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT
 from mlspec.verifier.complete import CompleteStage
 

@@ -12,7 +12,7 @@ from machines import BOUNDS, SECONDS, analyse, highs
 from oracles import TooManyCellsError, level, points
 from strategies import Question, questions
 
-from mlspec.backends.branching import nodes
+from mlspec.branching import nodes
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box

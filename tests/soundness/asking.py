@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from machines import stages
 
-from mlspec.backends.registry import ChosenBackend, chosen
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -25,6 +24,7 @@ from mlspec.core.verdict import Outcome, WeakestPoints
 from mlspec.errors import LicenceError, MissingSolverError, MlspecError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
+from mlspec.solvers import ChosenBackend, chosen
 from mlspec.spec.profile import profiles
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade

@@ -1,8 +1,11 @@
-"""Where violations hide: small parts of the problem around a good point.
+"""Large neighborhood search beside the tree: sub-MIPs around good points, searched by HiGHS.
 
-All integers are fixed but for a few, and what is left is a small MILP. Easy proofs do without: the
-first nodes come before the larger parts. A part is searched while the tree goes on, and what was
-found is heard at a fixed node: which point is the answer does not depend on who was faster.
+A sub-MIP fixes most integers of the program, so that what is left is a small MILP. Which are fixed
+follows local branching (Fischetti and Lodi 2003), here around the pieces nearest to a tie, RINS
+(Danna, Rothberg and Le Pape 2005) and RENS (Berthold 2014). Easy proofs do without: the larger
+sub-MIPs come after some nodes of the tree. A sub-MIP is searched in a thread of its own while the
+tree goes on, and its result is collected at a fixed node: which point is the answer does not
+depend on which of the two was faster.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
 
 TIES = 80
-"""Pieces near a tie at a known point that may change their winner."""
+"""Pieces nearest to a tie at a known point that local branching leaves free."""
 NODES = 0, 3, 12, 30
-"""A part is searched from one of these nodes to the next."""
+"""A sub-MIP is searched from one of these nodes of the tree to the next."""
 SHARE, RATIO = 0.1, 0.5
 """A search has this share of the whole time at most, and this share of the time that was spent."""
 POLL_SECONDS = 0.01
@@ -31,34 +34,34 @@ INTEGRAL = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Dive:
-    """A part to search."""
+class SubMip:
+    """A program with some of its integers fixed."""
 
     fixed: NDArray[np.bool_]
     """``(integers,)``: which are fixed."""
     values: Array
     """``(integers,)``: to what."""
     start: Array | None = None
-    """``(n,)``: a point of the part, whatever its cost."""
+    """``(n,)``: a point of the sub-MIP, whatever its cost."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """How a part is searched."""
+class SubMipSolver:
+    """How a sub-MIP is searched."""
 
-    search: Callable[[Dive, float], Array | None]
+    search: Callable[[SubMip, float], Array | None]
     """Returns a point ``(n,)`` within the limit, if one is found within so many seconds."""
     cancel: Callable[[], None]
     """Makes the search that runs in another thread end soon."""
 
 
-class Diver:
-    """Searches one part after the other, beside what else is done in its context."""
+class SubMipSearch:
+    """Searches one sub-MIP after the other in a thread of its own; a context manager."""
 
     def __init__(
-        self, parts: Parts, waiting: Iterator[Dive], began: float, deadline: float
+        self, solver: SubMipSolver, waiting: Iterator[SubMip], began: float, deadline: float
     ) -> None:
-        self._parts = parts
+        self._solver = solver
         self._waiting = waiting
         self._nodes = iter(NODES)
         self._due = next(self._nodes, None)
@@ -70,17 +73,17 @@ class Diver:
         """Begin."""
         return self
 
-    def heard(self, nodes: int) -> Array | None:
+    def result(self, nodes: int) -> Array | None:
         """Return the point of the search that is due after so many nodes, if it found one; else
-        begin the next."""
+        begin the next search."""
         if self._due is None or nodes < self._due:
             return None
         self._due = next(self._nodes, None)
         point = None if self._running is None else self._running.result()
         self._running = None
-        dive = next(self._waiting, None)
-        if point is None and dive is not None and self._due is not None:
-            self._running = self._pool.submit(self._parts.search, dive, self._seconds())
+        submip = next(self._waiting, None)
+        if point is None and submip is not None and self._due is not None:
+            self._running = self._pool.submit(self._solver.search, submip, self._seconds())
         return point
 
     def _seconds(self) -> float:
@@ -91,13 +94,13 @@ class Diver:
     def __exit__(self, *_: object) -> None:
         """End what still runs."""
         while self._running is not None and not self._running.done():
-            self._parts.cancel()
+            self._solver.cancel()
             time.sleep(POLL_SECONDS)
         self._pool.shutdown()
 
 
-def dives(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[Dive]:
-    """Yield parts to search, the smallest first.
+def submips(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[SubMip]:
+    """Yield the sub-MIPs to search, the smallest first.
 
     ``relaxed`` is the optimum of the root, ``hint`` a point of the program, both ``(n,)``.
     """
@@ -106,8 +109,9 @@ def dives(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[Dive]:
         _, known = pieces.replayed(relaxed)
     else:
         known = hint[pieces.columns].round()
-        # Where a point may change what it decided by a hair.
-        yield Dive(~pieces.nearest_ties(hint, TIES), known, hint)
-    # Where both agree (Danna, Rothberg, Le Pape 2005), and where the relaxation is integral.
-    yield Dive(np.abs(integers - known) < 0.5, known, hint)
-    yield Dive(np.abs(integers - integers.round()) < INTEGRAL, integers.round())
+        # Local branching: what a point of the program decides by a hair is free.
+        yield SubMip(~pieces.nearest_ties(hint, TIES), known, hint)
+    # RINS: fixed where the point and the relaxation agree.
+    yield SubMip(np.abs(integers - known) < 0.5, known, hint)
+    # RENS: fixed where the relaxation is integral.
+    yield SubMip(np.abs(integers - integers.round()) < INTEGRAL, integers.round())

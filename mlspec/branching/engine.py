@@ -12,13 +12,13 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.branching.dives import Dive, Parts
-from mlspec.backends.branching.relaxation import NumericalTroubleError, Relaxation
-from mlspec.backends.branching.tree import Tree
-from mlspec.backends.engine import Engine, Maker, Options, Outcome
+from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
 from mlspec.backends.session import LEAST_SECONDS
+from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
+from mlspec.branching.submips import SubMip, SubMipSolver
+from mlspec.branching.tree import Tree
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
@@ -92,9 +92,10 @@ class BranchingEngine:
         program = replace(self._program, cost=self._cost)
         tree = Tree(program, relaxation, self._limits[aim], seconds, self._cancelled)
         hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
-        point = tree.run(
-            hint, Parts(lambda dive, left: self._part(aim, dive, left), self._whole.cancel)
+        submips = SubMipSolver(
+            lambda submip, left: self._searched(aim, submip, left), self._whole.cancel
         )
+        point = tree.run(hint, submips)
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
@@ -133,11 +134,11 @@ class BranchingEngine:
         with self._fixed(columns[agreed], values[agreed]):
             return self._sought(aim, -np.inf, start, left)
 
-    def _part(self, aim: int, dive: Dive, seconds: float) -> Array | None:
-        """Let HiGHS search for a point within the limit in a part of the program."""
-        columns = np.flatnonzero(self._program.integer)[dive.fixed]
-        with self._fixed(columns, dive.values[dive.fixed]):
-            found = self._sought(aim, self._limits[aim], dive.start, seconds)
+    def _searched(self, aim: int, submip: SubMip, seconds: float) -> Array | None:
+        """Let HiGHS search for a point within the limit in a sub-MIP of the program."""
+        columns = np.flatnonzero(self._program.integer)[submip.fixed]
+        with self._fixed(columns, submip.values[submip.fixed]):
+            found = self._sought(aim, self._limits[aim], submip.start, seconds)
         return found if found is not None and self._cost @ found <= self._limits[aim] else None
 
     def _sought(self, aim: int, target: float, start: Array | None, seconds: float) -> Array | None:
@@ -193,5 +194,5 @@ def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
     return HighsEngine(program, options, first)
 
 
-BRANCHING = Maker("HiGHS", lambda: str(highspy.Highs().version()), _load)
+BRANCHING = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), _load)
 """HiGHS's linear programs, branch and cut of our own."""

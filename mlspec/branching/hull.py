@@ -18,13 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.program import Piece
+from mlspec.backends.program import LinearProgram, Piece
 from mlspec.core.network import Array
 from mlspec.tolerances import BOUND_ROUNDING
 
 LEAST_VIOLATION = 1e-4
 """Of a row whose coefficients have norm 1: shallower cuts are not worth their row."""
-LEAST_SPREAD = 1e-12
 CRUMB = 1e-7
 """Smaller coefficients of a row whose largest is about 1 are taken at their end instead."""
 
@@ -55,20 +54,6 @@ class Hull:
         self._columns = np.concatenate([[piece.output], piece.inputs, piece.wins])
         self._ends = lower[self._columns], upper[self._columns]
         self._places = np.arange(len(piece.inputs))
-
-    def looseness(self, x: Array) -> float:
-        """Return how far the output is above all values at ``x`` ``(n,)``."""
-        return float(x[self.piece.output] - self.values(x).max())
-
-    def gap(self, x: Array) -> float:
-        """Return by how much the winner at ``x`` leads, as a share of the values' range."""
-        second, first = np.sort(self.values(x))[-2:]
-        spread = (np.abs(self._weights) @ (self._upper - self._lower)).max()
-        return float((first - second) / max(spread, LEAST_SPREAD))
-
-    def values(self, x: Array) -> Array:
-        """Return the value of each candidate at ``x``, the rest last, ``(k,)``."""
-        return np.asarray(self._weights @ x[self.piece.inputs] + self._constants)
 
     def cut(self, x: Array) -> Cut | None:
         """Return the cut that ``x`` ``(n,)`` violates most, if it does."""
@@ -120,3 +105,8 @@ def deepest(candidates: Sequence[Hull], x: Array, most: int) -> list[Cut]:
     """Return up to ``most`` cuts that ``x`` violates, the most violated first."""
     found = [cut for cut in (hull.cut(x) for hull in candidates) if cut is not None]
     return sorted(found, key=lambda cut: -cut.violation)[:most]
+
+
+def hulls_of(program: LinearProgram) -> list[Hull]:
+    """Return the hulls of all pieces of ``program``."""
+    return [Hull(piece, program.lower, program.upper) for piece in program.pieces]

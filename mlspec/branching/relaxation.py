@@ -19,8 +19,8 @@ from scipy import sparse
 
 from mlspec.backends.engine import Options
 from mlspec.backends.highs import NO_LIMIT, opened, set_option
-from mlspec.backends.hull import Cut
 from mlspec.backends.program import Indices, LinearProgram
+from mlspec.branching.hull import Cut
 from mlspec.core.network import Array
 
 LOOSE = 1e-3

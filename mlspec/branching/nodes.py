@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mlspec.backends.branching.relaxation import (
+from mlspec.backends.highs import NO_LIMIT
+from mlspec.backends.pieces import Pieces
+from mlspec.branching.hull import Hull, deepest
+from mlspec.branching.relaxation import (
     STATUS,
     Basis,
     NumericalTroubleError,
     Relaxation,
     Relaxed,
 )
-from mlspec.backends.highs import NO_LIMIT
-from mlspec.backends.hull import deepest
-from mlspec.backends.pieces import Pieces
 from mlspec.core.network import Array
 
 ROOT_ROUNDS, NODE_ROUNDS = 40, 3
@@ -68,6 +68,7 @@ class NodeSolver:
         self,
         relaxation: Relaxation,
         pieces: Pieces,
+        hulls: Sequence[Hull],
         limit: float,
         deadline: float,
         cancelled: threading.Event,
@@ -75,6 +76,7 @@ class NodeSolver:
         self._relaxation = relaxation
         self._sides: tuple[Relaxation, ...] = ()
         self._pieces = pieces
+        self._hulls = hulls
         self._limit = limit
         self._deadline = deadline
         self._cancelled = cancelled
@@ -92,7 +94,7 @@ class NodeSolver:
         for done in range(ROOT_ROUNDS):
             if relaxed.values is None or relaxed.bound > self._limit or self.spent():
                 break
-            cuts = deepest(self._pieces.hulls, relaxed.values, ROOT_CUTS)
+            cuts = deepest(self._hulls, relaxed.values, ROOT_CUTS)
             left = self._limit - relaxed.bound
             if not cuts or (done > TAIL and relaxed.bound - history[-1 - TAIL] < TAIL_GAIN * left):
                 break
@@ -115,7 +117,7 @@ class NodeSolver:
         for _ in range(NODE_ROUNDS):
             if relaxed.values is None or bound > self._limit or self.spent():
                 break
-            cuts = deepest(self._pieces.hulls, relaxed.values, NODE_CUTS)
+            cuts = deepest(self._hulls, relaxed.values, NODE_CUTS)
             if not cuts:
                 break
             if self._relaxation.cuts > MOST_CUTS * self._root_cuts:

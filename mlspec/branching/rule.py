@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlspec.backends.branching.nodes import Node, NodeSolver, Sides, Solved
-from mlspec.backends.branching.pseudocost import Pseudocosts, score
 from mlspec.backends.pieces import Pieces
+from mlspec.branching.nodes import Node, NodeSolver, Sides, Solved
+from mlspec.branching.pseudocost import Pseudocosts, score
 
 TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
 """Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""

@@ -10,22 +10,21 @@ from itertools import product
 import highspy
 import numpy as np
 import pytest
-from backend_cases import compiled
+from backend_cases import compiled, random_questions
 from hypothesis import strategies as st
 from law import law
 from machines import SECONDS, solver
 from scipy import optimize, sparse
 from strategies import Question, questions
-from test_backends_matrix import random_questions
 
 import mlspec
-from mlspec.backends.branching import dives, nodes
-from mlspec.backends.branching.dives import Dive
-from mlspec.backends.branching.engine import BranchingEngine
-from mlspec.backends.branching.relaxation import Relaxation, Relaxed, dual_bound
-from mlspec.backends.hull import LEAST_VIOLATION, Cut, Hull, deepest
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Piece, arrays_of
+from mlspec.branching import nodes, submips
+from mlspec.branching.engine import BranchingEngine
+from mlspec.branching.hull import LEAST_VIOLATION, Cut, Hull, deepest, hulls_of
+from mlspec.branching.relaxation import Relaxation, Relaxed, dual_bound
+from mlspec.branching.submips import SubMip
 from mlspec.core import forward
 from mlspec.core.network import Array
 from mlspec.milp.model import MilpModel, SolveReport, Termination
@@ -150,8 +149,8 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
             integrality=program.integer,
         )
         assert found.x is not None
-        for hull in Pieces(program).hulls:
-            piece, point = hull.piece, found.x
+        for piece in program.pieces:
+            point = found.x
             values = piece.weights @ point[piece.inputs] + piece.constants
             # A row may be off by the solver's tolerance in its own unit, not in that of the piece.
             slack = 1e-5 * (1.0 + np.abs(piece.weights).max())
@@ -263,7 +262,7 @@ def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPa
     assert relaxation.solve(SECONDS).bound == -np.inf
 
 
-def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces]:
+def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces, list[Hull]]:
     """A model whose root, with its cuts, leaves it open."""
     program, layout = arrays_of(open_model())
     columns, values = program.row(layout.margins[OPEN[0]])
@@ -272,16 +271,17 @@ def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces]:
     relaxation = Relaxation(program, {}, threading.Event())
     relaxation.switch(dict.fromkeys(layout.margins.values(), np.inf))
     relaxation.aim(cost)
-    pieces, limit = Pieces(program), float(program.rhs[layout.margins[OPEN[0]]])
+    pieces, hulls = Pieces(program), hulls_of(program)
+    limit = float(program.rhs[layout.margins[OPEN[0]]])
     deadline = time.monotonic() + SECONDS
-    node_solver = nodes.NodeSolver(relaxation, pieces, limit, deadline, threading.Event())
+    node_solver = nodes.NodeSolver(relaxation, pieces, hulls, limit, deadline, threading.Event())
     node_solver.root()
-    return node_solver, relaxation, pieces
+    return node_solver, relaxation, pieces, hulls
 
 
 def test_a_relaxation_beside_another_follows_its_cuts() -> None:
     """Whatever came and went meanwhile: the same optimum, from the same basis at once."""
-    node_solver, main, pieces = opened_root()
+    node_solver, main, _, hulls = opened_root()
     aside = main.beside()
     for _ in range(3):
         node = node_solver.relaxed()
@@ -294,44 +294,45 @@ def test_a_relaxation_beside_another_follows_its_cuts() -> None:
         before = main.cuts
         main.drop_loose()
         assert main.cuts < before
-        main.add(deepest(pieces.hulls, node.values + 1e-3, 20))
+        main.add(deepest(hulls, node.values + 1e-3, 20))
 
 
-def test_parts_are_searched_from_one_node_to_another() -> None:
+def test_submips_are_searched_from_one_node_to_another() -> None:
     begun: list[float] = []
     cancelled, found, point = threading.Event(), threading.Event(), np.ones(3)
 
-    def search(dive: Dive, seconds: float) -> Array | None:
+    def search(submip: SubMip, seconds: float) -> Array | None:
         assert 0.0 <= seconds <= SECONDS
-        begun.append(float(dive.values[0]))
+        begun.append(float(submip.values[0]))
         if begun[-1] == 0.0:
             cancelled.wait(SECONDS)
             return None
         found.set()
         return point
 
-    def diver(*values: float) -> dives.Diver:
-        waiting = (Dive(np.zeros(1, dtype=bool), np.full(1, value)) for value in values)
-        return dives.Diver(dives.Parts(search, cancelled.set), waiting, now, now + SECONDS)
+    def searching(*values: float) -> submips.SubMipSearch:
+        waiting = (SubMip(np.zeros(1, dtype=bool), np.full(1, value)) for value in values)
+        solver = submips.SubMipSolver(search, cancelled.set)
+        return submips.SubMipSearch(solver, waiting, now, now + SECONDS)
 
-    first, second, *_ = dives.NODES
+    first, second, *_ = submips.NODES
     now = time.monotonic()
-    with diver(0.0, 1.0) as endless:
-        assert endless.heard(first) is None
-        assert endless.heard(second - 1) is None
+    with searching(0.0, 1.0) as endless:
+        assert endless.result(first) is None
+        assert endless.result(second - 1) is None
     assert time.monotonic() - now < SECONDS / 2  # it was cancelled
     assert begun == [0.0]
-    with diver(1.0, 2.0) as quick:
-        assert quick.heard(first) is None
+    with searching(1.0, 2.0) as quick:
+        assert quick.result(first) is None
         assert found.wait(SECONDS)
-        assert quick.heard(second - 1) is None  # however soon it was found
-        assert quick.heard(second) is point
+        assert quick.result(second - 1) is None  # however soon it was found
+        assert quick.result(second) is point
     assert begun == [0.0, 1.0]
 
 
 def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
     """Its bound lies between those of the node and of the whole run."""
-    node_solver, relaxation, pieces = opened_root()
+    node_solver, relaxation, pieces, _ = opened_root()
     node = node_solver.relaxed()
     assert node.values is not None
     basis = relaxation.basis

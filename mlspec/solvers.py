@@ -1,26 +1,27 @@
-"""Solver profiles to backends: the one place that knows them all."""
+"""Solver profiles to backends, and which are installed: the one place that knows every solver."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mlspec.backends.auto import AutoBackend
 from mlspec.backends.backend import ProgramBackend
-from mlspec.backends.branching.engine import BRANCHING
 from mlspec.backends.cplex import CPLEX
-from mlspec.backends.engine import Maker
+from mlspec.backends.engine import SolverInterface
 from mlspec.backends.glpk import GLPK
 from mlspec.backends.gurobi import GUROBI
 from mlspec.backends.highs import HIGHS
 from mlspec.backends.portfolio import PortfolioBackend
 from mlspec.backends.scip import SCIP
-from mlspec.errors import OptionError
+from mlspec.branching.engine import BRANCHING
+from mlspec.errors import MissingSolverError, OptionError
 from mlspec.milp.model import Backend
 from mlspec.spec import SolverProfile, Source, find_profile, profiles
 from mlspec.spec.search import AUTO, LIMITS, SolverChoice
 
-MAKERS: Mapping[str, Maker] = {
+INTERFACES: Mapping[str, SolverInterface] = {
     "highs": BRANCHING,
     "highs-mip": HIGHS,
     "gurobi": GUROBI,
@@ -55,7 +56,7 @@ class ChosenBackend(Backend, Protocol):
 
 def backend_of(profile: SolverProfile) -> ProgramBackend:
     """Return the solver that ``profile`` declares."""
-    return ProgramBackend(profile, MAKERS[profile.backend])
+    return ProgramBackend(profile, INTERFACES[profile.backend])
 
 
 def chosen(
@@ -100,3 +101,21 @@ def _ready(choice: SolverChoice, source: Source, at: str) -> ProgramBackend:
             raise source.error(f"{at}.options.{error.option}", str(error)) from None
         raise
     return backend
+
+
+@dataclass(frozen=True)
+class SolverStatus:
+    """One solver that has a profile, and whether it is installed."""
+
+    profile: SolverProfile
+    version: str | None
+    """The version that is installed; None if it is missing."""
+
+
+def inventory(source: Source | None = None) -> Iterator[SolverStatus]:
+    """Yield every solver that has a profile: those that ship, and those in folders ``solvers``."""
+    for profile in profiles(source).values():
+        try:
+            yield SolverStatus(profile, backend_of(profile).version)
+        except MissingSolverError:
+            yield SolverStatus(profile, None)

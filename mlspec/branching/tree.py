@@ -2,7 +2,7 @@
 
 A node is proved when the dual bound of its relaxation exceeds the limit, and a tree when all its
 leaves are. Points are looked for where relaxations lie: in the linear region of their input, and in
-small parts of the problem around them (``dives``).
+sub-MIPs around them (``submips``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import time
 
 import numpy as np
 
-from mlspec.backends.branching.dives import Diver, Parts, dives
-from mlspec.backends.branching.nodes import Node, NodeSolver
-from mlspec.backends.branching.relaxation import Relaxation
-from mlspec.backends.branching.rule import BranchingRule
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
+from mlspec.branching.hull import hulls_of
+from mlspec.branching.nodes import Node, NodeSolver
+from mlspec.branching.relaxation import Relaxation
+from mlspec.branching.rule import BranchingRule
+from mlspec.branching.submips import SubMipSearch, SubMipSolver, submips
 from mlspec.core.network import Array
 
 
@@ -38,7 +39,9 @@ class Tree:
         self._began = time.monotonic()
         self._deadline = self._began + seconds
         self._pieces = Pieces(program)
-        self._solver = NodeSolver(relaxation, self._pieces, limit, self._deadline, cancelled)
+        self._solver = NodeSolver(
+            relaxation, self._pieces, hulls_of(program), limit, self._deadline, cancelled
+        )
         self._rule = BranchingRule(self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a point in whose linear region the best one is known."""
@@ -51,7 +54,7 @@ class Tree:
         """Whether there is no point."""
         return self.bound > self._limit
 
-    def run(self, hint: Array | None, parts: Parts) -> Array | None:
+    def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
         """Return a point, or None: the question is answered if ``bound`` exceeds the limit.
 
         ``hint`` is a point ``(n,)`` whatever its cost.
@@ -63,11 +66,11 @@ class Tree:
         self.bound = root.bound
         if self.proved or root.values is None:
             return None
-        waiting = dives(self._pieces, root.values, hint)
-        with Diver(parts, waiting, self._began, self._deadline) as diver:
-            return self._grown(root.bound, diver)
+        waiting = submips(self._pieces, root.values, hint)
+        with SubMipSearch(solver, waiting, self._began, self._deadline) as search:
+            return self._grown(root.bound, search)
 
-    def _grown(self, root: float, diver: Diver) -> Array | None:
+    def _grown(self, root: float, search: SubMipSearch) -> Array | None:
         """Branch from the root, whose bound is given."""
         nodes = [Node(root, 0, {}, None)]
         made = 0
@@ -75,7 +78,7 @@ class Tree:
             self.bound = nodes[0].bound
             if self._solver.spent():
                 return None
-            point = diver.heard(self.nodes)
+            point = search.result(self.nodes)
             if point is not None:
                 return point
             node = heapq.heappop(nodes)

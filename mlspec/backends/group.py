@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlspec.backends.backend import ProgramBackend
 
 
-class Several:
+class SolverGroup:
     """Solvers of which some may be limited by a licence."""
 
     def __init__(self, members: Sequence[ProgramBackend]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 from machines import analyse, solver
-from strategies import Question
+from strategies import SMALL, Question, random_problem, random_radius
 
+from mlspec.attack.pgd import PgdAttack
+from mlspec.core.network import Array
+from mlspec.core.problem import Problem
 from mlspec.errors import MissingSolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
@@ -93,3 +97,44 @@ def wide(variables: int, constraints: int) -> MilpModel:
     centre = np.zeros((1, 1, variables))
     pixels = tuple(range(variables))
     return MilpModel(model, pixels, inputs, {0: model.margin[0]}, True, centre, 0)
+
+
+LARGEST = 800
+"""Variables and constraints at most: every licence allows them."""
+
+
+def random_questions(count: int) -> Iterator[Question]:
+    """Yield questions that intervals leave open, by turns within and beyond an attack's reach."""
+    rng = np.random.default_rng(0)
+    while count:
+        problem = random_problem(rng, SMALL, moving=None, targets=1)
+        if problem.margin(problem.image[None])[0] <= 0.0:
+            continue
+        radius = random_radius(rng, problem.layering.count)
+        reach = attack_share(problem, radius)
+        for share in (0.8 * reach, min(1.0, 1.1 * reach)):
+            question = Question(problem, share * radius)
+            if count and 3 <= binaries(question) <= 25:
+                count -= 1
+                yield question
+
+
+def attack_share(problem: Problem, radius: Array) -> float:
+    """Return the least share of ``radius`` at which an attack succeeds, or 1."""
+    attack = PgdAttack(problem, restarts=4, steps=8, seed=0)
+    low, high = 0.0, 1.0
+    for _ in range(6):
+        middle = (low + high) / 2
+        broken = attack.find(middle * radius).violates
+        low, high = (low, middle) if broken else (middle, high)
+    return high
+
+
+def binaries(question: Question) -> int:
+    """Return those of the model, or none if no solver is asked or a licence is too small."""
+    problem = question.problem
+    analysis = analyse(problem, problem.neighborhood(question.eps).box, "interval")
+    if analysis.robust or analysis.open_subsets > 6:
+        return 0
+    model = compiled(question, "interval", decision=True)
+    return model.binaries if max(model.variables, model.constraints) <= LARGEST else 0
