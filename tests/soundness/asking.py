@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
 import numpy as np
-from machines import stages
+from machines import ITERATIONS, stages
 
-from mlspec.core.deadline import Deadline
+from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, WeakestPoints
@@ -93,6 +95,40 @@ class SharedCompiler(Compiler):
         return self.models[key]
 
 
+class SharedBounder(Bounder):
+    """Bounds each box once: all solvers get the same bounds."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.relaxed, problem.property, ITERATIONS)
+        self._known: dict[object, Analysis] = {}
+        self._earlier: list[Analysis] = []
+
+    def interval(self, box: Box) -> Analysis:
+        """Return interval bounds, from memory if they are there."""
+        bound = super().interval
+        return self._once(("interval", *_key(box)), lambda: bound(box))
+
+    def crown(self, box: Box) -> Analysis:
+        """Return CROWN bounds, from memory if they are there."""
+        bound = super().crown
+        return self._once(("crown", *_key(box)), lambda: bound(box))
+
+    def alpha(self, earlier: Analysis, deadline: Any = NEVER) -> Analysis:
+        """Return optimised bounds, from memory if they are there."""
+        self._earlier.append(earlier)  # as long as it lives, no other has its id
+        bound = super().alpha
+        return self._once(("alpha", id(earlier)), lambda: bound(earlier, deadline))
+
+    def _once(self, key: object, bound: Callable[[], Analysis]) -> Analysis:
+        if key not in self._known:
+            self._known[key] = bound()
+        return self._known[key]
+
+
+def _key(box: Box) -> tuple[bytes, bytes]:
+    return box.lower.tobytes(), box.upper.tobytes()
+
+
 @cache
 def solvers() -> tuple[str, ...]:
     """Return everything that is asked: the solvers that are here, and some together."""
@@ -121,7 +157,12 @@ def answers(
     problem, nothing = case.problem, NoAttack(case.problem)
     compiler = SharedCompiler(problem.relaxed)
     for bounds in kinds:
-        shared = replace(stages(problem, bounds), attack=nothing, scout=nothing)  # type: ignore[arg-type]
+        shared = replace(
+            stages(problem, bounds),
+            attack=nothing,  # type: ignore[arg-type]
+            scout=nothing,  # type: ignore[arg-type]
+            bounder=SharedBounder(problem),
+        )
         for mode in modes:
             for name in names:
                 assert shared.complete is not None
