@@ -14,7 +14,7 @@ MODULES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "mlspec")
 NUMBERS = "mlspec/tolerances.py"
 """The one module whose numbers are module-level variables."""
 NOT_DONE_YET = Path(__file__).with_name("numeric_globals.txt").read_text().split()
-"""Modules whose numbers are not yet fields of what they tune. Nothing is ever added to it."""
+"""Rooms where not all numbers are fields yet of what they tune; it shrinks to nothing."""
 
 
 def numeric_globals(tree: ast.Module) -> Iterator[str]:
@@ -90,7 +90,7 @@ def test_numbers_are_fields_of_what_they_tune(name: str) -> None:
     """A number in a module-level variable can be neither given nor seen: it belongs to the frozen
     dataclass of its method, with unit and meaning; constants of a format are class attributes."""
     found = list(numeric_globals(ast.parse(MODULES[name].read_text())))
-    if name in NOT_DONE_YET:
+    if found and Path(name).with_suffix("").parts[1] in NOT_DONE_YET:
         pytest.xfail(f"not done yet: {', '.join(found)}")
     assert not found
 
