@@ -13,6 +13,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --constraint constraints
 # Reruns install nothing: these files say that what they are named after is installed.
 INSTALLED := $(VENV)/.mlspec
 INSTALLED_DEV := $(VENV)/.mlspec-dev
+INSTALLED_DOCS := $(VENV)/.mlspec-docs
 INSTALLED_PEERS := $(VENV)/.mlspec-peers
 
 JOBS ?= 2
@@ -26,7 +27,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow soundness bench bench-radius bench-peers bench-strategies train install clean
+.PHONY: help solve test check lint slow soundness docs bench bench-radius bench-peers bench-strategies train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,10 @@ slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
 soundness: $(INSTALLED_DEV)  ## 100,000 cases of known answer to every solver: hours, can be resumed
 	$(SOUNDNESS) --jobs $(JOBS) $(ARGS)
 
+docs: $(INSTALLED_DOCS)  ## Build the documentation: docs/_build/html/index.html
+	$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html
+	@printf '\nThe documentation is in %s\n' '$(CURDIR)/docs/_build/html/index.html'
+
 bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
 	$(BENCHMARKS) stages $(ARGS)
 
@@ -74,7 +79,7 @@ train: $(INSTALLED)  ## Train every classifier anew, into specs/classifiers
 install: $(INSTALLED)  ## Install mlspec into .venv
 
 clean:  ## Remove .venv and all caches; results stay
-	rm -rf $(VENV) build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find mlspec tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # hatchling builds mlspec, pinned like everything else: hence no isolated build.
@@ -86,6 +91,10 @@ $(INSTALLED): pyproject.toml constraints.txt | $(PY)
 
 $(INSTALLED_DEV): $(INSTALLED)
 	$(PIP) --quiet --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(PIP) --quiet --no-build-isolation --editable '.[docs]'
 	@touch $@
 
 $(INSTALLED_PEERS): $(INSTALLED)

@@ -1,0 +1,113 @@
+"""Directives that write reference pages from the code: spec keys, commands, result variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from docutils import nodes
+from spec_keys import text_of
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+if TYPE_CHECKING:
+    from sphinx.util.typing import ExtensionMetadata
+
+
+class Generated(SphinxDirective):
+    """A directive that stands for MyST text."""
+
+    def text(self) -> str:
+        """Return the text."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the text in place of the directive."""
+        return self.parse_text_to_nodes(self.text(), allow_section_headings=True)
+
+
+class SpecKeys(Generated):
+    """``{spec-keys} experiment`` or ``{spec-keys} training``."""
+
+    required_arguments = 1
+
+    def text(self) -> str:
+        """Return a section for each key of the first level."""
+        from mlspec.spec import ExperimentSpec
+        from mlspec.spec.training import TrainingSpec
+
+        kind = self.arguments[0]
+        model = {"experiment": ExperimentSpec, "training": TrainingSpec}[kind]
+        return text_of(model.json_schema(), index=kind == "experiment")
+
+
+class Commands(Generated):
+    """``{commands}``: every command of the command line with its arguments and options."""
+
+    def text(self) -> str:
+        """Return a section for each command."""
+        return "\n".join(command_text(name, each) for name, each in commands().items())
+
+
+class ResultVariables(Generated):
+    """``{result-variables}``: all variables of a result file."""
+
+    def text(self) -> str:
+        """Return one entry for each variable."""
+        from mlspec.results.schema import VARIABLES
+
+        lines = []
+        for name, variable in VARIABLES.items():
+            dims = f" ({', '.join(variable.dims)})" if variable.dims else ""
+            unit = "" if variable.units == "1" else f", in {variable.units}"
+            lines += [f"`{name}`{dims}", f": {variable.long_name}{unit}", ""]
+        return "\n".join(lines)
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands by name, in the order of ``mlspec --help``."""
+    import mlspec.cli.entry  # noqa: F401 (all commands join the application)
+    from mlspec.cli.commands import app
+
+    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return found
+
+
+def command_text(name: str, command: Any) -> str:
+    """Return the section of one command."""
+    arguments = [each for each in command.params if each.param_type_name == "argument"]
+    options = [each for each in command.params if each.param_type_name == "option"]
+    usage = ["mlspec", name, *(_placeholder(each) for each in arguments)]
+    usage += [_usage(each) for each in options]
+    lines = [f"## mlspec {name}", "", f"```{{program}} mlspec {name}", "```", ""]
+    lines += ["```text", " ".join(usage), "```", "", _prose(command.help), ""]
+    for each in arguments:
+        lines += [f"```{{option}} {_placeholder(each)}", "", _prose(each.help), "```", ""]
+    for each in options:
+        value = f" {each.metavar}" if each.metavar else ""
+        names = ", ".join(f"{opt}{value}" for opt in each.opts)
+        lines += [f"```{{option}} {names}", "", _prose(each.help), "```", ""]
+    return "\n".join(lines)
+
+
+def _prose(text: str | None) -> str:
+    """Return a help text as MyST: placeholders such as ``<spec name>`` are no HTML."""
+    return (text or "").replace("<", "\\<")
+
+
+def _placeholder(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def _usage(option: Any) -> str:
+    value = f" {option.metavar}" if option.metavar else ""
+    text = f"{option.opts[0]}{value}"
+    return text if option.required else f"[{text}]{'...' if option.multiple else ''}"
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the directives."""
+    app.add_directive("spec-keys", SpecKeys)
+    app.add_directive("commands", Commands)
+    app.add_directive("result-variables", ResultVariables)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
