@@ -39,7 +39,7 @@ from mlspec.search.gradient import gradient
 from mlspec.search.maximise import RESERVED, Strategy, maximise
 from mlspec.search.naive import naive
 from mlspec.search.shrink import POLICIES
-from mlspec.solvers import chosen
+from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
 from mlspec.tensors import device_of, single_threaded
@@ -192,7 +192,13 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
             bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
-            complete=CompleteStage(problem, compiler, backend, choice.milp.seconds),
+            complete=CompleteStage(
+                problem,
+                compiler,
+                backend,
+                prover_for(backend),
+                choice.milp.seconds,
+            ),
             families=Families(problem, device),
         ),
     )

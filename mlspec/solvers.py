@@ -77,6 +77,14 @@ def chosen(
     return _ready(solver, source, "solver")
 
 
+def prover_for(backend: ChosenBackend) -> ProgramBackend:
+    """Return the solver that proves what ``backend`` claims: itself where it certifies, else the
+    branch and cut that comes with mlspec."""
+    if isinstance(backend, ProgramBackend) and backend.certifies:
+        return backend
+    return _ready(SolverChoice(), Source(), "solver")
+
+
 def _ranked(choice: SolverChoice, source: Source) -> list[SolverProfile]:
     """Return the profiles that ``auto`` may choose, the strongest first."""
     if choice.options:

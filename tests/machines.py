@@ -12,7 +12,7 @@ from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
-from mlspec.solvers import backend_of
+from mlspec.solvers import ChosenBackend, backend_of, prover_for
 from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade, Stages
@@ -31,6 +31,13 @@ def solver(name: str, **changes: Any) -> ProgramBackend:
 def highs() -> ProgramBackend:
     """Return HiGHS as its shipped profile sets it."""
     return solver("highs")
+
+
+def complete_stage(
+    problem: Problem, compiler: Compiler, backend: ChosenBackend, seconds: float = SECONDS
+) -> CompleteStage:
+    """Return the complete stage that asks ``backend``."""
+    return CompleteStage(problem, compiler, backend, prover_for(backend), seconds)
 
 
 def analyse(problem: Problem, box: Box, bounds: str) -> Analysis:
@@ -88,6 +95,6 @@ def stages(
         bounder=Bounder(problem.relaxed, problem.property, ITERATIONS),
         linear=bounds != "interval",
         alpha=bounds == "alpha",
-        complete=CompleteStage(problem, compiler, highs(), seconds) if complete else None,
+        complete=complete_stage(problem, compiler, highs(), seconds) if complete else None,
         families=Families(problem),
     )

@@ -33,6 +33,11 @@ class ProgramBackend:
         """Whether some model could be too large for its licence."""
         return self.profile.free_licence is not None
 
+    @property
+    def certifies(self) -> bool:
+        """Whether its answers to decisions rest on dual bounds in float64."""
+        return self._interface.certifies
+
     def probe(self) -> None:
         """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
         self._load(LinearProgram.of_size(1, 1))

@@ -23,9 +23,12 @@ class Outcome:
     values: Array | None
     """``(n,)``: the incumbent, if there is one."""
     bound: float | None
-    """A proved lower bound of the objective, if there is one."""
+    """A lower bound of the objective, if there is one; a proved one where ``certified``."""
     message: str
     """The solver's own word for the end."""
+    certified: bool = False
+    """Whether INFEASIBLE and ``bound`` were computed in float64, free of the solver's
+    tolerances."""
 
 
 class Engine(Protocol):
@@ -66,3 +69,5 @@ class SolverInterface:
     """Returns the version that is installed; raises MissingSolverError. Takes no licence."""
     load: Loader
     """Raises MissingSolverError, LicenceError or OptionError."""
+    certifies: bool = False
+    """Whether its answers to decisions rest on dual bounds in float64, not on its word."""

@@ -7,18 +7,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.group import SolverGroup
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import POLL_SECONDS, ProgramSession
-from mlspec.core.network import Array
 from mlspec.errors import LicenceError
 from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
-
-DECIDING = frozenset({Termination.OPTIMAL, Termination.INFEASIBLE, Termination.UNBOUNDED})
-"""Ends after which the other solvers need not go on."""
 
 End = tuple[ProgramBackend, SolveReport | BaseException]
 
@@ -61,8 +58,6 @@ class PortfolioSession:
 
     def __init__(self, sessions: Mapping[ProgramBackend, ProgramSession]) -> None:
         self._sessions = dict(sessions)
-        self._believed: set[ProgramBackend] = set()
-        """Those whose word counted so far; what they proved stands or falls with their models."""
 
     def solve(
         self,
@@ -73,9 +68,7 @@ class PortfolioSession:
     ) -> SolveReport:
         """Ask all; return the first answer that decides, and cancel the others.
 
-        A solver that fails is out of the race; if all fail, so does the call. Where one claims to
-        have proved that there is no such image as another has found, the report says so: the image
-        decides, once it is replayed.
+        A solver that fails is out of the race; if all fail, so does the call.
         """
         began = time.monotonic()
         ends: queue.Queue[End] = queue.Queue()
@@ -96,23 +89,6 @@ class PortfolioSession:
             raise errors[0]
         return replace(self._answer(reports), seconds=time.monotonic() - began)
 
-    def near(
-        self,
-        image: Array,
-        subset: tuple[int, ...],
-        seconds: float,
-        guide: int | None = None,
-        ties: int = 0,
-    ) -> SolveReport:
-        """Ask one of them: any image it finds is replayed, and else it says nothing."""
-        return next(iter(self._sessions.values())).near(image, subset, seconds, guide, ties)
-
-    def admits(self, image: Array, seconds: float) -> bool:
-        """Say whether the model contains ``image``, in the eyes of those who were believed,
-        or of all if nobody was."""
-        asked = self._believed or self._sessions
-        return all(self._sessions[member].admits(image, seconds) for member in asked)
-
     def _gathered(
         self, ends: queue.Queue[End]
     ) -> tuple[dict[ProgramBackend, SolveReport], list[BaseException]]:
@@ -131,7 +107,7 @@ class PortfolioSession:
                         raise end
                     continue
                 reports[member] = end
-                if end.termination in DECIDING:
+                if self._decides(end, reports):
                     self._stop()
         except KeyboardInterrupt:
             with undisturbed(afterwards=False):
@@ -144,24 +120,37 @@ class PortfolioSession:
                 session.revive()
         return reports, errors
 
+    def _decides(self, report: SolveReport, reports: Mapping[ProgramBackend, SolveReport]) -> bool:
+        """Whether the other solvers need not go on after ``report``, one of those that came."""
+        match report.termination:
+            case Termination.OPTIMAL | Termination.UNBOUNDED:
+                return True
+            case Termination.INFEASIBLE:
+                # A claim does not end the race of a solver that can prove it.
+                awaited = any(m.certifies for m in self._sessions if m not in reports)
+                return report.certified or not awaited
+            case (
+                Termination.FEASIBLE
+                | Termination.LIMIT
+                | Termination.NUMERICAL
+                | Termination.FAILED
+            ):
+                return False
+            case _:
+                assert_never(report.termination)
+
     def _stop(self) -> None:
         for session in self._sessions.values():
             session.cancel()
 
     def _answer(self, reports: Mapping[ProgramBackend, SolveReport]) -> SolveReport:
         """Return the report that says most; the order is that in which they came."""
-        deniers = [
-            member
-            for member, report in reports.items()
-            if report.termination is Termination.INFEASIBLE
-        ]
-        self._believed |= set(deniers or self._sessions)
+        certified = [report for report in reports.values() if report.certified]
         found = [report for report in reports.values() if report.image is not None]
         if found:
             best = next((r for r in found if r.termination is Termination.OPTIMAL), found[0])
-            bounds = [r.dual_bound for r in reports.values() if r.dual_bound is not None]
-            denied = ", ".join(member.name for member in deniers)
-            return replace(best, dual_bound=max(bounds, default=None), denied_by=denied)
-        if deniers:
-            return reports[deniers[0]]
-        return next(iter(reports.values()))
+            bounds = [r.dual_bound for r in certified if r.dual_bound is not None]
+            return replace(best, dual_bound=max(bounds, default=None), certified=bool(bounds))
+        ends = [*certified, *reports.values()]
+        denied = (each for each in ends if each.termination is Termination.INFEASIBLE)
+        return next(denied, ends[0])

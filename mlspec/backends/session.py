@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,12 @@ from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.network import Array
 from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.tolerances import MILP_MARGIN
 
 LEAST_SECONDS = 0.01
 POLL_SECONDS = 0.05
+LIMIT_ROUNDING = 2.0**-48
+"""Relative rounding error of a row's limit, a sum of four floats, with room."""
 GRACE_SECONDS = 1.0
 """A solver that overruns its own time limit by this much is cancelled."""
 
@@ -41,6 +45,11 @@ class ProgramSession:
         self._longest = longest
         self._cancelled = threading.Event()
 
+    @property
+    def binaries(self) -> int:
+        """Number of binaries of the model."""
+        return self._model.binaries
+
     def solve(
         self,
         subset: tuple[int, ...],
@@ -54,7 +63,10 @@ class ProgramSession:
         """
         began = time.monotonic()
         outcome = self._outcome(subset, seconds, guide, beyond)
-        return self._report(outcome, time.monotonic() - began)
+        report = self._report(outcome, time.monotonic() - began)
+        if not (self._model.decision and outcome.certified):
+            return report
+        return replace(report, dual_bound=self._proved(outcome, subset, guide, beyond))
 
     def near(
         self,
@@ -126,7 +138,7 @@ class ProgramSession:
         }
 
     def _limit(self, row: int, number: int, beyond: float) -> float:
-        return float(self._program.rhs[number]) - beyond * self._model.scales.get(row, 1.0)
+        return float(self._program.rhs[number]) - beyond * self._scale(row)
 
     def _aim(self, guide: int | None) -> Array:
         """Return the objective that is the margin of row ``guide``."""
@@ -179,14 +191,38 @@ class ProgramSession:
         if termination is Termination.LIMIT and image is not None:
             decided = self._model.decision
             termination = Termination.OPTIMAL if decided else Termination.FEASIBLE
-        bound = self._bound(termination, outcome.bound)
-        return SolveReport(termination, image, bound, seconds, outcome.message)
+        bound = self._bound(outcome)
+        return SolveReport(termination, image, bound, seconds, outcome.message, outcome.certified)
 
-    def _bound(self, termination: Termination, bound: float | None) -> float | None:
-        """Return the dual bound if there is an objective."""
-        ends = Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT
-        if self._model.decision or termination not in ends:
+    def _proved(
+        self, outcome: Outcome, subset: tuple[int, ...], guide: int | None, beyond: float
+    ) -> float | None:
+        """Return what a certified decision proves of the largest margin of ``subset``.
+
+        Where no image has all margins at the limit or below, that is the limit; else, of the row
+        ``guide`` that was minimised under the limits of the others, its bound if that is less.
+        """
+        limit = MILP_MARGIN - beyond
+        proved = limit
+        if outcome.termination is not Termination.INFEASIBLE:
+            if guide is None or outcome.bound is None or not np.isfinite(outcome.bound):
+                return None
+            number = self._layout.margins[guide]
+            lowest = (outcome.bound - self._program.rhs[number]) / self._scale(guide)
+            proved = min(limit, float(lowest) + MILP_MARGIN)
+        limits = {row: self._program.rhs[self._layout.margins[row]] for row in subset}
+        ends = [abs(limit) / self._scale(row) for row, limit in limits.items()]
+        return float(proved - LIMIT_ROUNDING * (max(ends) + abs(beyond) + abs(proved)))
+
+    def _scale(self, row: int) -> float:
+        return self._model.scales.get(row, 1.0)
+
+    def _bound(self, outcome: Outcome) -> float | None:
+        """Return the bound of the objective that the solver claims, if there is one."""
+        if self._model.decision:
             return None
+        ends = Termination.OPTIMAL, Termination.FEASIBLE, Termination.LIMIT
+        bound = outcome.bound if outcome.termination in ends else None
         return bound if bound is not None and np.isfinite(bound) else None
 
     def _image(self, values: Array | None) -> Array | None:

@@ -100,9 +100,10 @@ class BranchingEngine:
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
         if tree.proved:
-            return Outcome(Termination.INFEASIBLE, None, None, done)
+            return Outcome(Termination.INFEASIBLE, None, None, done, certified=True)
         left = self._limits[aim] - tree.bound
-        return Outcome(Termination.LIMIT, None, None, f"{done}, {left:.3g} left to prove")
+        done = f"{done}, {left:.3g} left to prove"
+        return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
 
     def _near(self, aim: int, seconds: float) -> Outcome:
         """Look for a good point where variables are fixed from outside; without one nothing is
@@ -194,5 +195,5 @@ def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
     return HighsEngine(program, options, first)
 
 
-BRANCHING = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), _load)
+BRANCHING = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), _load, certifies=True)
 """HiGHS's linear programs, branch and cut of our own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from mlspec.core.network import Array
 from mlspec.tolerances import ROBUST_MARGIN
@@ -13,7 +14,7 @@ class Outcome(StrEnum):
     """The answer to "is this neighborhood robust?"."""
 
     ROBUST = "robust"
-    """Proved by a sound bound, or by a solver's proof of infeasibility."""
+    """Proved by bounds, or by dual bounds of linear programs, computed in float64."""
     VIOLATED = "violated"
     """A witness inside the neighborhood violates the property in a float64 forward pass."""
     UNKNOWN = "unknown"
@@ -30,6 +31,21 @@ class Stage(StrEnum):
     CROWN = "crown"
     ALPHA = "alpha"
     MILP = "milp"
+
+
+class Proof(StrEnum):
+    """What an answer rests on. A solver's own word is never a proof: see ``Verdict.claim``."""
+
+    BOUNDS = "bounds"
+    """Interval, CROWN or alpha-CROWN bounds, computed in float64 with proven rounding errors."""
+    DUAL_BOUNDS = "dual bounds in float64"
+    """Bounds, and for what they left open dual bounds of linear programs, computed in float64 from
+    the solver's multipliers: they hold whatever the solver's tolerances (Neumaier and Shcherbina
+    2004)."""
+    REPLAY = "replayed image"
+    """An image of the neighborhood that violates in a float64 forward pass."""
+    NONE = "none"
+    """Nothing is proved."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,10 @@ class Verdict:
     """VIOLATED: how far the witness leaves the centre, by radius, ``(R,)``."""
     reason: str = ""
     """UNKNOWN: why no stage could decide."""
+    proof: Proof = Proof.NONE
+    """What the answer rests on."""
+    claim: str = ""
+    """The solvers, if any, that claim a ROBUST which is not proved."""
     complete: bool = False
     """The complete stage (MILP) was needed."""
     seconds: float = 0.0
@@ -64,15 +84,28 @@ class Verdict:
     """The stages that were asked, in order."""
 
     def __post_init__(self) -> None:
-        if self.outcome is Outcome.VIOLATED and self.witness is None:
-            raise ValueError("VIOLATED needs a witness")
-        if self.outcome is Outcome.UNKNOWN and not self.reason:
-            raise ValueError("UNKNOWN needs a reason")
+        match self.outcome:
+            case Outcome.ROBUST:
+                if self.proof not in (Proof.BOUNDS, Proof.DUAL_BOUNDS):
+                    raise ValueError("ROBUST needs a proof by bounds")
+            case Outcome.VIOLATED:
+                if self.witness is None or self.proof is not Proof.REPLAY:
+                    raise ValueError("VIOLATED needs a witness that was replayed")
+            case Outcome.UNKNOWN:
+                if not self.reason or self.proof is not Proof.NONE:
+                    raise ValueError("UNKNOWN needs a reason, and has no proof")
+            case _:
+                assert_never(self.outcome)
 
     @property
     def robust(self) -> bool:
         """Whether the neighborhood is certified."""
         return self.outcome is Outcome.ROBUST
+
+    @property
+    def basis(self) -> str:
+        """What the answer rests on, in words."""
+        return f"claimed by {self.claim}" if self.claim else self.proof.value
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,7 @@ class Termination(StrEnum):
     FEASIBLE = "feasible"
     """A limit came, with an incumbent."""
     INFEASIBLE = "infeasible"
-    """Proved to have no solution."""
+    """The solver says that there is no solution; a proof only where the report is certified."""
     UNBOUNDED = "unbounded"
     """Proved to have no least objective."""
     LIMIT = "time limit"
@@ -109,12 +109,13 @@ class SolveReport:
     image: Array | None
     """The incumbent's image ``(C, H, W)``, if there is one."""
     dual_bound: float | None
-    """A proved lower bound of the objective."""
+    """A lower bound of the largest margin of the subset; a proved one where ``certified``."""
     seconds: float
     message: str = ""
     """The solver's own word for the end."""
-    denied_by: str = ""
-    """The solver, if any, that claims to have proved that there is no such incumbent."""
+    certified: bool = False
+    """Whether ``dual_bound`` was computed in float64 and depends on no tolerance of the solver;
+    else it, and INFEASIBLE, are the solver's claim."""
 
 
 class Session(Protocol):
@@ -133,6 +134,15 @@ class Session(Protocol):
         row ``guide`` on its way there: without an aim its cuts and branchings are blind. ``beyond``
         asks for points that lie this much deeper inside the active rows.
         """
+        ...
+
+
+class ProvingSession(Session, Protocol):
+    """One model loaded into branch and cut, which certifies what it decides."""
+
+    @property
+    def binaries(self) -> int:
+        """Number of binaries of the model."""
         ...
 
     def near(
@@ -165,5 +175,18 @@ class Backend(Protocol):
         ...
 
     def open(self, model: MilpModel) -> Session:
+        """Load ``model``."""
+        ...
+
+
+class Prover(Protocol):
+    """A solver whose answers to decisions rest on dual bounds in float64, not on its word."""
+
+    @property
+    def name(self) -> str:
+        """Name of the solver profile."""
+        ...
+
+    def open(self, model: MilpModel) -> ProvingSession:
         """Load ``model``."""
         ...

@@ -23,7 +23,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
-from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.memory import Memory
@@ -103,9 +103,11 @@ class Cascade:
         )
         question = Question(eps, neighborhood.box, deadline)
         question.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
-        verdict = Verdict(Outcome.ROBUST, Stage.CROWN, margin)
-        if found.lost:
-            verdict = Verdict(Outcome.UNKNOWN, Stage.CROWN, margin, reason="no margin is certified")
+        verdict = (
+            Verdict(Outcome.UNKNOWN, Stage.CROWN, margin, reason="no margin is certified")
+            if found.lost
+            else Verdict(Outcome.ROBUST, Stage.CROWN, margin, proof=Proof.BOUNDS)
+        )
         self._noted(question, verdict, began)
         return found
 
@@ -138,8 +140,10 @@ class Cascade:
         analysis = bounder.crown(box) if self._stages.linear else bounder.interval(box)
         if self._stages.alpha:
             analysis = bounder.alpha(analysis, deadline.at)
-        finder = LevelFinder(self._problem, complete.compiler, complete.backend)
-        level = finder.find(box, analysis, points.images, deadline.at)
+        finder = LevelFinder(
+            self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
+        )
+        level = finder.find(box, analysis, points.images, deadline)
         return replace(level, seconds=time.monotonic() - began)
 
     def reduced(self, witness: Array, path: Path) -> Cut:
@@ -192,7 +196,7 @@ class Cascade:
         assert question.points is not None
         near = self._weak(question.box, question.points)
         return complete.decide(
-            question.box, question.analysis, near, question.deadline.at, question.accounts
+            question.box, question.analysis, near, question.deadline, question.accounts
         )
 
     def _asked(self, question: Question, offered: Set[Stage]) -> Verdict | None:
@@ -201,7 +205,8 @@ class Cascade:
         proved = self._memory.proof_around(question.eps)
         if proved is not None:
             question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
-            return Verdict(Outcome.ROBUST, Stage.RECALL, proved)
+            margin, proof = proved
+            return Verdict(Outcome.ROBUST, Stage.RECALL, margin, proof=proof)
         for stage in ORDER:
             verdict = self._tried(question, stage) if stage in offered else None
             if verdict is not None:
@@ -248,7 +253,7 @@ class Cascade:
 
     def _violated(self, witness: Array, stage: Stage) -> Verdict:
         margin = float(self._problem.margin(witness[None])[0])
-        return Verdict(Outcome.VIOLATED, stage, margin, witness)
+        return Verdict(Outcome.VIOLATED, stage, margin, witness, proof=Proof.REPLAY)
 
     def _noted(self, question: Question, verdict: Verdict, began: float) -> Verdict:
         """Remember the verdict, and complete it by its duration, the accounts and the witness's

@@ -1,78 +1,97 @@
-"""The complete stage: one MILP per subset of rivals that the bounds left open."""
+"""The complete stage: one MILP per subset of margins that the bounds left open.
+
+The solver that the spec names is asked first. What it finds is replayed; what it denies is only its
+claim, and robust is said where branch and cut proves it by dual bounds in float64 (``branching``).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 
-from mlspec.bounds.analysis import Analysis, OpenClaim, Subset
+from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.verdict import Account, Outcome, Stage, Verdict
+from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict
 from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, Session, SolveReport, Termination
-from mlspec.tolerances import MILP_MARGIN
-from mlspec.verifier.judge import TIME_LIMIT, Judge, unknown
-
-EARLY = 0.5
-"""A solver that gave up more seconds than this before the deadline had a limit of its own."""
-TRIAL_SHARE = 0.381966
-"""The share of each pixel's range at which a model is tried: a place like no other."""
-TRIAL_SECONDS = 2.0
-"""Time for that trial, beyond any deadline; it takes hundredths."""
-REGION_SECONDS = 2.0
-"""Time for one linear region."""
-TIES, AROUND_SECONDS = 80, 1.5
-"""ReLUs and windows around an image that may change their winner, and the time to find how."""
+from mlspec.milp.model import Backend, Prover, ProvingSession, Session, SolveReport, Termination
+from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.verifier.minimum import MinimumSearch
+from mlspec.verifier.subset_query import TIME_LIMIT, SubsetQuery, unknown
+from mlspec.verifier.trial import ModelTrial
 
 
 @dataclass(frozen=True, eq=False)
 class CompleteStage:
-    """Decides what bounds leave open, on one solver."""
+    """Decides what bounds leave open."""
 
     problem: Problem
     compiler: Compiler
+    """Compiles for ``backend``: decisions, or optimisations of the margin."""
     backend: Backend
+    """The solver that is asked."""
+    prover: Prover
+    """Branch and cut, whose answers are certified; may be ``backend`` itself."""
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
+    minimum: MinimumSearch = field(default_factory=MinimumSearch)
+    """How the least margin is enclosed where the objective is the margin."""
+    region_seconds: float = 2.0
+    """Time for the linear program of one linear region; it takes hundredths of that."""
+    ties: int = 80
+    """ReLUs and windows around an image that may change their winner in a local search."""
+    around_seconds: float = 1.5
+    """Time for one local search around an image."""
+    early: float = 0.5
+    """A solver that gives up more seconds than this before the deadline had a limit of its own."""
+    trial: ModelTrial = field(default_factory=ModelTrial)
+    """What a model has to contain before its proofs count."""
+
+    @property
+    def decision(self) -> bool:
+        """Whether only the existence of a violation is asked, not the least margin."""
+        return self.compiler.decision
 
     def decide(
         self,
         box: Box,
         analysis: Analysis,
         near: Sequence[Array],
-        deadline: float,
+        deadline: Deadline,
         accounts: list[Account],
     ) -> Verdict:
-        """Return the verdict over ``box``; ``deadline`` is in ``time.monotonic()`` seconds.
+        """Return the verdict over ``box``.
 
         The linear regions of the images ``near`` are searched first. What was done is added to
         ``accounts``.
         """
-        own = time.monotonic() + self.seconds
-        limit = "verifier.milp.seconds" if own < deadline else "budget.seconds"
-        deadline = min(deadline, own)
+        own = deadline.within(self.seconds)
+        limit = "verifier.milp.seconds" if own.at < deadline.at else "budget.seconds"
         bounds = analysis.bounds()
-        margin = float("inf")
+        margin, proof = float("inf"), Proof.BOUNDS
         for item in analysis.claims:
-            verdict = self._decide_claim(box, bounds, item, near, deadline, accounts)
+            verdict = self._decide_claim(box, bounds, item, near, own, accounts)
             if verdict.reason.startswith(TIME_LIMIT):
-                struck = limit if time.monotonic() > deadline - EARLY else "solver.seconds"
+                struck = limit if own.left < self.early else "solver.seconds"
                 return replace(verdict, reason=f"{verdict.reason} (it was {struck})")
             if verdict.margin is None or not verdict.robust:
                 return verdict
             margin = min(margin, verdict.margin)
-        return Verdict(Outcome.ROBUST, Stage.MILP, margin, complete=True)
+            proof = verdict.proof if verdict.proof is Proof.DUAL_BOUNDS else proof
+        return Verdict(Outcome.ROBUST, Stage.MILP, margin, proof=proof, complete=True)
 
-    def around(self, box: Box, analysis: Analysis, image: Array, deadline: float) -> Array | None:
+    def around(
+        self, box: Box, analysis: Analysis, image: Array, deadline: Deadline
+    ) -> Array | None:
         """Return an image ``(C, H, W)`` of ``box`` that violates, replayed, from the linear regions
         around ``image``, which violates in a larger box; None where none is found.
 
@@ -80,24 +99,36 @@ class CompleteStage:
         """
         scores = forward.scores(self.problem.network, image[None])
         item = min(analysis.claims, key=lambda one: float(one.claim.margin(scores)[0]))
-        claim = item.claim
-        nearest = np.argsort(claim.margins(scores)[0], kind="stable")[: claim.k]
+        nearest = np.argsort(item.claim.margins(scores)[0], kind="stable")[: item.claim.k]
         subset = tuple(sorted(nearest.tolist()))
-        if subset not in item.subsets or not self.compiler.decision:
+        if subset not in item.subsets:
             return None
         try:
-            model = self.compiler.compile(box, analysis.bounds(), claim, subset)
-            session = self.backend.open(model)
+            session = self._proving(box, analysis.bounds(), item, subset)
         except SolverError:
             return None
-        judge = Judge(self.problem, box, item, self.backend.name, decision=True)
-        start, guide = box.clip(image), item.hardest(subset)
-        found = None
-        for ties in (0, TIES):  # what is found in its own region is where the search begins
-            left = min(deadline - time.monotonic(), AROUND_SECONDS)
-            report = session.near(start, subset, left, guide, ties)
-            found = judge.violated(report, subset) or found
+        query = SubsetQuery(self.problem, box, item, subset)
+        start, found = box.clip(image), None
+        for ties in (0, self.ties):  # the point of its own region is where the local search begins
+            left = deadline.within(self.around_seconds).left
+            report = session.near(start, subset, left, query.guide, ties)
+            found = query.violated(report) or found
         return None if found is None else found.witness
+
+    def _proving(
+        self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
+    ) -> ProvingSession:
+        """Open a decision model on the prover; raises SolverError where there is none."""
+        compiler = replace(self.compiler, decision=True)
+        return self.prover.open(compiler.compile(box, bounds, item.claim, rows))
+
+    def _asking(
+        self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
+    ) -> Session | None:
+        """Open a model on the solver of the spec; None where that is the prover."""
+        if self.backend is self.prover:
+            return None
+        return self.backend.open(self.compiler.compile(box, bounds, item.claim, rows))
 
     def _decide_claim(
         self,
@@ -105,101 +136,139 @@ class CompleteStage:
         bounds: Bounds,
         item: OpenClaim,
         near: Sequence[Array],
-        deadline: float,
+        deadline: Deadline,
         accounts: list[Account],
     ) -> Verdict:
         if not item.subsets:
-            return Verdict(Outcome.ROBUST, Stage.MILP, item.closed, complete=True)
+            return Verdict(
+                Outcome.ROBUST, Stage.MILP, item.closed, proof=Proof.BOUNDS, complete=True
+            )
         began = time.monotonic()
         rows = sorted({row for subset in item.subsets for row in subset})
         try:
-            model = self.compiler.compile(box, bounds, item.claim, rows)
-            session = self.backend.open(model)
+            proving = self._proving(box, bounds, item, rows)
+            asking = self._asking(box, bounds, item, rows)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))
             return unknown(str(error))
-        accounts.append(_account(began, f"model of {model.binaries} binaries"))
-        began = time.monotonic()
-        judge = Judge(self.problem, box, item, self.backend.name, self.compiler.decision)
-        found = self._in_regions(judge, session, near, deadline)
-        said = "no violation" if found is None else found.outcome.value
-        accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
+        accounts.append(_account(began, f"model of {proving.binaries} binaries"))
+        queries = [SubsetQuery(self.problem, box, item, subset) for subset in item.subsets]
+        found = self._in_regions(queries, proving, near, deadline, accounts)
         if found is not None:
             return found
-        proved = self._in_subsets(judge, session, deadline, accounts)
-        if isinstance(proved, Verdict):
-            return proved
-        # Wrong bounds, or a solver's stumble, would leave out images: one of them is tried.
-        inside = box.lower + TRIAL_SHARE * (box.upper - box.lower)
-        if not session.admits(inside, TRIAL_SECONDS):
-            return unknown(
-                f"{self.backend.name} did not find a given image of the neighborhood in its model"
-            )
-        return Verdict(Outcome.ROBUST, Stage.MILP, proved, complete=True)
+        margin = item.closed
+        for number, query in enumerate(queries):
+            if deadline.passed:
+                left = len(queries) - number
+                advice = Termination.LIMIT.advice
+                return unknown(f"{TIME_LIMIT} with {left} subset(s) of margins open: {advice}")
+            began = time.monotonic()
+            ended = self._decide_subset(query, proving, asking, near, deadline)
+            said = ended.outcome.value if isinstance(ended, Verdict) else f"margin > {ended:.3g}"
+            accounts.append(_account(began, f"{query.names}: {said}"))
+            if isinstance(ended, Verdict):
+                return ended
+            margin = min(margin, ended)
+        if not self.trial.passed(proving, box):
+            return unknown("the model leaves out an image of the neighborhood")
+        return Verdict(Outcome.ROBUST, Stage.MILP, margin, proof=Proof.DUAL_BOUNDS, complete=True)
 
     def _in_regions(
-        self, judge: Judge, session: Session, near: Sequence[Array], deadline: float
-    ) -> Verdict | None:
-        """Return the verdict if a linear program around one of the images ``near`` violates."""
-        item = judge.item
-        for image, subset in product(near, item.subsets):
-            left = min(deadline - time.monotonic(), REGION_SECONDS)
-            if left <= 0.0:
-                break
-            report = session.near(image, subset, left, item.hardest(subset))
-            found = judge.violated(report, subset)
-            if found is not None:
-                return found
-        return None
-
-    def _in_subsets(
-        self, judge: Judge, session: Session, deadline: float, accounts: list[Account]
-    ) -> Verdict | float:
-        """Return a proved lower bound of the claim's margin, or the verdict that ends the query."""
-        item, margin = judge.item, judge.item.closed
-        for number, subset in enumerate(item.subsets):
-            seconds = deadline - time.monotonic()
-            if seconds <= 0.0:
-                left = len(item.subsets) - number
-                return unknown(
-                    f"{TIME_LIMIT} with {left} subset(s) of rivals open: {Termination.LIMIT.advice}"
-                )
-            report = session.solve(subset, seconds, item.hardest(subset))
-            proved = self._judged(judge, session, subset, report, deadline)
-            end = proved.outcome.value if isinstance(proved, Verdict) else "proved"
-            finding = f"rivals {judge.names(subset)}: {end}"
-            accounts.append(Account(Stage.MILP, report.seconds, finding))
-            if isinstance(proved, Verdict):
-                return proved
-            margin = min(margin, proved)
-        return margin
-
-    def _judged(
         self,
-        judge: Judge,
-        session: Session,
-        subset: Subset,
-        report: SolveReport,
-        deadline: float,
+        queries: Sequence[SubsetQuery],
+        session: ProvingSession,
+        near: Sequence[Array],
+        deadline: Deadline,
+        accounts: list[Account],
+    ) -> Verdict | None:
+        """Return the verdict if the linear region of one of the images ``near`` violates."""
+        began = time.monotonic()
+        found = None
+        for image, query in product(near, queries):
+            if found is not None or deadline.passed:
+                break
+            left = deadline.within(self.region_seconds).left
+            report = session.near(image, query.subset, left, query.guide)
+            found = query.violated(report)
+        said = "no violation" if found is None else found.outcome.value
+        accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
+        return found
+
+    def _decide_subset(
+        self,
+        query: SubsetQuery,
+        proving: ProvingSession,
+        asking: Session | None,
+        near: Sequence[Array],
+        deadline: Deadline,
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
-        violated = judge.violated(report, subset)
+        centre = (query.box.lower + query.box.upper) / 2
+        claim, known = "", [centre, *(query.box.clip(image) for image in near)]
+        if asking is not None:
+            report = asking.solve(query.subset, deadline.left, query.guide)
+            ended = self._ended(query, report, asking, deadline)
+            if ended is not None:
+                return ended
+            if report.image is not None:
+                known.append(query.box.clip(report.image))
+            if query.claims(report):
+                claim = self.backend.name
+            elif deadline.passed:
+                return query.undecided(report, self.backend.name)
+        if self.decision:
+            report = proving.solve(query.subset, deadline.left, query.guide)
+            ended = self._ended(query, report, proving, deadline)
+            undecided = query.undecided(report, self.prover.name)
+        else:
+            ended = self._minimised(query, proving, known, deadline)
+            undecided = unknown(f"{TIME_LIMIT} of the complete stage: {Termination.LIMIT.advice}")
+        if ended is None and claim:
+            return unknown(f"claimed by {claim}, but not proved: {undecided.reason}", claim)
+        return undecided if ended is None else ended
+
+    def _ended(
+        self, query: SubsetQuery, report: SolveReport, session: Session, deadline: Deadline
+    ) -> Verdict | float | None:
+        """Return what a report proves, or the violation that it found; None where neither."""
+        violated = query.violated(report)
         if violated is not None:
             return violated
-        proved = judge.proved(report, subset)
+        proved = query.proved(report)
         if proved is not None:
             return proved
-        if self.compiler.decision and report.image is not None:
+        if self.decision and report.image is not None:
             # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
-            left, beyond = deadline - time.monotonic(), 2 * MILP_MARGIN
-            deeper = session.solve(subset, left, judge.item.hardest(subset), beyond)
-            clear = judge.violated(deeper, subset, beyond)
-            if clear is not None:
-                return clear
-            if deeper.termination is Termination.LIMIT:
-                return judge.undecided(deeper)
-        return judge.undecided(report)
+            beyond = 2 * MILP_MARGIN
+            deeper = session.solve(query.subset, deadline.left, query.guide, beyond)
+            return query.violated(deeper)
+        return None
+
+    def _minimised(
+        self,
+        query: SubsetQuery,
+        session: ProvingSession,
+        known: Sequence[Array],
+        deadline: Deadline,
+    ) -> Verdict | float | None:
+        """Return the proved least margin where it counts as robust, or a violation."""
+        found: list[Verdict] = []
+
+        def replay(image: Array) -> float:
+            report = SolveReport(Termination.FEASIBLE, image, None, 0.0)
+            violated = query.violated(report)
+            found.extend([] if violated is None else [violated])
+            # A violation ends the search: no lower value is asked for.
+            return -np.inf if violated is not None else query.replayed(image)
+
+        least = min(query.replayed(image) for image in known)
+        proved = self.minimum.lower_end(
+            session, query.subset, query.guide, -np.inf, least, replay, deadline
+        )
+        if found:
+            return found[0]
+        return proved if proved > ROBUST_MARGIN else None
 
 
 def _account(began: float, finding: str) -> Account:

@@ -1,31 +1,31 @@
-"""The exact robustness level of a neighborhood, and its weakest images: MILPs as optimisations.
+"""The robustness level of a neighborhood, which is the least margin of its images.
 
-The level is the least margin of all images: over the claims, and the subsets of k margins of each,
-the least of ``max m_i``. A subset whose bound is above a margin that some image has cannot attain
-it, so few are optimised, the weakest bound first.
+The level is the least margin over the claims, and over the subsets of ``k`` margins of each, the
+least of ``max m_i``. A subset whose bound is above the margin of a known image cannot attain it, so
+few are searched, the weakest bound first. The lower end is proved by bounds and by dual bounds in
+float64, the upper end is the margin of an image in a float64 forward pass.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mlspec.bounds.analysis import Analysis, OpenClaim, Subset
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
+from mlspec.core.verdict import Proof
 from mlspec.errors import ContradictionError, SolverError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend
-from mlspec.tolerances import REPLAY_AGREEMENT
-from mlspec.verifier.complete import TRIAL_SECONDS, TRIAL_SHARE
-
-KEPT = 8
-"""Weakest images that are kept."""
+from mlspec.milp.model import Backend, Prover, Session
+from mlspec.tolerances import REPLAY_AGREEMENT, ROBUST_MARGIN
+from mlspec.verifier.minimum import MinimumSearch
+from mlspec.verifier.trial import ModelTrial
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +38,23 @@ class Level:
     """``(N, C, H, W)``, inside the neighborhood, weakest first."""
     margins: Array
     """``(N,)``: their margins in float64; the first is an upper bound of the level."""
+    proof: Proof = Proof.BOUNDS
+    """What the lower end rests on."""
     seconds: float = 0.0
 
     @property
     def exact(self) -> bool:
-        """Whether both bounds agree, but for what solvers' tolerances and a replay differ by."""
+        """Whether both ends agree."""
         return bool(self.margins[0] - self.lower <= REPLAY_AGREEMENT)
 
 
 class Weakest:
     """The weakest images seen, each replayed in float64."""
 
-    def __init__(self, problem: Problem, box: Box, images: Iterable[Array]) -> None:
+    def __init__(self, problem: Problem, box: Box, images: Iterable[Array], kept: int) -> None:
         self._problem = problem
         self._box = box
+        self._kept = kept
         self._found: list[tuple[float, Array]] = []
         for image in images:
             self.add(image)
@@ -61,17 +64,19 @@ class Weakest:
         """The smallest margin."""
         return self._found[0][0]
 
-    def add(self, image: Array) -> None:
-        """Take note of ``image`` ``(C, H, W)``, moved into the box."""
+    def add(self, image: Array) -> float:
+        """Take note of ``image`` ``(C, H, W)``, moved into the box, and return the smallest
+        margin."""
         inside = self._box.clip(image)
         if not any(np.array_equal(inside, known) for _, known in self._found):
             self._found.append((float(self._problem.margin(inside[None])[0]), inside))
-            self._found = sorted(self._found, key=lambda each: each[0])[:KEPT]
+            self._found = sorted(self._found, key=lambda each: each[0])[: self._kept]
+        return self.least
 
-    def level(self, lower: float) -> Level:
+    def level(self, lower: float, proof: Proof) -> Level:
         """Return the level, given a lower bound; raises ContradictionError if an image is below."""
         images = np.stack([image for _, image in self._found])
-        if self.least < lower - REPLAY_AGREEMENT:
+        if self.least < lower - ROBUST_MARGIN:
             error = ContradictionError(
                 f"a bound says that no margin is below {lower:g}, but an image has {self.least:g}: "
                 "one of them is wrong, so nothing is certified"
@@ -80,31 +85,44 @@ class Weakest:
             error.evidence = {"witness": images[0], **ends}
             raise error
         margins = np.array([margin for margin, _ in self._found])
-        return Level(min(lower, self.least), images, margins)
+        return Level(min(lower, self.least), images, margins, proof)
 
 
 @dataclass(frozen=True, eq=False)
 class LevelFinder:
-    """Finds levels by one solver."""
+    """Finds levels."""
 
     problem: Problem
     compiler: Compiler
     backend: Backend
+    """The solver that is asked for weak images, beside the prover."""
+    prover: Prover
+    """Branch and cut, whose answers are certified; may be ``backend`` itself."""
+    minimum: MinimumSearch = field(default_factory=MinimumSearch)
+    trial: ModelTrial = field(default_factory=ModelTrial)
+    kept: int = 8
+    """Weakest images that are reported."""
+    asking: float = 0.5
+    """Share of the time left that another solver than the prover has for one subset."""
 
-    def find(self, box: Box, analysis: Analysis, images: Iterable[Array], deadline: float) -> Level:
-        """Return the level over ``box`` as exactly as ``deadline`` (in ``time.monotonic()``
-        seconds) allows.
+    def find(
+        self, box: Box, analysis: Analysis, images: Iterable[Array], deadline: Deadline
+    ) -> Level:
+        """Return the level over ``box`` as exactly as ``deadline`` allows.
 
         ``images``, at least one, are those that are known to be weak.
         """
-        weakest = Weakest(self.problem, box, images)
-        lower = float("inf")
+        weakest = Weakest(self.problem, box, images, self.kept)
+        lower, proof = np.inf, Proof.BOUNDS
         for item in analysis.claims:
             bounds = dict(self._bounds(item, weakest.least))
+            before = dict(bounds)
             with suppress(SolverError):  # then the bounds stay as they are
                 self._tighten(box, analysis, item, bounds, weakest, deadline)
+            if bounds != before:
+                proof = Proof.DUAL_BOUNDS
             lower = min([lower, *bounds.values()])
-        return weakest.level(min(lower, weakest.least))
+        return weakest.level(min(lower, weakest.least), proof)
 
     def _bounds(self, item: OpenClaim, least: float) -> Iterator[tuple[Subset, float]]:
         """Yield the subsets that may attain less than ``least``, with lower bounds."""
@@ -119,28 +137,41 @@ class LevelFinder:
         item: OpenClaim,
         bounds: dict[Subset, float],
         weakest: Weakest,
-        deadline: float,
+        deadline: Deadline,
     ) -> None:
-        """Optimise the subsets of ``bounds`` that may attain less than any known image."""
+        """Raise those of ``bounds`` that are below the margin of every known image."""
         order = [s for s in sorted(bounds, key=bounds.__getitem__) if bounds[s] < weakest.least]
         if not order:
             return
         rows = sorted({row for subset in order for row in subset})
-        optimising = replace(self.compiler, decision=False)
-        session = self.backend.open(optimising.compile(box, analysis.bounds(), item.claim, rows))
+        deciding = replace(self.compiler, decision=True)
+        proving = self.prover.open(deciding.compile(box, analysis.bounds(), item.claim, rows))
+        asked = self._asked(box, analysis, item, rows)
         found: dict[Subset, float] = {}
         for subset in order:
-            left = deadline - time.monotonic()
-            if left <= 0.0:
+            if deadline.passed:
                 break
-            if bounds[subset] >= weakest.least:
-                continue
-            report = session.solve(subset, left)
-            if report.image is not None:
-                weakest.add(report.image)
-            if report.dual_bound is not None:
-                found[subset] = max(bounds[subset], report.dual_bound)
-        # As in a decision: a model that lacks an image proves nothing.
-        inside = box.lower + TRIAL_SHARE * (box.upper - box.lower)
-        if found and session.admits(inside, TRIAL_SECONDS):
+            if asked is not None:
+                report = asked.solve(subset, self.asking * deadline.left)
+                if report.image is not None:
+                    weakest.add(report.image)
+            found[subset] = self.minimum.lower_end(
+                proving,
+                subset,
+                item.hardest(subset),
+                bounds[subset],
+                weakest.least,
+                weakest.add,
+                deadline,
+            )
+        if found and self.trial.passed(proving, box):
             bounds.update(found)
+
+    def _asked(
+        self, box: Box, analysis: Analysis, item: OpenClaim, rows: list[int]
+    ) -> Session | None:
+        """Open an optimisation model on the solver that is asked; None where that is the prover."""
+        if self.backend is self.prover:
+            return None
+        optimising = replace(self.compiler, decision=False)
+        return self.backend.open(optimising.compile(box, analysis.bounds(), item.claim, rows))

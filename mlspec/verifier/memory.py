@@ -10,7 +10,7 @@ import numpy as np
 
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.verdict import Stage, Verdict
+from mlspec.core.verdict import Proof, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.tolerances import BOX_SLACK
 
@@ -20,16 +20,17 @@ class Memory:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._proofs: list[tuple[Array, float, Stage]] = []
+        self._proofs: list[tuple[Array, Verdict]] = []
         self._extents: list[Array] = []
         self.witnesses: list[Array] = []
         """Violating images ``(C, H, W)``, oldest first."""
 
-    def proof_around(self, eps: Array) -> float | None:
-        """Return the margin certified for a neighborhood that contains that of ``eps``, if any."""
-        for proved, margin, _ in reversed(self._proofs):
+    def proof_around(self, eps: Array) -> tuple[float, Proof] | None:
+        """Return the margin certified for a neighborhood that contains that of ``eps``, and what
+        that rests on, if there is one."""
+        for proved, verdict in reversed(self._proofs):
             if np.all(eps <= proved):
-                return margin
+                return verdict.margin or 0.0, verdict.proof
         return None
 
     def witness_inside(self, eps: Array) -> Array | None:
@@ -49,7 +50,7 @@ class Memory:
             # A corner of the box may lie a rounding beyond it; no certified margin vanishes there.
             if np.all(extents <= eps + BOX_SLACK):
                 raise self._contradiction(eps, verdict.stage, witness)
-        self._proofs.append((eps.copy(), verdict.margin or 0.0, verdict.stage))
+        self._proofs.append((eps.copy(), verdict))
 
     def note_witness(self, witness: Array) -> Array:
         """Remember a violating image and return its extents ``(R,)``.
@@ -57,9 +58,9 @@ class Memory:
         Raises ContradictionError if it is inside a proved neighborhood.
         """
         extents = self._problem.layering.extents(witness - self._problem.image)
-        for proved, _, stage in self._proofs:
+        for proved, verdict in self._proofs:
             if np.all(extents <= proved + BOX_SLACK):
-                raise self._contradiction(proved, stage, witness)
+                raise self._contradiction(proved, verdict.stage, witness)
         if not any(np.array_equal(witness, known) for known in self.witnesses):
             self.witnesses.append(witness)
             self._extents.append(extents)

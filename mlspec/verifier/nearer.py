@@ -77,5 +77,5 @@ class NearestFinder:
         share = (1.0 - STEP) * found.share
         (radius,) = path(np.array([share]))
         box = self.problem.neighborhood(radius).box
-        image = complete.around(box, self.bounder.crown(box), found.image, end.at)
+        image = complete.around(box, self.bounder.crown(box), found.image, end)
         return None if image is None else self.attack.sharpened(path, share, image, end)

@@ -9,7 +9,7 @@ from mlspec.bounds.analysis import Analysis
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
-from mlspec.core.verdict import Account, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict, WeakestPoints
 
 
 @dataclass(eq=False)
@@ -43,7 +43,9 @@ class Question:
         self.analysis, self.bounds = analysis, stage
         left = "proved" if analysis.robust else f"{self.open_subsets} subset(s) of rivals open"
         self.note(stage, began, f"{left}, margin >= {analysis.margin:.3g}")
-        return Verdict(Outcome.ROBUST, stage, analysis.margin) if analysis.robust else None
+        if not analysis.robust:
+            return None
+        return Verdict(Outcome.ROBUST, stage, analysis.margin, proof=Proof.BOUNDS)
 
     def undecided(self) -> Verdict:
         """Return what bounds alone leave."""

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from backend_cases import SOLVERS, random_questions
-from machines import analyse, solver
+from machines import analyse, complete_stage, solver
 from strategies import Question
 
 import mlspec
+from mlspec.core.deadline import Deadline
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.milp.compile import Compiler
 from mlspec.run import prepare
 from mlspec.tolerances import ROBUST_MARGIN
-from mlspec.verifier.complete import CompleteStage
 
 PATIENCE = 30.0
 HURRY = 0.15
@@ -36,8 +36,8 @@ def decided(question: Question, bounds: str, seconds: float) -> dict[str, Verdic
     compiler = Compiler(problem.relaxed)
     verdicts = {}
     for name in SOLVERS:
-        stage = CompleteStage(problem, compiler, solver(name), seconds)
-        verdicts[name] = stage.decide(box, analysis, [], time.monotonic() + seconds, [])
+        stage = complete_stage(problem, compiler, solver(name), seconds)
+        verdicts[name] = stage.decide(box, analysis, [], Deadline.after(seconds), [])
     return verdicts
 
 

@@ -24,7 +24,7 @@ from backend_cases import (
     market_split,
     wide,
 )
-from machines import SECONDS, analyse, solver
+from machines import SECONDS, analyse, complete_stage, solver
 from strategies import TINY, Question, random_problem, random_radius
 
 import mlspec
@@ -32,6 +32,7 @@ from mlspec.backends import cplex, gurobi, highs
 from mlspec.backends.engine import Outcome as Ended
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SpecError
@@ -42,7 +43,6 @@ from mlspec.solvers import INTERFACES, chosen
 from mlspec.spec import profile_names
 from mlspec.spec.profile import BackendName
 from mlspec.spec.search import SolverChoice
-from mlspec.verifier.complete import CompleteStage
 
 every = pytest.mark.parametrize("name", SOLVERS)
 
@@ -294,8 +294,8 @@ def test_the_words_for_an_end_are_those_of_the_solvers() -> None:
 def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
     problem = prepare(mlspec.load_spec("specs/none_img3.yaml")).problem
     box = problem.neighborhood(np.full(problem.layering.count, 0.005)).box
-    stage = CompleteStage(problem, Compiler(problem.relaxed), solver("cplex"), SECONDS)
-    verdict = stage.decide(box, analyse(problem, box, "crown"), [], time.monotonic() + SECONDS, [])
+    stage = complete_stage(problem, Compiler(problem.relaxed), solver("cplex"), SECONDS)
+    verdict = stage.decide(box, analyse(problem, box, "crown"), [], Deadline.after(SECONDS), [])
     assert verdict.outcome is Outcome.UNKNOWN
     assert "too many for the licence of CPLEX" in verdict.reason
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mlspec.core.deadline import Deadline
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation
-from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 
 Floats = NDArray[np.float64]
 
@@ -52,14 +52,22 @@ class LinearVerifier:
         left = self.left(eps)
         if left <= 0.0:
             witness = eps.reshape(1, 1, -1).copy()
-            return Verdict(Outcome.VIOLATED, Stage.MILP, left, witness, eps.copy(), complete=True)
+            return Verdict(
+                Outcome.VIOLATED,
+                Stage.MILP,
+                left,
+                witness,
+                eps.copy(),
+                proof=Proof.REPLAY,
+                complete=True,
+            )
         if left <= self.hard * self.margin:
             return Verdict(Outcome.UNKNOWN, Stage.MILP, reason="hard", complete=True)
-        return Verdict(Outcome.ROBUST, Stage.MILP, left, complete=True)
+        return Verdict(Outcome.ROBUST, Stage.MILP, left, proof=Proof.DUAL_BOUNDS, complete=True)
 
     def bound(self, eps: Floats, deadline: Deadline) -> Verdict:
         if self.slopes @ eps < self.bounded * self.margin:
-            return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps))
+            return Verdict(Outcome.ROBUST, Stage.CROWN, self.left(eps), proof=Proof.BOUNDS)
         return Verdict(Outcome.UNKNOWN, Stage.CROWN, reason="loose")
 
     def certified(self, eps: Floats, deadline: Deadline) -> CertifiedMargin:

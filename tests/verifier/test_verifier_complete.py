@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from machines import SECONDS, analyse, highs
+from oracles import level
 from strategies import problem_of
 
+from mlspec.backends.backend import ProgramBackend
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
-from mlspec.core.verdict import Account, Outcome, Verdict
+from mlspec.core.verdict import Account, Outcome, Proof, Verdict
+from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, MilpModel, SolveReport, Termination
+from mlspec.milp.model import Backend, MilpModel, Prover, SolveReport, Termination
+from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.complete import CompleteStage
 
 EPS = np.array([0.5])
@@ -47,6 +53,7 @@ class Told:
     """A solver that says what it is told to, one report for each subset in their order."""
 
     name = "told"
+    binaries = 0
 
     def __init__(self, reports: Sequence[SolveReport], delay: float = 0.0) -> None:
         self.reports = list(reports)
@@ -83,8 +90,18 @@ class Told:
         return True
 
 
-def stage_of(problem: Problem, backend: Backend, seconds: float = SECONDS) -> CompleteStage:
-    return CompleteStage(problem, Compiler(problem.relaxed), backend, seconds)
+def stage_of(
+    problem: Problem, prover: Told | ProgramBackend, seconds: float = SECONDS
+) -> CompleteStage:
+    """A stage whose solver is its own prover."""
+    return CompleteStage(problem, Compiler(problem.relaxed), prover, prover, seconds)
+
+
+def asking(
+    problem: Problem, backend: Backend, prover: Prover, *, decision: bool = True
+) -> CompleteStage:
+    """A stage whose solver only claims."""
+    return CompleteStage(problem, Compiler(problem.relaxed, decision), backend, prover, SECONDS)
 
 
 def decided(stage: CompleteStage, near: int = 0) -> tuple[Verdict, list[Account]]:
@@ -94,10 +111,12 @@ def decided(stage: CompleteStage, near: int = 0) -> tuple[Verdict, list[Account]
     assert analysis.open_subsets == 3
     accounts: list[Account] = []
     images = [problem.image] * near
-    return stage.decide(box, analysis, images, time.monotonic() + SECONDS, accounts), accounts
+    return stage.decide(box, analysis, images, Deadline.after(SECONDS), accounts), accounts
 
 
-PROVED = SolveReport(Termination.INFEASIBLE, None, None, 0.1)
+PROVED = SolveReport(Termination.INFEASIBLE, None, MILP_MARGIN, 0.1, certified=True)
+CLAIMED = SolveReport(Termination.INFEASIBLE, None, None, 0.1)
+CLAIMED_BOUND = SolveReport(Termination.OPTIMAL, None, 1.0, 0.1)
 LIMIT = SolveReport(Termination.LIMIT, None, None, 0.1)
 FAILED = SolveReport(Termination.FAILED, None, None, 0.1, "it broke off")
 
@@ -108,7 +127,7 @@ def test_every_open_subset_is_decided_and_accounted_for() -> None:
         problem = several(offset)
         verdict, accounts = decided(stage_of(problem, highs()))
         seen.add(verdict.outcome)
-        asked = sum(account.finding.startswith("rivals") for account in accounts)
+        asked = sum("margin >" in account.finding for account in accounts)
         if verdict.robust:
             assert asked == 3
         else:
@@ -156,3 +175,59 @@ def test_the_linear_regions_of_all_weak_images_are_searched_for_every_subset() -
     _, accounts = decided(stage_of(several(3.0), backend), near=4)
     assert backend.regions == 4 * 3
     assert any("linear regions of weak points (4)" in each.finding for each in accounts)
+
+
+@pytest.mark.parametrize("claimed", [CLAIMED, CLAIMED_BOUND])
+def test_a_claim_is_robust_only_once_it_is_proved(claimed: SolveReport) -> None:
+    problem = several(3.0)
+    decision = claimed is CLAIMED
+    verdict, _ = decided(asking(problem, Told([claimed] * 3), highs(), decision=decision))
+    assert verdict.outcome is Outcome.ROBUST
+    assert verdict.proof is Proof.DUAL_BOUNDS
+    assert verdict.claim == ""
+    verdict, _ = decided(asking(problem, Told([claimed] * 3), Told([LIMIT] * 9), decision=decision))
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.claim == "told"
+    assert verdict.basis == "claimed by told"
+    assert "not proved" in verdict.reason
+
+
+def test_a_wrong_claim_is_refuted() -> None:
+    """The solver denies what the prover, or a weak image, then shows."""
+    problem = several(-0.5)
+    for decision in (True, False):
+        told = Told([CLAIMED if decision else CLAIMED_BOUND] * 3)
+        verdict, _ = decided(asking(problem, told, highs(), decision=decision))
+        assert verdict.outcome is Outcome.VIOLATED
+        assert verdict.proof is Proof.REPLAY
+
+
+def test_a_solver_that_fails_leaves_the_decision_to_the_prover() -> None:
+    verdict, _ = decided(asking(several(3.0), Told([FAILED] * 3), highs()))
+    assert verdict.outcome is Outcome.ROBUST
+
+
+def test_a_certified_answer_of_another_solver_needs_no_second_proof() -> None:
+    """As of a portfolio with branch and cut in it."""
+    prover = Told([])
+    verdict, _ = decided(asking(several(3.0), Told([PROVED] * 3), prover))
+    assert verdict.outcome is Outcome.ROBUST
+    assert prover.asked == []
+
+
+def test_an_image_below_a_certified_margin_is_a_contradiction() -> None:
+    problem = several(-3.0)
+    wrong = SolveReport(Termination.OPTIMAL, problem.image, 1.0, 0.1, certified=True)
+    with pytest.raises(ContradictionError, match="one of them is wrong") as raised:
+        decided(stage_of(problem, Told([wrong] * 3)))
+    assert raised.value.evidence["witness"].shape == problem.image.shape
+
+
+def test_the_margin_that_is_said_is_proved() -> None:
+    """With the margin as objective it is the least margin, but for the gap of the search."""
+    problem = several(3.0)
+    stage = CompleteStage(problem, Compiler(problem.relaxed, False), highs(), highs(), SECONDS)
+    verdict, _ = decided(replace(stage, prover=stage.backend))
+    least = level(problem.network, problem.neighborhood(EPS).box, problem.property).margin
+    assert verdict.margin is not None
+    assert least - 1e-4 <= verdict.margin <= least

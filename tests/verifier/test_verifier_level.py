@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from law import law
-from machines import SECONDS, analyse, cascade, highs, solver
+from machines import SECONDS, analyse, cascade, complete_stage, highs, solver
 from oracles import TooManyCellsError, level
 from strategies import Question, problem_of, questions
 from test_verifier_complete import EPS, PROVED, several
@@ -18,11 +17,10 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Flatten, Linear, Network, Relu
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
-from mlspec.core.verdict import Outcome
+from mlspec.core.verdict import Outcome, Proof
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.tolerances import REPLAY_AGREEMENT
-from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.level import LevelFinder, Weakest
 
 
@@ -52,9 +50,9 @@ def test_it_is_exact_whether_robust_or_not(offset: float) -> None:
     """From weak points far from the weakest."""
     problem = several(offset)
     box = problem.neighborhood(EPS).box
-    finder = LevelFinder(problem, Compiler(problem.relaxed), highs())
+    finder = LevelFinder(problem, Compiler(problem.relaxed), prover := highs(), prover)
     analysis = analyse(problem, box, "interval")
-    found = finder.find(box, analysis, [problem.image], time.monotonic() + SECONDS)
+    found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.exact
     assert found.margins[0] == pytest.approx(
         level(problem.network, box, problem.property).margin, abs=REPLAY_AGREEMENT
@@ -65,9 +63,9 @@ def test_it_is_exact_whether_robust_or_not(offset: float) -> None:
 def test_without_time_it_says_what_bounds_and_attack_say() -> None:
     problem = several(3.0)
     box = problem.neighborhood(EPS).box
-    finder = LevelFinder(problem, Compiler(problem.relaxed), highs())
+    finder = LevelFinder(problem, Compiler(problem.relaxed), prover := highs(), prover)
     analysis = analyse(problem, box, "interval")
-    found = finder.find(box, analysis, [problem.image], time.monotonic())
+    found = finder.find(box, analysis, [problem.image], Deadline.after(0.0))
     assert not found.exact
     assert found.lower == analysis.margin
     assert len(found.images) == 1
@@ -76,9 +74,9 @@ def test_without_time_it_says_what_bounds_and_attack_say() -> None:
 def test_a_bound_above_a_known_margin_is_a_contradiction() -> None:
     problem = several(3.0)
     box = problem.neighborhood(EPS).box
-    weakest = Weakest(problem, box, [problem.image])
+    weakest = Weakest(problem, box, [problem.image], kept=8)
     with pytest.raises(ContradictionError, match="one of them is wrong"):
-        weakest.level(weakest.least + 1.0)
+        weakest.level(weakest.least + 1.0, Proof.BOUNDS)
 
 
 def test_a_model_without_the_images_certifies_nothing() -> None:
@@ -95,9 +93,9 @@ def test_a_model_without_the_images_certifies_nothing() -> None:
             answers = {"open": self, "solve": report, "admits": False}
             return lambda *_: answers[name]
 
-    finder = LevelFinder(problem, Compiler(problem.relaxed), Empty())  # type: ignore[arg-type]
+    finder = LevelFinder(problem, Compiler(problem.relaxed), Empty(), Empty())  # type: ignore[arg-type]
     analysis = analyse(problem, box, "interval")
-    found = finder.find(box, analysis, [problem.image], time.monotonic() + SECONDS)
+    found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.lower == analysis.margin
 
 
@@ -122,10 +120,10 @@ def test_a_pixel_that_hardly_moves_counts_where_its_weight_is_large(name: str) -
     analysis = analyse(problem, box, "interval")
     for decision in (True, False):
         compiler = Compiler(problem.relaxed, decision)
-        stage = CompleteStage(problem, compiler, solver(name), SECONDS)
-        verdict = stage.decide(box, analysis, [], time.monotonic() + SECONDS, [])
+        stage = complete_stage(problem, compiler, solver(name), SECONDS)
+        verdict = stage.decide(box, analysis, [], Deadline.after(SECONDS), [])
         assert verdict.outcome is Outcome.VIOLATED
-    finder = LevelFinder(problem, Compiler(problem.relaxed), solver(name))
-    found = finder.find(box, analysis, [problem.image], time.monotonic() + SECONDS)
+    finder = LevelFinder(problem, Compiler(problem.relaxed), solver(name), highs())
+    found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.margins[0] == pytest.approx(-5e-5, abs=2e-6)
     assert found.exact

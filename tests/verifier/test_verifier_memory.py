@@ -12,7 +12,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Flatten, Linear, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
-from mlspec.core.verdict import Outcome, Stage, Verdict
+from mlspec.core.verdict import Outcome, Proof, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.verifier.memory import Memory
 
@@ -29,7 +29,7 @@ def problem() -> Problem:
 
 
 def robust(margin: float = 0.1) -> Verdict:
-    return Verdict(Outcome.ROBUST, Stage.CROWN, margin)
+    return Verdict(Outcome.ROBUST, Stage.CROWN, margin, proof=Proof.BOUNDS)
 
 
 def image(*values: float) -> Array:
@@ -40,8 +40,8 @@ def test_a_proof_covers_every_smaller_radius_and_no_other(problem: Problem) -> N
     memory = Memory(problem)
     assert memory.proof_around(np.zeros(2)) is None
     memory.note_proof(np.array([0.3, 0.2]), robust(0.25))
-    assert memory.proof_around(np.array([0.3, 0.2])) == 0.25
-    assert memory.proof_around(np.array([0.1, 0.0])) == 0.25
+    assert memory.proof_around(np.array([0.3, 0.2])) == (0.25, Proof.BOUNDS)
+    assert memory.proof_around(np.array([0.1, 0.0])) == (0.25, Proof.BOUNDS)
     assert memory.proof_around(np.array([0.3000001, 0.0])) is None
     assert memory.proof_around(np.array([0.0, 0.2000001])) is None
 

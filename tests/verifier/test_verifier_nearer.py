@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from law import law
-from machines import highs
+from machines import complete_stage, highs
 from strategies import SMALL, Question, problem_of, questions
 
 from mlspec.attack.nearest import NearestAttack
@@ -17,7 +17,6 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.protocols import Path
 from mlspec.milp.compile import Compiler
-from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.nearer import NearestFinder
 
 SECONDS = 20.0
@@ -26,7 +25,7 @@ SECONDS = 20.0
 def finder(problem: Problem, *, alone: bool = False) -> NearestFinder:
     """A finder whose attack is a poor one."""
     compiler = Compiler(problem.relaxed, decision=True)
-    complete = None if alone else CompleteStage(problem, compiler, highs(), SECONDS)
+    complete = None if alone else complete_stage(problem, compiler, highs(), SECONDS)
     attack = NearestAttack(problem, restarts=2, seed=0, waves=0)
     return NearestFinder(problem, attack, Bounder(problem.relaxed, problem.property, 5), complete)
 
