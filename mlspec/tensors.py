@@ -1,34 +1,19 @@
-"""A network's ops with torch parameters, shared by bounds and attack, and where they run.
+"""A network with torch parameters, shared by bounds and attack, and where it runs.
 
-Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width, ``n`` window elements.
+Axes: ``B`` batch, ``C`` channels, ``H`` height, ``W`` width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mlspec.core.network import (
-    Add,
-    AffineOp,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Pair,
-    Relu,
-    Scale,
-    Shape,
-)
+from mlspec.core.network import Array, Network
 from mlspec.errors import InputError
+from mlspec.ops.operation import PiecewiseOperation, TensorOp, operation_of, piecewise_of
 
 CPU = torch.device("cpu")
 
@@ -55,40 +40,28 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@dataclass(frozen=True, eq=False)
-class TensorOp:
-    """One op; ``weight`` and ``bias`` are set for affine ops only."""
-
-    op: Op
-    inputs: tuple[int, ...]
-    """The numbers of the values it reads."""
-    shape_in: Shape
-    shape_out: Shape
-    weight: Tensor
-    bias: Tensor
-
-    @property
-    def source(self) -> int:
-        """The number of the one value it reads."""
-        (value,) = self.inputs
-        return value
-
-
 class TensorNetwork:
-    """The ops of ``network`` on one device in one dtype."""
+    """The ops of ``network`` on one device in one dtype.
+
+    Raises NetworkError for an op that bounds and attacks do not know.
+    """
 
     def __init__(self, network: Network, dtype: torch.dtype, device: torch.device = CPU) -> None:
         self.network = network
         self.dtype = dtype
         self.device = device
-        none = torch.empty(0, dtype=dtype, device=self.device)
         self.ops: list[TensorOp] = []
         for position, op in enumerate(network.ops):
-            weight = bias = none
-            if isinstance(op, AffineOp):
-                weight, bias = self.tensor(op.weight), self.tensor(op.bias)
-            shapes = network.shape_before(position), network.shapes[position]
-            self.ops.append(TensorOp(op, network.inputs[position], *shapes, weight, bias))
+            inputs, shape_in = network.inputs[position], network.shape_before(position)
+            parameters = tuple(self.tensor(each) for each in op.parameters)
+            shape_out = network.shapes[position]
+            self.ops.append(TensorOp(operation_of(op), inputs, shape_in, shape_out, parameters))
+        self.piecewise: dict[int, PiecewiseOperation] = {
+            position: relaxed
+            for position, item in enumerate(self.ops)
+            if (relaxed := piecewise_of(item.op)) is not None
+        }
+        """The ops that bounds relax, by their position."""
 
     def tensor(self, array: Array) -> Tensor:
         """Return a copy of ``array`` as a tensor of this network's dtype and device."""
@@ -102,33 +75,6 @@ class TensorNetwork:
         """
         values = [value]
         for item in self.ops:
-            value = values[item.inputs[0]]
-            match item.op:
-                case Conv(stride=stride, padding=padding, groups=groups):
-                    value = F.conv2d(value, item.weight, item.bias, stride, padding, groups=groups)
-                case Linear():
-                    value = F.linear(value, item.weight, item.bias)
-                case Scale():
-                    value = value * item.weight + item.bias
-                case Add():
-                    value = sum((values[number] for number in item.inputs[1:]), value)
-                case Relu():
-                    value = F.relu(value)
-                case Flatten():
-                    value = value.flatten(1)
-                case MaxPool(kernel=kernel, stride=stride, relu=relu):
-                    if softness:
-                        inside = windows(value, kernel, stride)
-                        share = torch.softmax(inside / softness, dim=-1)
-                        value = (share * inside).sum(-1)
-                    else:
-                        value = F.max_pool2d(value, kernel, stride)
-                    value = F.relu(value) if relu else value
-            values.append(value)
-        return value
-
-
-def windows(value: Tensor, kernel: Pair, stride: Pair) -> Tensor:
-    """Return the pooling windows ``(B, C, H', W', n)`` of ``value`` ``(B, C, H, W)``."""
-    view = value.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1])
-    return view.flatten(-2)
+            read = [values[number] for number in item.inputs]
+            values.append(item.op.run(item, read, softness))
+        return values[-1]

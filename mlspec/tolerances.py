@@ -21,6 +21,25 @@ BOUND_ROUNDING: Final = 2.0**-40
 """Bounds that enter a model are widened by this share of the op's largest: ten thousand times what
 float64 sums of the supported sizes lose."""
 
+LEAST_SHARE: Final = 2.0**-20
+"""Units of variables and big-Ms are at least this share of the terms that meet in their row: a
+solver divides by them, and what rounding leaves of those terms must stay below its tolerances."""
+
+LEAST_PART: Final = 2.0**-7
+"""Both big-Ms of a pool's candidate are at least this part of its range: solvers divide by
+them."""
+
+ORDER_ONE: Final = 6
+"""Values between about 2**-ORDER_ONE and 2**ORDER_ONE keep their unit in a model."""
+
+CRUMB: Final = 2e-9
+"""Coefficients below this are left out of a model's rows, which give way by what they are worth:
+HiGHS drops coefficients up to 1e-9."""
+
+NARROW: Final = 1e-4
+"""A pixel that moves less is written as its start and a share of its range: HiGHS fixes variables
+of a range of 1e-6, however large their coefficients."""
+
 MAX_BIG_M: Final = 1e4
 """A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are
 refused."""

@@ -10,18 +10,14 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from mlspec.core.network import (
-    Add,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Relu,
-    Scale,
-)
+from mlspec.core.network import Array, Network, Op
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 
 Node = tuple[str, dict[str, Any], list[Array]]
 """Op type, attributes and constant inputs."""

@@ -19,18 +19,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import (
-    Add,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Relu,
-    Scale,
-)
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Claim, Property
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 
 LP_TOLERANCE = 1e-10
 ORACLE_ERROR = 1e-7

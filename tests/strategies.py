@@ -20,24 +20,18 @@ from numpy.typing import NDArray
 
 from mlspec.core import forward
 from mlspec.core.layering import FIXED, Layering
-from mlspec.core.network import (
-    Add,
-    AffineOp,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Pair,
-    Relu,
-    Scale,
-    Shape,
-)
+from mlspec.core.network import Array, Network, Op, Pair, Shape
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.operation import Weighted
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 from mlspec.tolerances import MAX_BIG_M
 
 Rng = np.random.Generator
@@ -253,7 +247,7 @@ def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None
         network = _any_network(rng, size, image, recipe)
         sizes = tuple(
             replace(op, weight=abs(op.weight), bias=abs(op.bias))
-            if isinstance(op, AffineOp)
+            if isinstance(op, Weighted)
             else op
             for op in network.ops
         )
@@ -298,7 +292,7 @@ class _Growing:
         op = _balance(op, before[0], self._rng) if self._balanced else op
         self._ops.append(op)
         self._inputs.append(inputs)
-        self.values.append(forward.apply(op, *before))
+        self.values.append(op.forward(*before))
         self._pieces += self.values[-1].size if isinstance(op, Relu | MaxPool) else 0
         return len(self._ops)
 
@@ -365,9 +359,9 @@ def parameters(rng: Rng, style: str, *shape: int) -> Array:
 
 def _balance(op: Op, value: Array, rng: Rng) -> Op:
     """Shift the biases of an affine op so that its output at ``value`` is near 0."""
-    if not isinstance(op, AffineOp):
+    if not isinstance(op, Weighted):
         return op
-    after = forward.apply(op, value)[0]
+    after = op.forward(value)[0]
     mean = after.reshape(len(after), -1).mean(axis=1)
     noise = rng.normal(size=len(mean)) * one_of(rng, (0.3,) * 6 + (0.0,))
     shift = (noise - mean).reshape(-1, *[1] * (after.ndim - 1 if isinstance(op, Scale) else 0))

@@ -126,11 +126,11 @@ class Bounder:
             end.requires_grad_()
         domain = Boxes(*ends)
         known = crown.intermediate(self._net, domain, linear=True)
-        lines = crown.default_lines(self._net, known)
+        relaxations = crown.default_relaxations(self._net, known)
         least = []
         for claim in self._claims:
             rows = self._net.tensor(claim.rows)
-            row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
+            row, bias = crown.backward(self._net, rows[None], len(self._net.ops), relaxations)
             margins = crown.minimum(row, bias, domain)[0] + self._net.tensor(claim.offsets)
             # Where a bound overflowed nothing is known.
             margins = torch.where(margins.isfinite(), margins, -torch.inf)
@@ -150,10 +150,10 @@ class Bounder:
         hull = Hull(self._net.tensor(images))
         with torch.no_grad():
             known = crown.intermediate(self._net, hull, linear=True)
-            lines = crown.default_lines(self._net, known)
+            relaxations = crown.default_relaxations(self._net, known)
             for claim in self._claims:
                 rows = self._net.tensor(-claim.rows)
-                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), relaxations)
                 lost = crown.minimum(row, bias, hull)[0].cpu().numpy() - claim.offsets
                 if np.count_nonzero((lost > ROBUST_MARGIN) & np.isfinite(lost)) >= claim.k:
                     return True
@@ -186,8 +186,8 @@ class Bounder:
         rows = self._net.tensor(claim.rows)
         with torch.no_grad():
             if linear:
-                lines = crown.default_lines(self._net, known)
-                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), lines)
+                relaxations = crown.default_relaxations(self._net, known)
+                row, bias = crown.backward(self._net, rows[None], len(self._net.ops), relaxations)
                 least = crown.minimum(row, bias, Boxes(known.lower[0], known.upper[0]))[0]
             else:
                 low, up = known.lower[-1][0], known.upper[-1][0]

@@ -19,20 +19,9 @@ from torch import Tensor
 
 from mlspec.bounds import interval, patches
 from mlspec.bounds.domain import Domain
-from mlspec.bounds.relax import (
-    PoolPlanes,
-    ReluLines,
-    open_positions,
-    pool_levels,
-    pool_planes,
-    pool_weights,
-    relu_lines,
-    relu_slopes,
-)
-from mlspec.core.network import Add, Conv, Flatten, Linear, MaxPool, Relu, Scale
-from mlspec.tensors import TensorNetwork, TensorOp, windows
+from mlspec.ops.operation import PiecewiseOperation, Relaxation
+from mlspec.tensors import TensorNetwork
 
-Lines = ReluLines | PoolPlanes
 ROWS_AT_ONCE = 256
 """Dense rows propagated together: bounds the memory of one backward pass."""
 
@@ -52,37 +41,29 @@ def intermediate(net: TensorNetwork, domain: Domain, *, linear: bool) -> Interva
     interval bounds); otherwise they are plain interval bounds.
     """
     known = Intervals([domain.lower], [domain.upper])
-    lines: dict[int, Lines] = {}
+    relaxations: dict[int, Relaxation] = {}
     for position, item in enumerate(net.ops):
-        if linear and isinstance(item.op, Relu | MaxPool):
+        if linear and (op := net.piecewise.get(position)) is not None:
             value = item.source
             if value > 1 or not domain.affine_is_exact:
-                _tighten(net, position, known, domain, lines)
-            lines[position] = relax(item, known.lower[value], known.upper[value])
+                _tighten(net, op, value, known, domain, relaxations)
+            relaxations[position] = op.relaxed(item, known.lower[value], known.upper[value])
         after = interval.step(item, known.lower, known.upper)
         known.lower.append(after[0])
         known.upper.append(after[1])
     return known
 
 
-def relax(item: TensorOp, lower: Tensor, upper: Tensor) -> Lines:
-    """Return the default relaxation of a relaxed op over its input bounds."""
-    if isinstance(item.op, MaxPool):
-        low, up = (windows(end, item.op.kernel, item.op.stride) for end in (lower, upper))
-        weights = pool_weights(low, up, item.op.relu)
-        return pool_planes(low, up, item.op.relu, weights, pool_levels(up))
-    return relu_lines(lower, upper, relu_slopes(lower, upper))
-
-
-def default_lines(
+def default_relaxations(
     net: TensorNetwork, known: Intervals, stop: int | None = None
-) -> dict[int, Lines]:
-    """Return the default relaxation of every relaxed op of ``net``, or of those before op
-    ``stop``."""
+) -> dict[int, Relaxation]:
+    """Return every relaxed op's relaxation with its first parameters, by the op's position; only
+    those before op ``stop``, if given."""
     return {
-        position: relax(item, known.lower[item.source], known.upper[item.source])
-        for position, item in enumerate(net.ops[:stop])
-        if isinstance(item.op, Relu | MaxPool)
+        position: op.relaxed(net.ops[position], known.lower[value], known.upper[value])
+        for position, op in net.piecewise.items()
+        if stop is None or position < stop
+        for value in net.ops[position].inputs
     }
 
 
@@ -90,52 +71,23 @@ def backward(
     net: TensorNetwork,
     rows: Tensor,
     last: int,
-    lines: Mapping[int, Lines],
+    relaxations: Mapping[int, Relaxation],
 ) -> tuple[Tensor, Tensor]:
     """Bound ``rows . (value last)`` from below by ``row . x + bias`` on the boxes.
 
     ``rows`` is ``(B or 1, S, ...)`` over the value of number ``last``. Returns rows over the image
-    ``(B, S, C, H, W)`` and biases ``(B, S)``. Relaxations in ``lines`` may carry an axis ``S``
-    after ``B`` (one relaxation per row), else they serve all rows.
+    ``(B, S, C, H, W)`` and biases ``(B, S)``. ``relaxations`` are those of the relaxed ops before
+    ``last``, by position.
     """
     bias = rows.new_zeros(rows.shape[:2])
     over = {last: rows}
     for position in range(last - 1, -1, -1):
         if position + 1 not in over:
             continue
-        item, rows = net.ops[position], over.pop(position + 1)
-        match item.op:
-            case Linear():
-                bias = bias + rows @ item.bias
-                rows = rows @ item.weight
-            case Flatten():
-                rows = rows.reshape(*rows.shape[:2], *item.shape_in)
-            case Conv():
-                bias = bias + rows.sum((-1, -2)) @ item.bias
-                rows = _conv_transpose(item, item.op, rows)
-            case Scale():
-                bias = bias + (rows * item.bias).flatten(2).sum(-1)
-                rows = rows * item.weight
-            case Add():
-                pass
-            case Relu():
-                line = lines[position]
-                assert isinstance(line, ReluLines)
-                low, up, up_bias = (
-                    _per_row(t, rows.dim()) for t in (line.low, line.up, line.up_bias)
-                )
-                negative = rows.clamp_max(0.0)
-                bias = bias + (negative * up_bias).flatten(2).sum(-1)
-                rows = rows.clamp_min(0.0) * low + negative * up
-            case MaxPool():
-                plane = lines[position]
-                assert isinstance(plane, PoolPlanes)
-                up_bias = _per_row(plane.up_bias, rows.dim())
-                low, up = (_per_row(t, rows.dim() + 1) for t in (plane.low, plane.up))
-                negative = rows.clamp_max(0.0)
-                bias = bias + (negative * up_bias).flatten(2).sum(-1)
-                inside = rows.clamp_min(0.0)[..., None] * low + negative[..., None] * up
-                rows = _fold(item, item.op, inside)
+        item = net.ops[position]
+        rows, shift = item.op.backward(item, over.pop(position + 1), relaxations.get(position))
+        if shift is not None:
+            bias = bias + shift
         for value in item.inputs:
             over[value] = over[value] + rows if value in over else rows
     return over[0], bias
@@ -148,23 +100,20 @@ def minimum(rows: Tensor, bias: Tensor, domain: Domain) -> Tensor:
 
 def _tighten(
     net: TensorNetwork,
-    position: int,
+    op: PiecewiseOperation,
+    value: int,
     known: Intervals,
     domain: Domain,
-    lines: Mapping[int, Lines],
+    relaxations: Mapping[int, Relaxation],
 ) -> None:
-    """Tighten the input of the relaxed op at ``position``, at least where that matters to it."""
-    item = net.ops[position]
-    assert isinstance(item.op, Relu | MaxPool)
-    value = item.source
+    """Tighten ``value``, the input of the relaxed ``op``, at least where that matters to it."""
     low, up = known.lower[value], known.upper[value]
     if patches.applies(net, value):
-        is_open = open_positions(item.op, low.detach(), up.detach())
+        is_open = op.open_positions(low.detach(), up.detach())
         positions = torch.nonzero(is_open.any(0)).flatten()
         if not len(positions):
             return
-        relus = {number: line for number, line in lines.items() if isinstance(line, ReluLines)}
-        tight_low, tight_up = patches.bounds(net, value, relus, domain, positions)
+        tight_low, tight_up = patches.bounds(net, value, relaxations, domain, positions)
         shape, low, up = low.shape, low.flatten(2), up.flatten(2)
         chosen, before = is_open[:, None, positions], (low[..., positions], up[..., positions])
         tight_low = torch.where(chosen, torch.maximum(before[0], tight_low), before[0])
@@ -172,13 +121,13 @@ def _tighten(
         known.lower[value] = low.index_copy(2, positions, tight_low).reshape(shape)
         known.upper[value] = up.index_copy(2, positions, tight_up).reshape(shape)
     else:
-        tight_low, tight_up = _of_value(net, value, domain, lines)
+        tight_low, tight_up = _of_value(net, value, domain, relaxations)
         known.lower[value] = torch.maximum(low, tight_low)
         known.upper[value] = torch.minimum(up, tight_up)
 
 
 def _of_value(
-    net: TensorNetwork, value: int, domain: Domain, lines: Mapping[int, Lines]
+    net: TensorNetwork, value: int, domain: Domain, relaxations: Mapping[int, Relaxation]
 ) -> tuple[Tensor, Tensor]:
     """Return CROWN bounds of the value of this number."""
     shape = net.network.shape_of(value)
@@ -188,36 +137,9 @@ def _of_value(
         chosen = torch.arange(start, min(start + ROWS_AT_ONCE, units), device=net.device)
         rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
         rows = rows.expand(len(domain.lower), *rows.shape[1:])
-        lows.append(minimum(*backward(net, rows, value, lines), domain))
-        ups.append(-minimum(*backward(net, -rows, value, lines), domain))
+        lows.append(minimum(*backward(net, rows, value, relaxations), domain))
+        ups.append(-minimum(*backward(net, -rows, value, relaxations), domain))
     return (
         torch.cat(lows, 1).reshape(-1, *shape),
         torch.cat(ups, 1).reshape(-1, *shape),
     )
-
-
-def _per_row(line: Tensor, dims: int) -> Tensor:
-    return line if line.dim() == dims else line[:, None]
-
-
-def _conv_transpose(item: TensorOp, op: Conv, rows: Tensor) -> Tensor:
-    flat = rows.reshape(-1, *item.shape_out)
-    kernel = item.weight.shape[2:]
-    missing = tuple(
-        size - ((out - 1) * s - 2 * p + k)
-        for size, out, s, p, k in zip(
-            item.shape_in[1:], item.shape_out[1:], op.stride, op.padding, kernel, strict=True
-        )
-    )
-    back = F.conv_transpose2d(flat, item.weight, None, op.stride, op.padding, missing, op.groups)
-    return back.reshape(*rows.shape[:2], *item.shape_in)
-
-
-def _fold(item: TensorOp, op: MaxPool, inside: Tensor) -> Tensor:
-    """Sum window coefficients ``(B, S, C, H', W', n)`` into rows ``(B, S, C, H, W)``."""
-    batch, specs, channels = inside.shape[:3]
-    columns = inside.permute(0, 1, 2, 5, 3, 4).reshape(
-        batch * specs, channels * inside.shape[5], -1
-    )
-    size = (item.shape_in[1], item.shape_in[2])
-    return F.fold(columns, size, op.kernel, stride=op.stride).reshape(batch, specs, channels, *size)

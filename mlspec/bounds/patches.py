@@ -13,51 +13,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mlspec.bounds.domain import Domain
-from mlspec.bounds.relax import ReluLines
-from mlspec.core.network import Add, Conv, Pair, Relu, Scale
-from mlspec.tensors import TensorNetwork, TensorOp
+from mlspec.errors import NetworkError
+from mlspec.ops.elementwise import Sides, UnitLines
+from mlspec.ops.operation import Free, LocalView, Relaxation
+from mlspec.ops.window import Window
+from mlspec.tensors import TensorNetwork
 
 CELLS_AT_ONCE = 2**18
 """Elements of one patch tensor, about: what fits a processor's cache goes three times as fast."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """What a unit at ``(i, j)`` sees of a value: ``size`` rows and columns from ``i * stride -
-    padding`` on."""
-
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    size: Pair = (1, 1)
-
-    def before(self, item: TensorOp) -> Window:
-        """Return what the unit sees of the input of a local op, given its window of the output."""
-        if not isinstance(item.op, Conv):
-            return self
-        stride, kernel = item.op.stride, (item.weight.shape[2], item.weight.shape[3])
-        rim = self.size[0] - 1, self.size[1] - 1
-        return Window(
-            _along(self.stride, stride, (0, 0)),
-            _along(self.padding, stride, item.op.padding),
-            _along(rim, stride, kernel),
-        )
-
-    def joined(self, other: Window) -> Window:
-        """Return the least window around two of the same stride."""
-        padding = _larger(self.padding, other.padding)
-        ends = _larger(self._ends, other._ends)
-        return Window(self.stride, padding, (padding[0] + ends[0], padding[1] + ends[1]))
-
-    @property
-    def _ends(self) -> Pair:
-        return self.size[0] - self.padding[0], self.size[1] - self.padding[1]
 
 
 def applies(net: TensorNetwork, last: int) -> bool:
@@ -69,20 +39,20 @@ def applies(net: TensorNetwork, last: int) -> bool:
 def bounds(
     net: TensorNetwork,
     last: int,
-    lines: Mapping[int, ReluLines],
+    relaxations: Mapping[int, Relaxation],
     domain: Domain,
     positions: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Return CROWN bounds ``(B, C, P)`` of value ``last`` at ``positions`` (numbers below ``H W``)
     over the images of ``domain``."""
     channels, *size = net.network.shape_of(last)
-    local = LocalRows(net, last, lines, domain)
+    local = LocalRows(net, last, relaxations, domain)
     at_once = max(1, CELLS_AT_ONCE // (len(domain.lower) * local.cells))
     if len(positions) == math.prod(size) <= at_once:
         least = local.minimum({})
     else:
         pieces = [
-            LocalRows(net, last, lines, domain, chosen).minimum({})
+            LocalRows(net, last, relaxations, domain, chosen).minimum({})
             for chosen in torch.split(positions, at_once)
         ]
         least = torch.cat(pieces, dim=2)
@@ -95,7 +65,7 @@ class LocalRows:
 
     net: TensorNetwork
     last: int
-    lines: Mapping[int, ReluLines]
+    relaxations: Mapping[int, Relaxation]
     domain: Domain
     positions: Tensor | None = None
     """Positions of the value (numbers below ``H W``) to bound; all if None."""
@@ -112,11 +82,16 @@ class LocalRows:
         seen = [shape_of(value)[0] * math.prod(w.size) for value, w in self.windows.items()]
         return 2 * shape_of(self.last)[0] * max(seen)
 
-    def minimum(self, slopes: Mapping[int, Tensor]) -> Tensor:
+    def minimum(self, free: Mapping[int, Free]) -> Tensor:
         """Return the minima ``(B, 2 O, P)``.
 
-        ``slopes`` replaces lower ReLU slopes, one ``(B, 2 O, P, C, kh, kw)`` per ReLU's position.
+        ``free`` replaces the slopes of relaxed ops, by position: those of their free sides, each
+        ``(B, 2 O, P, C, kh, kw)``.
         """
+        if not self.windows:
+            raise NetworkError(f"rows over value {self.last} do not stay local")
+        if not self.windows:
+            raise NetworkError(f"rows over value {self.last} do not stay local")
         one = torch.eye(
             self.net.network.shape_of(self.last)[0], dtype=self.net.dtype, device=self.net.device
         )
@@ -125,59 +100,63 @@ class LocalRows:
         for position in range(self.last - 1, -1, -1):
             if position + 1 not in over:
                 continue
-            item, patch = self.net.ops[position], over.pop(position + 1)
-            window = self.windows[position + 1]
-            match item.op:
-                case Relu():
-                    low, up, up_bias = self._relus[position]
-                    if position in slopes:
-                        low = torch.where((up > 0.0) & (up < 1.0), slopes[position], low)
-                    negative = patch.clamp_max(0.0)
-                    bias = bias + (negative * up_bias).sum((3, 4, 5))
-                    patch = patch.clamp_min(0.0) * low + negative * up
-                case Scale():
-                    weight, shift = (
-                        self._gather(value.expand(1, *item.shape_out), window)
-                        for value in (item.weight, item.bias)
-                    )
-                    bias = bias + (patch * shift).sum((3, 4, 5))
-                    patch = patch * weight
-                case Conv(stride=stride, groups=groups):
-                    if window.padding != (0, 0):
-                        inside = patch.new_ones(1, *item.shape_out)
-                        patch = patch * self._gather(inside, window)
-                    bias = bias + (patch.sum((4, 5)) @ item.bias)
-                    flat = patch.flatten(0, 2)
-                    flat = F.conv_transpose2d(flat, item.weight, None, stride, groups=groups)
-                    patch = flat.reshape(*patch.shape[:3], *flat.shape[1:])
-            before = window.before(item)
+            item, window = self.net.ops[position], self.windows[position + 1]
+            relaxation = self._lines.get(position)
+            if position in free:
+                relaxation = self._sides[position].lines(free[position])
+            view = LocalView(window, partial(self._gather, window=window), relaxation)
+            patch, shift = item.op.backward_locally(item, over.pop(position + 1), view)
+            if shift is not None:
+                bias = bias + shift
+            before = item.op.window_before(item, window)
+            assert before is not None
             for value in item.inputs:
                 aligned = _aligned(patch, before, self.windows[value])
                 over[value] = over[value] + aligned if value in over else aligned
         images = self.windows[0]
         return self.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5)) + bias
 
-    def default_slopes(self) -> dict[int, Tensor]:
-        """Return the lower slopes of ``lines`` as ``minimum`` takes them, one per row."""
+    def first(self) -> dict[int, Free]:
+        """Return the slopes of ``relaxations`` as ``minimum`` takes them, one per row."""
         rows = 2 * self.net.network.shape_of(self.last)[0]
         return {
-            number: low.repeat(1, rows, 1, 1, 1, 1) for number, (low, *_) in self._relus.items()
+            number: tuple(slope.repeat(1, rows, 1, 1, 1, 1) for slope in line.slopes)
+            for number, line in self._lines.items()
+        }
+
+    def project(self, free: Mapping[int, Free]) -> None:
+        """Move slopes in place to the nearest valid ones."""
+        for number, slopes in free.items():
+            self._sides[number].project(slopes)
+
+    @cached_property
+    def _lines(self) -> dict[int, UnitLines]:
+        """The relaxation of each op over its window, by its position."""
+        return {
+            number: line.windows(partial(self._gather, window=self.windows[number + 1]))
+            for number, line in self._relaxed.items()
         }
 
     @cached_property
-    def _relus(self) -> dict[int, tuple[Tensor, Tensor, Tensor]]:
-        """The lines of each ReLU over its window, by its position."""
+    def _sides(self) -> dict[int, Sides]:
+        """What else these relaxations could be."""
         return {
-            value - 1: self._windows_of(self.lines[value - 1], window)
-            for value, window in self.windows.items()
-            if value and isinstance(self.net.ops[value - 1].op, Relu)
+            number: line.sides.windows(partial(self._gather, window=self.windows[number + 1]))
+            for number, line in self._relaxed.items()
         }
 
-    def _windows_of(self, line: ReluLines, window: Window) -> tuple[Tensor, Tensor, Tensor]:
-        low, up, up_bias = (
-            self._gather(each, window) for each in (line.low, line.up, line.up_bias)
-        )
-        return low, up, up_bias
+    @cached_property
+    def _relaxed(self) -> dict[int, UnitLines]:
+        """The relaxation of each relaxed op that the rows pass, by its position."""
+        found = {}
+        for value in self.windows:
+            if value and value - 1 in self.net.piecewise:
+                relaxation = self.relaxations.get(value - 1)
+                if not isinstance(relaxation, UnitLines):
+                    name = type(self.net.ops[value - 1].op).__name__
+                    raise NetworkError(f"{name} has no relaxation that keeps rows local")
+                found[value - 1] = relaxation
+        return found
 
     def _gather(self, value: Tensor, window: Window) -> Tensor:
         """Return windows ``(B, 1, P, C, kh, kw)`` of ``value`` ``(B, C, H, W)``, zero outside of
@@ -204,9 +183,9 @@ def _seen(net: TensorNetwork, last: int) -> dict[int, Window]:
         if position + 1 not in seen:
             continue
         item = net.ops[position]
-        if not isinstance(item.op, Conv | Scale | Add | Relu):
+        window = item.op.window_before(item, seen[position + 1])
+        if window is None:
             return {}
-        window = seen[position + 1].before(item)
         for value in item.inputs:
             known = seen.get(value, window)
             if known.stride != window.stride:
@@ -224,11 +203,3 @@ def _aligned(patch: Tensor, window: Window, target: Window) -> Tensor:
         (target.size[0] - window.size[0], target.size[1] - window.size[1]),
     )
     return F.pad(patch, (left, columns - left, top, rows - top))
-
-
-def _along(value: Pair, scale: Pair, shift: Pair) -> Pair:
-    return value[0] * scale[0] + shift[0], value[1] * scale[1] + shift[1]
-
-
-def _larger(one: Pair, other: Pair) -> Pair:
-    return max(one[0], other[0]), max(one[1], other[1])

@@ -16,8 +16,7 @@ from mlspec.bounds import crown, interval, patches
 from mlspec.bounds.adam import Adam
 from mlspec.bounds.crown import Intervals
 from mlspec.bounds.domain import Boxes
-from mlspec.bounds.relax import ReluLines, open_positions
-from mlspec.core.network import MaxPool, Relu
+from mlspec.ops.operation import PiecewiseOperation
 from mlspec.tensors import TensorNetwork
 
 RATE = 0.3
@@ -35,11 +34,11 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
     """
     lower, upper = known.lower[:1], known.upper[:1]
     for position, item in enumerate(net.ops):
-        if isinstance(item.op, Relu | MaxPool):
+        if (op := net.piecewise.get(position)) is not None:
             value = item.source
             if value > 1 and patches.applies(net, value):
                 current = Intervals(lower, upper)
-                lower[value], upper[value] = _optimised(net, position, item.op, current, deadline)
+                lower[value], upper[value] = _optimised(net, op, value, current, deadline)
         after = interval.step(item, lower, upper)
         lower.append(torch.maximum(after[0], known.lower[position + 1]))
         upper.append(torch.minimum(after[1], known.upper[position + 1]))
@@ -47,24 +46,20 @@ def tightened(net: TensorNetwork, known: Intervals, deadline: float) -> Interval
 
 
 def _optimised(
-    net: TensorNetwork, position: int, op: Relu | MaxPool, known: Intervals, deadline: float
+    net: TensorNetwork, op: PiecewiseOperation, value: int, known: Intervals, deadline: float
 ) -> tuple[Tensor, Tensor]:
-    value = net.ops[position].source
+    """Return tighter bounds of ``value``, which ``op`` reads."""
     low, up = known.lower[value], known.upper[value]
-    positions = torch.nonzero(open_positions(op, low, up).flatten()).flatten()
+    positions = torch.nonzero(op.open_positions(low, up).flatten()).flatten()
     if not len(positions):
         return low, up
-    lines = {
-        number: line
-        for number, line in crown.default_lines(net, known, stop=position).items()
-        if isinstance(line, ReluLines)
-    }
+    relaxations = crown.default_relaxations(net, known, stop=value)
 
     def rows(chosen: Tensor) -> patches.LocalRows:
         box = Boxes(known.lower[0], known.upper[0])
-        return patches.LocalRows(net, value, lines, box, chosen)
+        return patches.LocalRows(net, value, relaxations, box, chosen)
 
-    each = sum(start.numel() for start in rows(positions[:1]).default_slopes().values())
+    each = sum(start.numel() for free in rows(positions[:1]).first().values() for start in free)
     if not each:
         return low, up
     pieces = torch.split(positions, max(1, SLOPES_AT_ONCE // each))
@@ -81,14 +76,14 @@ def _optimised(
 
 def _ascend(local: patches.LocalRows) -> Tensor:
     """Return the best minima ``(1, 2 O, P)`` of the rows over a few steps on their slopes."""
-    slopes = {number: start.requires_grad_() for number, start in local.default_slopes().items()}
-    adam = Adam(slopes.values(), RATE)
-    best = local.minimum(slopes).detach()
+    free = local.first()
+    leaves = [slope.requires_grad_() for slopes in free.values() for slope in slopes]
+    adam = Adam(leaves, RATE)
+    best = local.minimum(free).detach()
     for _ in range(ITERATIONS):
-        least = local.minimum(slopes)
+        least = local.minimum(free)
         best = torch.maximum(best, least.detach())
         adam.climb(least.sum())
         with torch.no_grad():
-            for value in slopes.values():
-                value.clamp_(0.0, 1.0)
+            local.project(free)
     return best

@@ -8,147 +8,14 @@ batch out: ``(C, H, W)`` for images and feature maps, ``(N,)`` for flat vectors.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlspec.errors import NetworkError
+from mlspec.ops.op import Array, Op, Pair, Shape
 
-Array = NDArray[np.float64]
-Shape = tuple[int, ...]
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Conv:
-    """Two-dimensional cross-correlation with zero padding.
-
-    ``weight`` is ``(O, C / groups, kh, kw)``, ``bias`` is ``(O,)``; ``padding`` is added on both
-    sides. Output channels and input channels are split into ``groups`` alike, and each part sees
-    its own only.
-    """
-
-    weight: Array
-    bias: Array
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    groups: int = 1
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return the output shape ``(O, H', W')`` for an input of ``shape``."""
-        channels, height, width = _as_image(self, shape)
-        expected = self.weight.shape[1] * self.groups
-        if channels != expected:
-            raise NetworkError(f"Conv expects {expected} channels, its input has {channels}")
-        if self.weight.shape[0] % self.groups:
-            raise NetworkError(
-                f"Conv has {self.weight.shape[0]} filters for {self.groups} groups: "
-                "they do not share them out evenly"
-            )
-        kernel = (self.weight.shape[2], self.weight.shape[3])
-        out = tuple(
-            (size + 2 * p - k) // s + 1
-            for size, p, k, s in zip(
-                (height, width), self.padding, kernel, self.stride, strict=True
-            )
-        )
-        if min(out) < 1:
-            raise NetworkError(f"Conv leaves nothing: a kernel {kernel} on an input {shape}")
-        return (self.weight.shape[0], *out)
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """Affine map of a flat vector: ``weight`` is ``(O, N)``, ``bias`` is ``(O,)``."""
-
-    weight: Array
-    bias: Array
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return ``(O,)`` for an input of shape ``(N,)``."""
-        if shape != (self.weight.shape[1],):
-            raise NetworkError(
-                f"Linear expects a vector of {self.weight.shape[1]} values, its input is {shape}"
-            )
-        return (self.weight.shape[0],)
-
-
-@dataclass(frozen=True, eq=False)
-class Scale:
-    """``weight * z + bias``, unit by unit: both broadcast to the shape of ``z``.
-
-    ``(C, 1, 1)`` is one factor per channel, as in a batch normalisation.
-    """
-
-    weight: Array
-    bias: Array
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return ``shape``."""
-        for array in (self.weight, self.bias):
-            sizes = zip(reversed(array.shape), reversed(shape), strict=False)
-            if array.ndim > len(shape) or any(own not in {1, size} for own, size in sizes):
-                raise NetworkError(f"Scale has parameters {array.shape}, its input is {shape}")
-        return shape
-
-
-@dataclass(frozen=True, eq=False)
-class Add:
-    """Sum of two or more values of one shape: the end of a residual branch."""
-
-    def shape_after(self, *shapes: Shape) -> Shape:
-        """Return the one shape."""
-        if len(shapes) < 2 or len(set(shapes)) > 1:
-            raise NetworkError(f"Add takes values of one shape, its inputs are {list(shapes)}")
-        return shapes[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Relu:
-    """``max(0, z)``, unit by unit."""
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return ``shape``."""
-        return shape
-
-
-@dataclass(frozen=True, eq=False)
-class MaxPool:
-    """Maximum over windows without padding.
-
-    With ``relu`` the maximum also runs over the constant 0: a ReLU before (or after) the pool,
-    fused.
-    """
-
-    kernel: Pair
-    stride: Pair
-    relu: bool = False
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return the output shape ``(C, H', W')`` for an input of ``shape``."""
-        channels, height, width = _as_image(self, shape)
-        if height < self.kernel[0] or width < self.kernel[1]:
-            raise NetworkError(f"MaxPool window {self.kernel} is larger than its input {shape}")
-        return (
-            channels,
-            (height - self.kernel[0]) // self.stride[0] + 1,
-            (width - self.kernel[1]) // self.stride[1] + 1,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Flatten:
-    """Feature map to vector, in C order."""
-
-    def shape_after(self, shape: Shape) -> Shape:
-        """Return ``(N,)``."""
-        return (int(np.prod(shape)),)
-
-
-AffineOp = Conv | Linear | Scale
-"""Ops of one input with a weight and a bias."""
-Op = AffineOp | Add | Relu | MaxPool | Flatten
+__all__ = ["Array", "Network", "Op", "Pair", "Shape"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +39,8 @@ class Network:
         for position, (op, inputs) in enumerate(zip(self.ops, self.inputs, strict=True)):
             if not all(0 <= value <= position for value in inputs):
                 raise NetworkError(f"op {position} reads {inputs}: not all are computed before it")
-            if len(inputs) != 1 and not isinstance(op, Add):
+            _expect_op(op, position)
+            if len(inputs) != 1 and not op.reads_several:
                 raise NetworkError(
                     f"op {position} ({type(op).__name__}) reads {len(inputs)} values"
                 )
@@ -216,18 +84,18 @@ class Network:
             sha.update(type(op).__name__.encode())
             if inputs != (position,):
                 sha.update(repr(inputs).encode())
-            for item in fields(op):
-                value = getattr(op, item.name)
+            for name, value in _fields(op):
                 if isinstance(value, np.ndarray):
                     sha.update(repr(value.shape).encode() + np.ascontiguousarray(value).tobytes())
-                elif (item.name, value) != ("groups", 1):  # Digests are older than groups.
+                elif (name, value) != ("groups", 1):  # Digests are older than groups.
                     sha.update(repr(value).encode())
         return sha.hexdigest()
 
 
-def _as_image(op: Op, shape: Shape) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        raise NetworkError(
-            f"{type(op).__name__} expects a feature map (C, H, W), its input is {shape}"
-        )
-    return shape[0], shape[1], shape[2]
+def _fields(op: object) -> list[tuple[str, object]]:
+    return [(item.name, getattr(op, item.name)) for item in fields(op)] if is_dataclass(op) else []
+
+
+def _expect_op(op: object, position: int) -> None:
+    if not isinstance(op, Op) or not is_dataclass(op):
+        raise NetworkError(f"op {position}: {type(op).__name__} is no operation of a network")

@@ -20,20 +20,10 @@ import pyomo.environ as pyo
 from pyomo.core.expr.numeric_expr import LinearExpression
 
 from mlspec.core.network import Array
-from mlspec.errors import SolverError
-from mlspec.milp.affine import Affine
 from mlspec.milp.piecewise import Piecewise, Structure
-from mlspec.tolerances import BOUND_ROUNDING, MAX_BIG_M
-
-Row = tuple[list[float], list[Any], float]
-"""Coefficients, variables and constant of ``sum c v + constant <= 0``."""
-ORDER_ONE = 6
-"""Values between about 2**-ORDER_ONE and 2**ORDER_ONE keep their unit."""
-CRUMB = 2e-9
-"""HiGHS drops coefficients up to 1e-9."""
-LEAST_SHARE = 2.0**-20
-"""Units and big-Ms are at least this share of the terms that meet in their row: a solver divides by
-them, and what rounding leaves of those terms must stay below its tolerances."""
+from mlspec.ops.affine_map import Affine
+from mlspec.ops.encoding import Row
+from mlspec.tolerances import CRUMB, LEAST_SHARE, ORDER_ONE
 
 
 class Builder:
@@ -175,44 +165,7 @@ class Builder:
         return coefficients, [self.columns[column] for column in columns], constant
 
 
-def negative(row: Row) -> Row:
-    """Return ``-row``."""
-    coefficients, variables, constant = row
-    return [-coefficient for coefficient in coefficients], variables, -constant
-
-
-def plus(row: Row, *terms: tuple[float, Any], constant: float = 0.0) -> Row:
-    """Return ``row`` with further ``(coefficient, variable)`` terms and a constant added."""
-    coefficients, variables, old = row
-    return (
-        coefficients + [coefficient for coefficient, _ in terms],
-        variables + [variable for _, variable in terms],
-        old + constant,
-    )
-
-
 def _power_of_two(size: Array) -> Array:
     """Return the power of two near each ``size``, but 1 where it is of order one (or zero)."""
     exponent = np.frexp(size)[1]
     return np.where((np.abs(exponent) <= ORDER_ONE) | (size == 0.0), 1.0, np.ldexp(1.0, exponent))
-
-
-def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Return the bounds of an op's values, moved apart by what rounding may have moved them.
-
-    The rows of a model are summed in another order than the bounds: of a value that hardly moves,
-    the two could exclude each other.
-    """
-    slack = BOUND_ROUNDING * max(np.abs(lower).max(), np.abs(upper).max())
-    return np.minimum(lower, upper) - slack, np.maximum(lower, upper) + slack
-
-
-def big_m(value: float, size: float, tag: str, unit: int) -> float:
-    """Return a big-M of at least ``value`` for a row of ``size``; a huge or missing one is an
-    error."""
-    if not abs(value) <= MAX_BIG_M:
-        raise SolverError(
-            f"{tag} unit {unit} would need a big-M of {value:g}, above the trusted {MAX_BIG_M:g}; "
-            "use tighter bounds (verifier.bounds: alpha)"
-        )
-    return max(float(value), LEAST_SHARE * size)

@@ -4,42 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from scipy import sparse
 
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import (
-    Add,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Relu,
-    Scale,
-    Shape,
-)
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Claim
 from mlspec.errors import SolverError
-from mlspec.milp import maxpool, relu
-from mlspec.milp.affine import Affine, Ints, operator
-from mlspec.milp.builder import Builder, plus
+from mlspec.milp.builder import Builder
 from mlspec.milp.collector import collector_paused
 from mlspec.milp.model import MilpModel
-from mlspec.tolerances import MILP_MARGIN
-
-Needed = NDArray[np.bool_]
-NARROW = 1e-4
-"""A pixel that moves less is written as its start and a share of its range: HiGHS fixes variables
-of a range of 1e-6, however large their coefficients."""
+from mlspec.ops.affine_map import Affine
+from mlspec.ops.encoding import Needed, Site, plus
+from mlspec.ops.operation import operation_of
+from mlspec.tolerances import MILP_MARGIN, NARROW
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,36 +44,15 @@ class Compiler:
     def _compile(self, box: Box, bounds: Bounds, claim: Claim, rows: Sequence[int]) -> MilpModel:
         if not all(np.isfinite(ends).all() for ends in (*bounds.lower, *bounds.upper)):
             raise SolverError("a bound is missing or not finite: there is no big-M to encode with")
-        needed, candidates = self._needed(bounds)
+        needed, sites = self._sites(bounds)
         build = Builder()
-        moving = _inputs(build, box, needed[0])
+        moving = _inputs(build, box, needed)
         values = [moving.image]
         inputs = tuple(build.columns)
-        for position, (op, sources) in enumerate(
-            zip(self.network.ops, self.network.inputs, strict=True)
-        ):
+        for op, site, sources in zip(self.network.ops, sites, self.network.inputs, strict=True):
             # Other branches may have added variables since a value was made.
-            value, *others = (values[source].over(len(build.columns)) for source in sources)
-            shape = self.network.shape_before(position)
-            tag = f"{type(op).__name__.lower()}{position}"
-            low, up = (ends[sources[0]].ravel() for ends in (bounds.lower, bounds.upper))
-            match op:
-                case Conv() | Linear() | Scale():
-                    value = value.through(op, shape)
-                case Add():
-                    for other in others:
-                        value = value.plus(other)
-                case Relu():
-                    units = np.flatnonzero(needed[position + 1])
-                    value = relu.encode(build, tag, value, low, up, units)
-                case MaxPool():
-                    windows = int(np.prod(self.network.shapes[position]))
-                    value = maxpool.encode(
-                        build, tag, value, low, up, candidates[position], windows
-                    )
-                case Flatten():
-                    pass
-            values.append(value)
+            read = [values[source].over(len(build.columns)) for source in sources]
+            values.append(operation_of(op).encode(build, site, read))
         level, margins = self._margins(build, values[-1], claim, rows)
         build.model.objective = pyo.Objective(expr=level)
         return MilpModel(
@@ -108,37 +69,21 @@ class Compiler:
             structure=build.structure(),
         )
 
-    def _needed(
-        self, bounds: Bounds
-    ) -> tuple[list[Needed], dict[int, list[tuple[int, list[int]]]]]:
-        """Return which units of each value can influence the scores, and the live candidates of
-        each pool."""
+    def _sites(self, bounds: Bounds) -> tuple[Needed, list[Site]]:
+        """Return which pixels can influence the scores, and the place of every op."""
         sizes = [int(np.prod(self.network.shape_of(v))) for v in range(len(bounds.lower))]
         needed: list[Needed] = [np.zeros(size, dtype=bool) for size in sizes]
         needed[-1][:] = True
-        candidates = {}
+        sites = []
         for position in range(len(self.network.ops) - 1, -1, -1):
-            op, shape = self.network.ops[position], self.network.shape_before(position)
-            sources, after = self.network.inputs[position], needed[position + 1]
-            match op:
-                case Conv() | Linear() | Scale():
-                    weight, _ = operator(op, shape)
-                    before = np.asarray(abs(weight).T @ after.astype(np.float64) > 0)
-                case Relu():
-                    before = after & (bounds.upper[sources[0]].ravel() > 0.0)
-                case MaxPool():
-                    members = _members(op.kernel, op.stride, shape)
-                    low, up = (ends[sources[0]].ravel() for ends in (bounds.lower, bounds.upper))
-                    live = maxpool.live_candidates(members, low, up, op.relu)
-                    live = [(window, units) for window, units in live if after[window]]
-                    candidates[position] = live
-                    before = np.zeros(int(np.prod(shape)), dtype=bool)
-                    before[[u for _, units in live for u in units if u != maxpool.ZERO]] = True
-                case Flatten() | Add():
-                    before = after
+            op, sources = operation_of(self.network.ops[position]), self.network.inputs[position]
+            low, up = (ends[sources[0]].ravel() for ends in (bounds.lower, bounds.upper))
+            tag = f"{type(op).__name__.lower()}{position}"
+            shape = self.network.shape_before(position)
+            sites.append(Site(tag, shape, low, up, needed[position + 1]))
             for source in sources:
-                needed[source] |= before
-        return needed, candidates
+                needed[source] |= op.needed(sites[-1])
+        return needed[0], sites[::-1]
 
     def _margins(
         self, build: Builder, scores: Affine, claim: Claim, rows: Sequence[int]
@@ -183,11 +128,3 @@ def _inputs(build: Builder, box: Box, needed: Needed) -> _Inputs:
         (units, (moving, np.arange(len(moving)))), shape=(len(lower), len(moving))
     )
     return _Inputs(Affine(matrix, constant), tuple(moving.tolist()), starts, units)
-
-
-@cache
-def _members(kernel: tuple[int, int], stride: tuple[int, int], shape: Shape) -> Ints:
-    """Return the units ``(windows, n)`` in each pooling window over a value of ``shape``."""
-    units = np.arange(int(np.prod(shape))).reshape(shape)
-    view = sliding_window_view(units, kernel, axis=(1, 2))[:, :: stride[0], :: stride[1]]
-    return np.ascontiguousarray(view).reshape(-1, kernel[0] * kernel[1])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlspec.milp.affine import Affine
+from mlspec.ops.affine_map import Affine
 
 
 @dataclass(frozen=True, eq=False)

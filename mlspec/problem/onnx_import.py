@@ -1,9 +1,11 @@
-"""ONNX file to Network: a graph from one image to its scores, of the ops in ``onnx_ops``."""
+"""ONNX file to Network: a graph from one image to its scores, node by node.
+
+Which op types there are, and how they are read, the operations say (``ops.registry``).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import numpy as np
 import onnx
 
 from mlspec.core import forward
-from mlspec.core.network import AffineOp, Array, Network, Shape
+from mlspec.core.network import Array, Network, Shape
 from mlspec.errors import NetworkError
-from mlspec.problem.onnx_node import Graph, Node, constant_value, first_line, numbers
-from mlspec.problem.onnx_ops import READERS
+from mlspec.ops.reading import Graph, Node
+from mlspec.ops.registry import READERS
+from mlspec.problem.onnx_node import constant_value, first_line, node_of, numbers
 
 STANDARD = {"", "ai.onnx"}
 MONOTONE = {"Softmax", "Sigmoid"}
@@ -82,14 +85,16 @@ def _read(proto: Any) -> Network:
     graph = Graph(_input_shape(inputs[0]))
     values = {inputs[0].name: 0}
     for each in proto.node:
-        node = Node(each, constants, values)
+        node = node_of(each, constants, values)
         try:
             if each.op_type == "Constant":
                 constants[each.output[0]] = constant_value(node)
             elif each.op_type == "Identity" and node.is_constant(0):
                 constants[each.output[0]] = node.constant(0)
             else:
-                values[each.output[0]] = _value(node, graph, is_last=each.output[0] == output)
+                values[each.output[0]] = _value(
+                    node, graph, each.domain, is_last=each.output[0] == output
+                )
         except NetworkError as error:
             raise NetworkError(f"{node}: {error}") from None
         except (ValueError, IndexError, ZeroDivisionError) as error:
@@ -101,16 +106,14 @@ def _read(proto: Any) -> Network:
         raise NetworkError(f"the graph's output '{output}' does not depend on its input")
     if values[output] != len(graph.ops):
         raise NetworkError(f"nodes come after the graph's output '{output}': nothing reads them")
-    return graph.network()
+    return Network(tuple(graph.ops), graph.input_shape, tuple(graph.inputs))
 
 
-def _value(node: Node, graph: Graph, *, is_last: bool) -> int:
+def _value(node: Node, graph: Graph, domain: str, *, is_last: bool) -> int:
     """Return the number of the value that ``node`` computes."""
-    kind = node.proto.op_type
-    if node.proto.domain not in STANDARD:
-        raise NetworkError(
-            f"it is of domain '{node.proto.domain}'; only standard ops are supported"
-        )
+    kind = node.kind
+    if domain not in STANDARD:
+        raise NetworkError(f"it is of domain '{domain}'; only standard ops are supported")
     if is_last and kind in MONOTONE:
         if node.attributes.get("axis", -1) not in {1, -1}:
             raise NetworkError(
@@ -125,15 +128,9 @@ def _value(node: Node, graph: Graph, *, is_last: bool) -> int:
 def _trusted(network: Network) -> Network:
     """Return ``network`` if its values stay small enough for float64 bounds, and are numbers at
     all."""
-    sizes = [
-        replace(op, weight=np.abs(op.weight), bias=np.abs(op.bias))
-        if isinstance(op, AffineOp)
-        else op
-        for op in network.ops
-    ]
     with np.errstate(all="ignore"):
         images = np.ones((1, *network.input_shape))
-        largest = float(forward.scores(replace(network, ops=tuple(sizes)), images).max())
+        largest = float(forward.magnitudes(network, images)[-1].max())
     if not largest <= MAX_VALUE:
         raise NetworkError(
             f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding "

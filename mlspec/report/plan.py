@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mlspec.core import forward
 from mlspec.core.naming import counted
-from mlspec.core.network import AffineOp, Array, Network
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
 from mlspec.preflight import ModelSize, SolverPlan
@@ -87,8 +87,6 @@ def _weights(weights: Array, one: str) -> str:
 
 
 def _network(network: Network) -> str:
-    parameters = sum(
-        op.weight.size + op.bias.size for op in network.ops if isinstance(op, AffineOp)
-    )
+    parameters = sum(array.size for op in network.ops for array in op.parameters)
     chain = " → ".join(type(op).__name__.lower() for op in network.ops)
     return f"{chain}; {parameters:,} parameters, {network.labels} labels"

@@ -14,10 +14,13 @@ from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.protocols import Path
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 
 
 def attack(problem: Problem, restarts: int = 8, waves: int = 1, seed: int = 0) -> NearestAttack:

@@ -21,9 +21,13 @@ from strategies import (
 from mlspec.attack.pgd import PgdAttack
 from mlspec.core import forward
 from mlspec.core.layering import FIXED, Layering
-from mlspec.core.network import Array, Conv, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, Threshold, TopK
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from mlspec.tensors import TensorNetwork
 
 

@@ -33,8 +33,13 @@ from omlt.neuralnet.layers.full_space import (
 )
 
 from benchmarks.queries import Query
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Pair, Relu, Shape
+from mlspec.core.network import Array, Pair, Shape
 from mlspec.milp.model import MilpModel
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
 from mlspec.tolerances import MILP_MARGIN
 
 Index = tuple[int, int, int]

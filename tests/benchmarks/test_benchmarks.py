@@ -32,8 +32,13 @@ from mlspec import load_spec
 from mlspec.core import forward
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Property, TopK
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
 
 SECONDS = 30.0
 WIDE, NARROW = 0.3, 0.1

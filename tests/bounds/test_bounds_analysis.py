@@ -12,13 +12,18 @@ from strategies import SMALL, Question, problem_of, questions
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.bounds.domain import Boxes
-from mlspec.bounds.relax import pool_levels, pool_planes, pool_weights, relu_lines, relu_slopes
 from mlspec.core import forward
 from mlspec.core.fuse import fused
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Conv, Flatten, Linear, Network, Relu
+from mlspec.core.network import Network
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
+from mlspec.ops.conv import Conv
+from mlspec.ops.elementwise import UnitLines
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.pool_planes import first_levels, first_weights, planes
+from mlspec.ops.relu import Relu
 from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
 
@@ -140,26 +145,36 @@ def test_many_open_subsets_are_optimised_in_parts() -> None:
         assert bound <= margins[:, list(subset)].max(axis=1).min() + 1e-9
 
 
+def lines_of(low: torch.Tensor, up: torch.Tensor) -> UnitLines:
+    return Relu().sides(low, up).lines(Relu().first_slopes(low, up))
+
+
+def planes_of(low: torch.Tensor, up: torch.Tensor, relu: bool) -> tuple[torch.Tensor, ...]:
+    return planes(low, up, relu, first_weights(low, up, relu), first_levels(up))
+
+
 def test_relaxations_of_decided_units_are_exact() -> None:
     low = torch.tensor([[0.5, -2.0, 0.0, -1.0]], dtype=torch.float64)
     up = torch.tensor([[1.0, -0.5, 1.0, 0.0]], dtype=torch.float64)
-    lines = relu_lines(low, up, relu_slopes(low, up))
-    assert lines.low.tolist() == lines.up.tolist() == [[1.0, 0.0, 1.0, 0.0]]
-    assert lines.up_bias.abs().max() == 0.0
+    lines = lines_of(low, up)
+    assert lines.below.slope.tolist() == lines.above.slope.tolist() == [[1.0, 0.0, 1.0, 0.0]]
+    assert lines.above.bias is not None
+    assert lines.above.bias.abs().max() == 0.0
     low = torch.tensor([[1.0, -5.0, 0.0]], dtype=torch.float64)
     up = torch.tensor([[2.0, 1.0, 0.5]], dtype=torch.float64)
     for relu in (False, True):
-        planes = pool_planes(low, up, relu, pool_weights(low, up, relu), pool_levels(up))
-        assert planes.low.tolist() == planes.up.tolist() == [[1.0, 0.0, 0.0]]
-        assert planes.up_bias.tolist() == [0.0]
+        below, above, bias = planes_of(low, up, relu)
+        assert below.tolist() == above.tolist() == [[1.0, 0.0, 0.0]]
+        assert bias.tolist() == [0.0]
 
 
 def test_a_fused_pool_of_one_candidate_is_the_triangle() -> None:
     low, up = (torch.tensor([[v]], dtype=torch.float64) for v in (-1.0, 3.0))
-    planes = pool_planes(low, up, True, pool_weights(low, up, True), pool_levels(up))
-    lines = relu_lines(low, up, relu_slopes(low, up))
-    assert planes.up.item() == lines.up.item() == 0.75
-    assert planes.up_bias.item() == lines.up_bias.item() == 0.75
+    _, above, bias = planes_of(low, up, True)
+    line = lines_of(low, up).above
+    assert line.bias is not None
+    assert above.item() == line.slope.item() == 0.75
+    assert bias.item() == line.bias.item() == 0.75
 
 
 @law(questions(SMALL, None), quick=40, deep=1000)
@@ -168,7 +183,9 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
     net = TensorNetwork(problem.relaxed, torch.float64)
     box = problem.neighborhood(question.eps).box
     lower, upper = net.tensor(box.lower[None]), net.tensor(box.upper[None])
-    lines = crown.default_lines(net, crown.intermediate(net, Boxes(lower, upper), linear=True))
+    lines = crown.default_relaxations(
+        net, crown.intermediate(net, Boxes(lower, upper), linear=True)
+    )
     rng = np.random.default_rng(0)
     images = points(box, rng, 30)
     for number, value in enumerate(forward.values(problem.relaxed, images)):
@@ -177,14 +194,14 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
         before = {position: line for position, line in lines.items() if position < number}
         local = patches.LocalRows(net, number, before, Boxes(lower, upper))
         slopes = {
-            position: torch.as_tensor(rng.random(tuple(start.shape)))
-            for position, start in local.default_slopes().items()
+            position: tuple(torch.as_tensor(rng.random(tuple(start.shape))) for start in free)
+            for position, free in local.first().items()
         }
         least = local.minimum(slopes)[0].numpy()
         flat = value.reshape(len(value), value.shape[1], -1)
         rows = np.concatenate([flat, -flat], axis=1)
         assert (rows >= least[None] - 1e-9 * (1 + np.abs(least))).all()
-        default = local.minimum(local.default_slopes())
+        default = local.minimum(local.first())
         np.testing.assert_allclose(default, local.minimum({}), rtol=1e-9, atol=1e-9)
 
 

@@ -14,12 +14,18 @@ from strategies import SMALL, Question, Rng, one_of, parameters, problem_of, que
 
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Bounder
-from mlspec.bounds.crown import Lines
 from mlspec.bounds.domain import Boxes
 from mlspec.core import forward
 from mlspec.core.layering import Layering
-from mlspec.core.network import Add, Array, Conv, Flatten, Linear, Network, Relu, Scale
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Property, TopK
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.operation import Relaxation
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 from mlspec.tensors import TensorNetwork
 
 Twins = tuple[Network, Network, dict[int, int]]
@@ -92,8 +98,10 @@ def test_rows_through_a_residual_are_those_of_the_chain(case: Twins) -> None:
     )
     net, plain = (TensorNetwork(each, torch.float64) for each in (graph, chain))
     lower, upper = box_around(graph, 1)
-    lines = crown.default_lines(plain, crown.intermediate(plain, Boxes(lower, upper), linear=True))
-    moved: Mapping[int, Lines] = {ours: lines[theirs] for ours, theirs in relus.items()}
+    lines = crown.default_relaxations(
+        plain, crown.intermediate(plain, Boxes(lower, upper), linear=True)
+    )
+    moved: Mapping[int, Relaxation] = {ours: lines[theirs] for ours, theirs in relus.items()}
     rows = torch.eye(3, dtype=torch.float64)[None]
     ours = crown.backward(net, rows, len(graph.ops), moved)
     theirs = crown.backward(plain, rows, len(chain.ops), lines)
@@ -110,14 +118,16 @@ def test_local_rows_of_a_residual_are_those_of_the_chain_for_any_slopes(case: Tw
         assert not patches.applies(net, second)
         return
     lower, upper = box_around(graph, 2)
-    lines = crown.default_lines(plain, crown.intermediate(plain, Boxes(lower, upper), linear=True))
+    lines = crown.default_relaxations(
+        plain, crown.intermediate(plain, Boxes(lower, upper), linear=True)
+    )
     lines = {n: line for n, line in lines.items() if n == first_plain}
     local = patches.LocalRows(net, second, {first: lines[first_plain]}, Boxes(lower, upper))
     whole = patches.LocalRows(plain, second_plain, lines, Boxes(lower, upper))
-    start = local.default_slopes()[first]
-    assert start.shape == whole.default_slopes()[first_plain].shape
+    (start,), (plain_start,) = local.first()[first], whole.first()[first_plain]
+    assert start.shape == plain_start.shape
     slopes = torch.as_tensor(np.random.default_rng(3).random(tuple(start.shape)))
-    for ours, theirs in (({}, {}), ({first: slopes}, {first_plain: slopes})):
+    for ours, theirs in (({}, {}), ({first: (slopes,)}, {first_plain: (slopes,)})):
         np.testing.assert_allclose(local.minimum(ours), whole.minimum(theirs), rtol=1e-9, atol=1e-9)
 
 

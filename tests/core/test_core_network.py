@@ -13,18 +13,16 @@ from oracles import plain_scores
 from strategies import SMALL, TINY, networks
 
 from mlspec.core import forward
-from mlspec.core.network import (
-    Add,
-    AffineOp,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Relu,
-    Scale,
-)
+from mlspec.core.network import Network
 from mlspec.errors import NetworkError
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.operation import Weighted
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 from mlspec.tensors import TensorNetwork
 
 
@@ -80,7 +78,7 @@ def test_shapes_are_those_of_the_values(network: Network) -> None:
 def test_a_digest_tells_networks_apart(network: Network) -> None:
     assert network.digest == replace(network).digest
     for position, op in enumerate(network.ops):
-        if isinstance(op, AffineOp):
+        if isinstance(op, Weighted):
             bias = op.bias.copy()
             bias[-1] = np.nextafter(bias[-1], 100.0)
             ops = (*network.ops[:position], replace(op, bias=bias), *network.ops[position + 1 :])

@@ -9,11 +9,16 @@ import numpy as np
 
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Op, Relu
+from mlspec.core.network import Array, Network, Op
 from mlspec.core.property import Claim, Threshold, TopK
 from mlspec.milp.choosing import choosing
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
 
 
 def _image(*rows: list[float]) -> Array:

@@ -14,19 +14,16 @@ from strategies import SMALL, Question, Rng, one_of, questions, seeded
 from mlspec.bounds import crown, patches
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.bounds.domain import Boxes, Hull
-from mlspec.bounds.relax import (
-    PoolPlanes,
-    open_positions,
-    pool_levels,
-    pool_planes,
-    pool_weights,
-    relu_lines,
-    relu_slopes,
-)
 from mlspec.core import forward
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Property, TopK
+from mlspec.ops.elementwise import ElementwiseOperation, Line
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.pool_planes import first_levels, first_weights, planes
+from mlspec.ops.relu import Relu
 from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
 
@@ -81,13 +78,14 @@ def test_bounds_over_a_hull_hold_for_its_convex_combinations(question: Question)
             value, hull.lower[number][0].numpy(), hull.upper[number][0].numpy(), f"value {number}"
         )
     # What is affine in the image is least at a corner, and known exactly where that matters.
-    first = next((item for item in net.ops if isinstance(item.op, Relu | MaxPool)), None)
-    if first is None:
+    if not net.piecewise:
         return
+    position = min(net.piecewise)
+    first, op = net.ops[position], net.piecewise[position]
     ends = hull.lower[first.source], hull.upper[first.source]
     matters = np.ones(ends[0][0].shape, dtype=bool)
     if patches.applies(net, first.source):
-        matters &= open_positions(first.op, *ends)[0].reshape(1, *matters.shape[1:]).numpy()
+        matters &= op.open_positions(*ends)[0].reshape(1, *matters.shape[1:]).numpy()
     corner = values[first.source][:3]
     for end, attained in zip(ends, (corner.min(0), corner.max(0)), strict=True):
         known = end[0].numpy()[matters]
@@ -155,7 +153,7 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
     known = crown.intermediate(net, Boxes(lower, upper), linear=True)
-    lines = crown.default_lines(net, known)
+    lines = crown.default_relaxations(net, known)
     for value in range(1, len(net.ops) + 1):
         if not patches.applies(net, value):
             continue
@@ -221,24 +219,42 @@ def tolerance(*values: NDArray[np.float64]) -> float:
     return 1e-12 * (1.0 + max(float(np.abs(value).max()) for value in values))
 
 
+ELEMENTWISE: tuple[ElementwiseOperation, ...] = (Relu(),)
+
+
+def at(line: Line, inside: Array) -> Array:
+    """Return the values of a line at points ``inside``."""
+    bias = 0.0 if line.bias is None else line.bias.numpy()
+    return np.asarray(line.slope.numpy() * inside + bias)
+
+
 @law(intervals(1), quick=100, deep=3000)
-def test_relu_lines_hold_at_every_point_for_any_slopes(
+def test_lines_hold_at_every_point_for_any_slopes(
     case: tuple[Array, Array, Array, Rng],
 ) -> None:
     low, up, inside, rng = case
     lower, upper = torch.as_tensor(low), torch.as_tensor(up)
-    true = np.maximum(inside, 0.0)
-    for slopes in (relu_slopes(lower, upper), free(rng, low.shape)):
-        lines = relu_lines(lower, upper, slopes)
-        slack = tolerance(low, up)
-        assert (lines.low.numpy() * inside <= true + slack).all()
-        assert (true <= lines.up.numpy() * inside + lines.up_bias.numpy() + slack).all()
+    for op in ELEMENTWISE:
+        true, good = op.forward(inside), op.first_slopes(lower, upper)
+        wild = tuple(free(rng, low.shape) for _ in good)
+        for slopes in (good, wild):
+            lines = op.sides(lower, upper).lines(slopes)
+            slack = tolerance(low, up)
+            assert (at(lines.below, inside) <= true + slack).all(), op
+            assert (true <= at(lines.above, inside) + slack).all(), op
+        op.sides(lower, upper).project(wild)
+        projected = op.sides(lower, upper).lines(wild)
+        for ours, theirs in ((projected.below, lines.below), (projected.above, lines.above)):
+            np.testing.assert_array_equal(ours.slope, theirs.slope)
 
 
-def ends_of(planes: PoolPlanes, inside: Array) -> tuple[Array, Array]:
+Planes = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def ends_of(found: Planes, inside: Array) -> tuple[Array, Array]:
     """Return the values of both planes at points ``(..., n)`` of their windows."""
-    least = (planes.low.numpy() * inside).sum(-1)
-    return least, (planes.up.numpy() * inside).sum(-1) + planes.up_bias.numpy()
+    low, up, up_bias = (part.numpy() for part in found)
+    return (low * inside).sum(-1), (up * inside).sum(-1) + up_bias
 
 
 def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
@@ -246,7 +262,7 @@ def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
     lower, upper = torch.as_tensor(low), torch.as_tensor(up)
     for relu in (False, True):
         true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
-        good = pool_weights(lower, upper, relu), pool_levels(upper)
+        good = first_weights(lower, upper, relu), first_levels(upper)
         wild = free(rng, low.shape), free(rng, low.shape[:-1])
         tiny = torch.full_like(good[0], 1e-14)
         for weights, levels in (
@@ -256,9 +272,9 @@ def assert_pool_planes_hold(case: tuple[Array, Array, Array, Rng]) -> None:
             (wild[0], good[1]),
             (tiny, good[1]),
         ):
-            planes = pool_planes(lower, upper, relu, weights, levels)
+            found = planes(lower, upper, relu, weights, levels)
             slack = tolerance(low, up) * 10
-            least, most = ends_of(planes, inside)
+            least, most = ends_of(found, inside)
             assert (least <= true + slack).all()
             assert (true <= most + slack).all()
 
@@ -294,17 +310,20 @@ def test_where_no_sign_and_no_winner_is_open_relaxations_are_exact(
     maps = lower.reshape(-1, 1, 2, 2), upper.reshape(-1, 1, 2, 2)
     slack = tolerance(low, up) * 10
     for relu in (False, True):
-        closed = ~open_positions(MaxPool((2, 2), (2, 2), relu=relu), *maps).any(1).numpy()
+        closed = ~MaxPool((2, 2), (2, 2), relu=relu).open_positions(*maps).any(1).numpy()
         true = inside.max(-1).clip(0.0) if relu else inside.max(-1)
-        weights = pool_weights(lower, upper, relu)
-        planes = pool_planes(lower, upper, relu, weights, pool_levels(upper))
-        least, most = ends_of(planes, inside)
+        weights = first_weights(lower, upper, relu)
+        found = planes(lower, upper, relu, weights, first_levels(upper))
+        least, most = ends_of(found, inside)
         assert np.abs(least - true)[:, closed].max(initial=0.0) <= slack
         assert np.abs(most - true)[:, closed].max(initial=0.0) <= slack
-    closed = ~open_positions(Relu(), *maps).numpy()
-    lines = relu_lines(lower, upper, free(rng, low.shape))
-    for line in (lines.low.numpy() * inside, lines.up.numpy() * inside + lines.up_bias.numpy()):
-        assert np.abs(line - inside.clip(0.0))[:, closed].max(initial=0.0) <= slack
+    for op in ELEMENTWISE:
+        closed = ~op.open_positions(*maps).numpy()
+        slopes = tuple(free(rng, low.shape) for _ in op.first_slopes(lower, upper))
+        lines = op.sides(lower, upper).lines(slopes)
+        for line in (lines.below, lines.above):
+            error = np.abs(at(line, inside) - op.forward(inside))
+            assert error[:, closed].max(initial=0.0) <= slack, op
 
 
 @law(questions(SMALL, None), quick=60, deep=1000)

@@ -13,10 +13,12 @@ from oracles import ORACLE_ERROR, Exact, TooManyCellsError, level, points
 from strategies import Question, questions, random_radius
 
 from mlspec.core.deadline import Deadline
-from mlspec.core.network import AffineOp, Array, Linear, Network, Op
+from mlspec.core.network import Array, Network, Op
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ContradictionError
+from mlspec.ops.linear import Linear
+from mlspec.ops.operation import Weighted
 
 CLEAR = 1e-4
 """A margin this far from zero is no tie: a complete verifier must decide."""
@@ -182,7 +184,7 @@ def test_one_verifier_asked_many_times_never_contradicts_itself(question: Questi
 
 def rescaled(network: Network, factor: float) -> Network:
     """Return the same function, its inner values multiplied by ``factor`` where they can be."""
-    last = max(n for n, op in enumerate(network.ops) if isinstance(op, AffineOp))
+    last = max(n for n, op in enumerate(network.ops) if isinstance(op, Weighted))
     ops: list[Op] = []
     scales = [1.0]
     for position, (op, inputs) in enumerate(zip(network.ops, network.inputs, strict=True)):
@@ -190,7 +192,7 @@ def rescaled(network: Network, factor: float) -> Network:
         if len(before) > 1:
             return network
         (scale,) = before
-        if isinstance(op, AffineOp):
+        if isinstance(op, Weighted):
             after = 1.0 if position == last else factor
             op = replace(op, weight=op.weight * (after / scale), bias=op.bias * after)
             scale = after

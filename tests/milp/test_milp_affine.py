@@ -7,22 +7,22 @@ from law import law
 from scipy import sparse
 from strategies import SMALL, networks
 
-from mlspec.core import forward
-from mlspec.core.network import AffineOp, Network
-from mlspec.milp.affine import Affine, operator
+from mlspec.core.network import Network
+from mlspec.ops.affine_map import Affine
+from mlspec.ops.operation import Weighted, operator
 
 
 @law(networks(SMALL), quick=80, deep=2000)
 def test_operators_are_the_forward_pass(network: Network) -> None:
     rng = np.random.default_rng(0)
     for position, op in enumerate(network.ops):
-        if not isinstance(op, AffineOp):
+        if not isinstance(op, Weighted):
             continue
         shape = network.shape_before(position)
         value = rng.normal(size=(3, *shape))
         matrix, bias = operator(op, shape)
         ours = value.reshape(3, -1) @ matrix.T.toarray() + bias
-        theirs = forward.apply(op, value).reshape(3, -1)
+        theirs = op.forward(value).reshape(3, -1)
         np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=1e-9)
 
 
@@ -36,10 +36,10 @@ def test_composed_maps_are_composed_functions(network: Network) -> None:
     variables = rng.normal(size=width)
     image = (start @ variables + value.constant).reshape(1, *network.input_shape)
     for position, op in enumerate(network.ops):
-        if not isinstance(op, AffineOp) or network.inputs[position] != (position,):
+        if not isinstance(op, Weighted) or network.inputs[position] != (position,):
             break
-        value = value.through(op, network.shape_before(position))
-        image = forward.apply(op, image)
+        value = value.through(*operator(op, network.shape_before(position)))
+        image = op.forward(image)
     assert value.width == width
     np.testing.assert_allclose(
         value.matrix @ variables + value.constant, image.ravel(), atol=1e-9, rtol=1e-9

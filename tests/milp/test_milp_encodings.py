@@ -16,7 +16,7 @@ from mlspec.core.bounds import Bounds
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Conv, Flatten, Linear, MaxPool, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Claim, Property, TopK
 from mlspec.core.verdict import Outcome
@@ -24,6 +24,11 @@ from mlspec.errors import SolverError
 from mlspec.milp.builder import Builder
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
 from mlspec.tolerances import MAX_BIG_M
 
 EDGE = 1e-6
@@ -97,9 +102,7 @@ def compiled(lower: list[float], upper: list[float], network: Network) -> MilpMo
     box = Box(np.array(lower).reshape(shape), np.array(upper).reshape(shape))
     values = [(box.lower, box.upper)]
     for op in network.ops:
-        values.append(
-            (forward.apply(op, values[-1][0][None])[0], forward.apply(op, values[-1][1][None])[0])
-        )
+        values.append((op.forward(values[-1][0][None])[0], op.forward(values[-1][1][None])[0]))
     bounds = Bounds(tuple(v[0] for v in values), tuple(v[1] for v in values))
     claim = TopK(1).claim(0, network.labels)
     return Compiler(network).compile(box, bounds, claim, range(len(claim.rows)))

@@ -18,17 +18,15 @@ from strategies import SMALL, Rng, networks, one_of, seeded
 
 from mlspec.core import forward
 from mlspec.core.fuse import fused
-from mlspec.core.network import (
-    Add,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Relu,
-    Scale,
-)
+from mlspec.core.network import Network
 from mlspec.errors import NetworkError
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 from mlspec.problem.onnx_import import read_network
 
 

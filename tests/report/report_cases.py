@@ -13,11 +13,13 @@ import numpy as np
 import xarray as xr
 
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Flatten, Linear, Network
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, TopK
 from mlspec.core.trace import Ask, Block, Cut, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
 from mlspec.results import Provenance, to_dataset
 
 SIDE = 12

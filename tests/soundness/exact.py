@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.core.network import Add, Array, Conv, Flatten, Linear, MaxPool, Network, Relu, Scale
+from mlspec.core.network import Array, Network
 from mlspec.core.property import Property
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 
 Exact = NDArray[Any]
 """Fractions, dtype ``object``."""

@@ -19,8 +19,11 @@ import numpy as np
 from strategies import problem_of
 
 from mlspec.core.layering import Layering
-from mlspec.core.network import Flatten, Linear, Network, Relu
+from mlspec.core.network import Network
 from mlspec.core.property import Property, TopK
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from soundness import exact
 from soundness.cases import Case
 from soundness.functions import single

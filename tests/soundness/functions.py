@@ -18,7 +18,8 @@ from itertools import product
 import numpy as np
 
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Linear
+from mlspec.core.network import Array
+from mlspec.ops.linear import Linear
 from soundness import exact
 from soundness.exact import Exact
 

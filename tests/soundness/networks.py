@@ -7,19 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import block_diag
 
-from mlspec.core.network import (
-    Add,
-    Array,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Network,
-    Op,
-    Relu,
-    Scale,
-    Shape,
-)
+from mlspec.core.network import Array, Network, Op, Shape
+from mlspec.ops.add import Add
+from mlspec.ops.conv import Conv
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.max_pool import MaxPool
+from mlspec.ops.relu import Relu
+from mlspec.ops.scale import Scale
 from soundness.functions import Part, Pooled
 
 

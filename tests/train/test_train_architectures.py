@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from mlspec.core import forward
-from mlspec.core.network import Add
 from mlspec.errors import NetworkError
+from mlspec.ops.add import Add
 from mlspec.problem.onnx_import import read_network
 from mlspec.spec.training import TrainingSpec
 from mlspec.train import export

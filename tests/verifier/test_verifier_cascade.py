@@ -17,13 +17,16 @@ from mlspec.bounds.analysis import Analysis
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
-from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, Threshold, TopK
 from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage

@@ -15,7 +15,7 @@ from strategies import problem_of
 from mlspec.backends.backend import ProgramBackend
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Account, Outcome, Proof, Verdict

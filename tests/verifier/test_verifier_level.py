@@ -14,12 +14,15 @@ from test_verifier_complete import EPS, PROVED, several
 
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
-from mlspec.core.network import Flatten, Linear, Network, Relu
+from mlspec.core.network import Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Outcome, Proof
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from mlspec.tolerances import REPLAY_AGREEMENT
 from mlspec.verifier.level import LevelFinder, Weakest
 

@@ -9,11 +9,13 @@ import pytest
 from strategies import problem_of
 
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Flatten, Linear, Network
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Outcome, Proof, Stage, Verdict
 from mlspec.errors import ContradictionError
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
 from mlspec.verifier.memory import Memory
 
 

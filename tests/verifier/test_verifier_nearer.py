@@ -12,7 +12,7 @@ from mlspec.attack.nearest import NearestAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Flatten, Linear, Network, Relu
+from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.protocols import Path

@@ -9,13 +9,13 @@ A unit with ``l >= 0`` stays affine, one with ``u <= 0`` is zero: neither costs 
 
 from __future__ import annotations
 
-from mlspec.core.network import Array
-from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import Builder, Row, big_m, negative, plus, widened
+from mlspec.ops.affine_map import Affine, Ints
+from mlspec.ops.encoding import ModelBuilder, Row, big_m, negative, plus, widened
+from mlspec.ops.op import Array
 
 
-def encode(
-    build: Builder, tag: str, before: Affine, lower: Array, upper: Array, needed: Ints
+def encode_relu(
+    build: ModelBuilder, tag: str, before: Affine, lower: Array, upper: Array, needed: Ints
 ) -> Affine:
     """Encode the ReLUs of the units ``needed``; ``lower`` and ``upper`` bound ``z``, both
     ``(units,)``."""

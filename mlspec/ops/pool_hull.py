@@ -18,24 +18,23 @@ variables of their own: their long rows are written once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from mlspec.core.network import Array
-from mlspec.milp.affine import Affine, Ints
-from mlspec.milp.builder import LEAST_SHARE, Builder, Row, big_m, plus, widened
+from mlspec.ops.affine_map import Affine, Ints
+from mlspec.ops.encoding import ModelBuilder, Row, big_m, plus, widened
+from mlspec.ops.op import Array
+from mlspec.tolerances import LEAST_PART, LEAST_SHARE
 
-ZERO = -1
+ZERO: Final = -1
 """Number of the constant candidate 0 of a fused ReLU."""
-LEAST_PART = 2.0**-7
-"""Both coefficients of a candidate are at least this part of its range: solvers divide by them."""
+Candidates = list[tuple[int, list[int]]]
+"""Windows with their candidates that can win; ``[ZERO]`` alone where the output is 0."""
 
 
-def live_candidates(
-    members: Ints, lower: Array, upper: Array, relu: bool
-) -> list[tuple[int, list[int]]]:
-    """Return each window with the candidates that can win; ``[ZERO]`` alone where the output is 0.
+def live_candidates(members: Ints, lower: Array, upper: Array, relu: bool) -> Candidates:
+    """Return each window with the candidates that can win.
 
     ``members`` is ``(windows, n)``: the units in each window; bounds are ``(units,)``.
     """
@@ -78,13 +77,13 @@ class _Window:
         return self.rest and len(self.units) == 1
 
 
-def encode(
-    build: Builder,
+def encode_windows(
+    build: ModelBuilder,
     tag: str,
     before: Affine,
     lower: Array,
     upper: Array,
-    candidates: list[tuple[int, list[int]]],
+    candidates: Candidates,
     windows: int,
 ) -> Affine:
     """Encode the windows in ``candidates``; all others count as zero. Bounds are ``(units,)``."""
@@ -176,7 +175,7 @@ def _coefficients(
 
 
 def _values(
-    build: Builder,
+    build: ModelBuilder,
     tag: str,
     before: Affine,
     lower: Array,
@@ -193,7 +192,7 @@ def _values(
 
 
 def _shares(
-    build: Builder, tag: str, pools: list[_Window], lower: Array, upper: Array
+    build: ModelBuilder, tag: str, pools: list[_Window], lower: Array, upper: Array
 ) -> dict[tuple[int, int], Any]:
     """Add a share for each candidate of each window that needs them."""
     pairs = [(pool, unit) for pool in pools if not pool.is_relu for unit in pool.units]

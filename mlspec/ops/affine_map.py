@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from mlspec.core.network import AffineOp, Array, Linear, Scale, Shape
+from mlspec.ops.op import Array
 
 Ints = NDArray[np.int64]
 
@@ -66,9 +65,8 @@ class Affine:
         matrix = sparse.csr_array(self.matrix + other.matrix)
         return Affine(matrix, self.constant + other.constant)
 
-    def through(self, op: AffineOp, shape: Shape) -> Affine:
-        """Return the map of the op's output, given that ``self`` is its input of ``shape``."""
-        weight, bias = operator(op, shape)
+    def through(self, weight: sparse.csr_array, bias: Array) -> Affine:
+        """Return the map of ``weight @ value + bias``, given that ``self`` is that of ``value``."""
         return Affine(weight @ self.matrix, weight @ self.constant + bias)
 
     def replaced(self, kept: Ints, sources: Ints, fresh: Ints, units: int) -> Affine:
@@ -84,37 +82,3 @@ class Affine:
         )
         stacked = sparse.hstack([select @ self.matrix, new], format="csr")
         return Affine(sparse.csr_array(stacked), np.asarray(select @ self.constant))
-
-
-@cache
-def operator(op: AffineOp, shape: Shape) -> tuple[sparse.csr_array, Array]:
-    """Return the op as ``(matrix, bias)`` over its flattened input of ``shape``."""
-    if isinstance(op, Linear):
-        return sparse.csr_array(op.weight), op.bias
-    if isinstance(op, Scale):
-        weight, bias = (np.broadcast_to(each, shape).ravel() for each in (op.weight, op.bias))
-        return sparse.csr_array(sparse.diags_array(weight)), bias
-    out = op.shape_after(shape)
-    channels, height, width = shape
-    rows_out, columns_out = out[1:]
-    kh, kw = op.weight.shape[2:]
-    o, i, j, c, y, x = np.meshgrid(
-        np.arange(out[0]),
-        np.arange(rows_out),
-        np.arange(columns_out),
-        np.arange(channels // op.groups),
-        np.arange(kh),
-        np.arange(kw),
-        indexing="ij",
-    )
-    source_y = i * op.stride[0] - op.padding[0] + y
-    source_x = j * op.stride[1] - op.padding[1] + x
-    inside = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
-    to = (o * rows_out + i) * columns_out + j
-    channel = o // (out[0] // op.groups) * (channels // op.groups) + c
-    source = (channel * height + source_y) * width + source_x
-    matrix = sparse.csr_array(
-        (op.weight[o, c, y, x][inside], (to[inside], source[inside])),
-        shape=(int(np.prod(out)), int(np.prod(shape))),
-    )
-    return matrix, np.repeat(op.bias, rows_out * columns_out)

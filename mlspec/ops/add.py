@@ -1,0 +1,92 @@
+"""Sum of several values: the end of a residual branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from mlspec.errors import NetworkError
+from mlspec.ops.affine_map import Affine
+from mlspec.ops.encoding import ModelBuilder, Needed, Site
+from mlspec.ops.op import Array, Shape
+from mlspec.ops.operation import AffineOperation, Ends, LocalView, Relaxation, TensorOp
+from mlspec.ops.reading import Graph, Node, Reader
+from mlspec.ops.scale import Scale, read_arithmetic
+from mlspec.ops.window import Window
+
+
+@dataclass(frozen=True, eq=False)
+class Add(AffineOperation):
+    """Sum of two or more values of one shape."""
+
+    reads_several: ClassVar[bool] = True
+
+    def shape_after(self, *shapes: Shape) -> Shape:
+        """Return the one shape."""
+        if len(shapes) < 2 or len(set(shapes)) > 1:
+            raise NetworkError(f"Add takes values of one shape, its inputs are {list(shapes)}")
+        return shapes[0]
+
+    def forward(self, *values: Array) -> Array:
+        """Return the sum."""
+        return np.asarray(sum(values[1:], start=values[0]))
+
+    def run(self, item: TensorOp, values: Sequence[Tensor], softness: float) -> Tensor:
+        """Return the sum."""
+        return sum(values[1:], values[0])
+
+    def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
+        """Add the ends."""
+        return sum(lower[1:], lower[0]), sum(upper[1:], upper[0])
+
+    def backward(
+        self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give every branch the same rows."""
+        return rows, None
+
+    def window_before(self, item: TensorOp, window: Window) -> Window | None:
+        """Return the same window, for each branch."""
+        return window
+
+    def backward_locally(
+        self, item: TensorOp, patch: Tensor, view: LocalView
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give every branch the same rows."""
+        return patch, None
+
+    def needed(self, site: Site) -> Needed:
+        """Return the same units, of each branch."""
+        return site.needed
+
+    def encode(self, build: ModelBuilder, site: Site, values: Sequence[Affine]) -> Affine:
+        """Add the maps."""
+        value, *others = values
+        for other in others:
+            value = value.plus(other)
+        return value
+
+
+def _sum(node: Node, graph: Graph) -> int:
+    if any(node.is_constant(position) for position in range(len(node.inputs))):
+        return read_arithmetic(node, graph)
+    return _added(graph, *(node.value(position) for position in range(len(node.inputs))))
+
+
+def _sub(node: Node, graph: Graph) -> int:
+    if node.is_constant(0) or node.is_constant(1):
+        return read_arithmetic(node, graph)
+    ones = [1] * len(graph.shapes[node.value(1)])
+    negative = graph.add(Scale(np.full(ones, -1.0), np.zeros(ones)), node.value(1))
+    return _added(graph, node.value(0), negative)
+
+
+def _added(graph: Graph, *values: int) -> int:
+    return graph.add(Add(), *values) if len(values) > 1 else values[0]
+
+
+READERS: dict[str, Reader] = {"Add": _sum, "Sub": _sub, "Sum": _sum}
