@@ -90,8 +90,6 @@ class LocalRows:
         """
         if not self.windows:
             raise NetworkError(f"rows over value {self.last} do not stay local")
-        if not self.windows:
-            raise NetworkError(f"rows over value {self.last} do not stay local")
         one = torch.eye(
             self.net.network.shape_of(self.last)[0], dtype=self.net.dtype, device=self.net.device
         )
