@@ -20,7 +20,7 @@ from mlspec.ops.affine_map import Affine, Ints
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Array, Op, Pair, Shape, as_feature_map, windows_of
 from mlspec.ops.operation import Ends, Free, PiecewiseOperation, TensorOp
-from mlspec.ops.pool_hull import ZERO, Candidates, encode_windows, live_candidates
+from mlspec.ops.pool_hull import Candidate, Candidates, encode_windows, live_candidates
 from mlspec.ops.pool_planes import PoolPlanes
 from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.relu import Relu
@@ -103,7 +103,7 @@ class MaxPool(PiecewiseOperation):
 
     def needed(self, site: Site) -> Needed:
         """Return the candidates that can win a needed window."""
-        units = [u for _, each in self._candidates(site) for u in each if u != ZERO]
+        units = [u for _, each in self._candidates(site) for u in each if u != Candidate.ZERO]
         before = np.zeros(int(np.prod(site.shape)), dtype=bool)
         before[units] = True
         return before

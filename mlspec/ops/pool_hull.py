@@ -18,7 +18,8 @@ variables of their own: their long rows are written once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,16 @@ from mlspec.ops.encoding import ModelBuilder, Row, big_m, plus, widened
 from mlspec.ops.op import Array
 from mlspec.tolerances import LEAST_PART, LEAST_SHARE
 
-ZERO: Final = -1
-"""Number of the constant candidate 0 of a fused ReLU."""
+
+class Candidate(IntEnum):
+    """A candidate that is no unit."""
+
+    ZERO = -1
+    """The constant 0 of a fused ReLU."""
+
+
 Candidates = list[tuple[int, list[int]]]
-"""Windows with their candidates that can win; ``[ZERO]`` alone where the output is 0."""
+"""Windows with their candidates that can win; ``[Candidate.ZERO]`` alone where the output is 0."""
 
 
 def live_candidates(members: Ints, lower: Array, upper: Array, relu: bool) -> Candidates:
@@ -49,7 +56,7 @@ def live_candidates(members: Ints, lower: Array, upper: Array, relu: bool) -> Ca
         zip(members.tolist(), live.tolist(), zero_can_win.tolist(), strict=True)
     ):
         chosen = [unit for unit, is_alive in zip(units, alive, strict=True) if is_alive]
-        result.append((window, [*chosen, ZERO] if zero else chosen))
+        result.append((window, [*chosen, Candidate.ZERO] if zero else chosen))
     return result
 
 
@@ -88,7 +95,9 @@ def encode_windows(
 ) -> Affine:
     """Encode the windows in ``candidates``; all others count as zero. Bounds are ``(units,)``."""
     kept = [
-        (window, units[0]) for window, units in candidates if len(units) == 1 and units[0] != ZERO
+        (window, units[0])
+        for window, units in candidates
+        if len(units) == 1 and units[0] != Candidate.ZERO
     ]
     lower, upper = widened(lower, upper)
     sizes = build.sizes(before)
@@ -144,8 +153,8 @@ def encode_windows(
 def _window(
     number: int, candidates: list[int], lower: Array, upper: Array, sizes: Array
 ) -> _Window:
-    units = [unit for unit in candidates if unit != ZERO]
-    zero = [0.0] if ZERO in candidates else []
+    units = [unit for unit in candidates if unit != Candidate.ZERO]
+    zero = [0.0] if Candidate.ZERO in candidates else []
     size = float(sizes[units].max())
     least = max([*lower[units].tolist(), *zero])
     ends = dict(zip(units, upper[units].tolist(), strict=True))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from strategies import problem_of
 
-from mlspec.core import network as ops
 from mlspec.core.layering import Layering
 from mlspec.core.network import Network
 from mlspec.core.property import Property, Threshold, TopK
+from mlspec.ops.registry import OPERATIONS
 from soundness.asking import Answer
 from soundness.cases import Case
 
@@ -75,7 +75,7 @@ def _written(op: Any) -> dict[str, Any]:
 
 
 def _read(record: dict[str, Any]) -> Any:
-    kind = getattr(ops, record["op"])
+    (kind,) = (each for each in OPERATIONS if each.__name__ == record["op"])
     values = {name: value for name, value in record.items() if name != "op"}
     for name, value in values.items():
         if name in ("weight", "bias"):
