@@ -22,6 +22,9 @@ from mlspec.core.verdict import Account, Outcome, Proof, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, MilpModel, Prover, SolveReport, Termination
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.complete import CompleteStage
 

@@ -17,6 +17,9 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.protocols import Path
 from mlspec.milp.compile import Compiler
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
+from mlspec.ops.relu import Relu
 from mlspec.verifier.nearer import NearestFinder
 
 SECONDS = 20.0
