@@ -45,5 +45,7 @@ smartquotes = False  # options begin with two hyphens
 
 html_theme = "furo"
 html_title = f"mlspec {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_copy_source = False
 html_show_sphinx = False
