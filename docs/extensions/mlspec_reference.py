@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import rooms
 import typer
 from docutils import nodes
 from spec_keys import text_of
@@ -64,6 +65,14 @@ class ResultVariables(Generated):
         return "\n".join(lines)
 
 
+class Rooms(Generated):
+    """``{rooms}``: the packages and modules, in the order of their imports."""
+
+    def text(self) -> str:
+        """Return one entry for each."""
+        return rooms.text()
+
+
 def commands() -> dict[str, Any]:
     """Return the commands by name, in the order of ``mlspec --help``."""
     import mlspec.cli.entry  # noqa: F401 (all commands join the application)
@@ -110,4 +119,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("spec-keys", SpecKeys)
     app.add_directive("commands", Commands)
     app.add_directive("result-variables", ResultVariables)
+    app.add_directive("rooms", Rooms)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
