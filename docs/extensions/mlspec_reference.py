@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import onnx_operations
 import rooms
 import typer
 from docutils import nodes
@@ -65,6 +66,14 @@ class ResultVariables(Generated):
         return "\n".join(lines)
 
 
+class OnnxOperations(Generated):
+    """``{onnx-operations}``: the ONNX operations that are read."""
+
+    def text(self) -> str:
+        """Return one entry for each kind."""
+        return onnx_operations.text()
+
+
 class Rooms(Generated):
     """``{rooms}``: the packages and modules, in the order of their imports."""
 
@@ -120,4 +129,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("commands", Commands)
     app.add_directive("result-variables", ResultVariables)
     app.add_directive("rooms", Rooms)
+    app.add_directive("onnx-operations", OnnxOperations)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
