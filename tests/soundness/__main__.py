@@ -26,13 +26,15 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--solvers", help="NAME,NAME: instead of all that are here")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where wrong answers are kept")
+    parser.add_argument("--unclear", action="store_true", help="keep unknown answers as well")
     parser.add_argument("--replay", type=Path, help="a case that was saved")
     given = parser.parse_args()
     names = solvers() if given.solvers is None else tuple(given.solvers.split(","))
     if given.replay is not None:
         return replay(given.replay)
+    unclear = frozenset({"unknown", "open"} if given.unclear else ())
     began = time.monotonic()
-    counts = sweep(given.first, given.cases, names, given.folder, given.jobs)
+    counts = sweep(given.first, given.cases, names, given.folder, given.jobs, unclear)
     print(table(counts))
     print(f"\n{counts.wrong} wrong answers; {time.monotonic() - began:,.0f} s")
     return 1 if counts.wrong else 0

@@ -28,6 +28,7 @@ from strategies import one_of
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
+from mlspec.tolerances import MILP_MARGIN
 from soundness import exact
 from soundness.claims import Draft, Roles, random_roles
 from soundness.functions import (
@@ -54,9 +55,12 @@ FAMILIES: Mapping[str, int] = {
     "convex": 5,
 }
 """Families, and how many of a hundred cases are of each."""
-DEPTHS, LEAST = (-4.0, -1.0), (-7.0, -2.0)
-"""Decimal exponents of the margins by which planted images violate, and robust ones do not."""
-GROUND, MAGNITUDES = (-3.0, 0.0), (-1.0, 2.0)
+DEPTHS, SHALLOW, LEAST = (-4.0, -1.0), (-9.0, -4.0), (-7.0, -2.0)
+"""Decimal exponents of the margins by which planted images violate, as a rule and now and then, and
+by which robust ones do not."""
+OFTEN_SHALLOW = 0.1
+"""The share of planted images that violate by so little."""
+GROUND, MAGNITUDES = (-3.0, 0.0), (-1.0, 3.0)
 """Decimal exponents of margins that spikes come down from, and of weights of decoys."""
 LEAST_AT_CENTRE = 1e-6
 """Around planted images the unchanged one is robust by at least this."""
@@ -71,6 +75,8 @@ OTHERS: Mapping[str, Callable[[np.random.Generator, Box, float], Part]] = {
     "paired": paired,
     "convex": convex,
 }
+HAIR = 2 * MILP_MARGIN
+"""So near to a tie a solver need not decide."""
 REPLAY_ERROR = 1e-9
 """By no more do margins of these networks differ between float64 and rational numbers."""
 
@@ -98,6 +104,13 @@ class Case:
     def robust(self) -> bool:
         """Whether the neighborhood is robust."""
         return self.floor is not None
+
+    @property
+    def truth(self) -> str:
+        """What is true of the neighborhood, in words."""
+        least = self.margin if self.floor is None else self.floor
+        word = "violated" if self.floor is None else "robust"
+        return word if abs(least) > HAIR else f"{word} by a hair"
 
     @property
     def place(self) -> str:
@@ -144,7 +157,8 @@ def _drawn(rng: np.random.Generator, seed: int, family: str) -> Case:
         images = setting.candidates()
         image = images[np.argmin(draft.nearly(images)[:, 0])]
     holders = int(rng.integers(1, len(roles.moving) + 1)) if robust else 0
-    exponents = rng.uniform(*(LEAST if robust else DEPTHS), len(roles.moving))
+    depths = SHALLOW if rng.random() < OFTEN_SHALLOW else DEPTHS
+    exponents = rng.uniform(*(LEAST if robust else depths), len(roles.moving))
     least = [Fraction(10.0**exponent) for exponent in exponents.tolist()]
     problem, floor = draft.settled(image, least, holders)
     margin = exact.margin(problem.network, problem.property, image)

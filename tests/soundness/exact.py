@@ -50,9 +50,14 @@ def positive(value: Exact) -> Exact:
 
 def scores(network: Network, image: Array) -> Exact:
     """Return the scores ``(M,)`` of ``image`` ``(C, H, W)``."""
-    values = [fractions(image)]
+    return values(network, image)[-1]
+
+
+def values(network: Network, image: Array) -> list[Exact]:
+    """Return every value of the network for ``image``: its own first, the scores last."""
+    found = [fractions(image)]
     for op, inputs in zip(network.ops, network.inputs, strict=True):
-        value = values[inputs[0]]
+        value = found[inputs[0]]
         match op:
             case Flatten():
                 after = value.ravel()
@@ -63,15 +68,15 @@ def scores(network: Network, image: Array) -> Exact:
             case Relu():
                 after = positive(value)
             case Add():
-                after = sum((values[number] for number in inputs[1:]), start=value)
+                after = sum((found[number] for number in inputs[1:]), start=value)
             case MaxPool():
                 after = _pooled(op, value)
             case Conv():
                 after = _filtered(op, value)
             case _:
                 raise TypeError(op)
-        values.append(after)
-    return values[-1]
+        found.append(after)
+    return found
 
 
 def margin(network: Network, property_: Property, image: Array) -> Fraction:

@@ -15,7 +15,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Network
 from mlspec.core.property import Property, Threshold, TopK
 from mlspec.ops.registry import OPERATIONS
-from soundness.asking import Answer
+from soundness.asking import Answer, Mode
 from soundness.cases import Case
 
 
@@ -65,7 +65,8 @@ def load(path: Path) -> tuple[Case, Answer]:
         margin=Fraction(record["margin"]),
         floor=None if record["floor"] is None else Fraction(record["floor"]),
     )
-    return case, Answer(**record["answer"])
+    answer = record["answer"]
+    return case, Answer(**{**answer, "mode": Mode(answer["mode"])})
 
 
 def _written(op: Any) -> dict[str, Any]:

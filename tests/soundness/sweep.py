@@ -42,9 +42,8 @@ class Counts:
 
     def add(self, case: Case, answer: Answer) -> None:
         """Count one answer."""
-        truth = "robust" if case.robust else "violated"
         said = "WRONG" if answer.wrong else answer.said
-        asked = (answer.solver, answer.mode.value, truth)
+        asked = (answer.solver, answer.mode.value, case.truth)
         self.answered[(*asked, case.place, _decade(case.width), said)] += 1
         if answer.reason:
             self.reasons[(*asked, answer.reason)] += 1
@@ -75,14 +74,24 @@ def asked(seed: int, names: Sequence[str]) -> Iterator[tuple[Case, Answer]]:
         yield case, answer
 
 
-def chunk(first: int, count: int, names: Sequence[str], folder: Path | None) -> Counts:
-    """Ask about ``count`` cases from number ``first`` on; wrong answers are saved in ``folder``."""
+def chunk(
+    first: int,
+    count: int,
+    names: Sequence[str],
+    folder: Path | None,
+    unclear: frozenset[str] = frozenset(),
+) -> Counts:
+    """Ask about ``count`` cases from number ``first`` on.
+
+    In ``folder`` are saved those with a wrong answer, and clear ones with an answer in ``unclear``.
+    """
     torch.set_num_threads(1)
     counts = Counts(cases=count)
     for seed in range(first, first + count):
         for case, answer in asked(seed, names):
             counts.add(case, answer)
-            if answer.wrong and folder is not None:
+            clear = answer.said in unclear and not case.truth.endswith("hair")
+            if folder is not None and (answer.wrong or clear):
                 solver = answer.solver.replace(" + ", "-")
                 name = f"{seed}-{solver}-{answer.mode}.json"
                 records.save(case, answer, folder / name)
@@ -90,7 +99,12 @@ def chunk(first: int, count: int, names: Sequence[str], folder: Path | None) -> 
 
 
 def sweep(
-    first: int, count: int, names: Sequence[str], folder: Path, jobs: int, *, quiet: bool = False
+    first: int,
+    count: int,
+    names: Sequence[str],
+    folder: Path,
+    jobs: int,
+    unclear: frozenset[str] = frozenset(),
 ) -> Counts:
     """Ask about ``count`` cases from number ``first`` on, in ``jobs`` processes.
 
@@ -111,14 +125,15 @@ def sweep(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool, log.open("a") as notes:
         running: dict[Future[Counts], tuple[int, int]] = {
-            pool.submit(chunk, start, size, names, folder): (start, size) for start, size in left
+            pool.submit(chunk, start, size, names, folder, unclear): (start, size)
+            for start, size in left
         }
         for number, future in enumerate(as_completed(running), 1):
             counts = future.result()
             total.merge(counts)
             notes.write(_line(running[future], counts) + "\n")
             notes.flush()
-            if not quiet and time.monotonic() - said > SAY_SECONDS:
+            if time.monotonic() - said > SAY_SECONDS:
                 said = time.monotonic()
                 rate = number * CHUNK / (said - began)
                 print(
@@ -151,13 +166,13 @@ def table(counts: Counts) -> str:
             sums[(*(key[place] for place in places), key[-1])] += count
         said = sorted({key[-1] for key in sums}, key=_order)
         rows = sorted({key[:-1] for key in sums})
-        lines += ["", title, f"{'':42}" + "".join(f"{word:>12}" for word in said)]
+        lines += ["", title, f"{'':52}" + "".join(f"{word:>12}" for word in said)]
         for row in rows:
             cells = "".join(f"{sums[(*row, word)] or '.':>12}" for word in said)
-            lines.append(f"{row[0]:16}{row[1]:14}{row[2]:12}{cells}")
+            lines.append(f"{row[0]:16}{row[1]:18}{row[2]:18}{cells}")
     lines += ["", "reasons"]
     for key, count in sorted(counts.reasons.items(), key=lambda item: -item[1]):
-        lines.append(f"{count:7}  {key[0]:14}{key[1]:10}{key[2]:10}{key[3]}")
+        lines.append(f"{count:7}  {key[0]:14}{key[1]:10}{key[2]:20}{key[3]}")
     return "\n".join(lines)
 
 

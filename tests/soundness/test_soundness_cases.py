@@ -72,7 +72,8 @@ def test_cases_are_of_all_kinds_and_the_same_each_time() -> None:
     widths = [case.width for case in drawn if case.family == "planted"]
     assert min(widths) < 1e-5 < 1e-3 < max(widths) <= 1e-2
     depths = [-case.margin for case in drawn if not case.robust]
-    assert 1e-5 < min(depths) < 2e-4 < 1e-2 < max(depths) < 0.11
+    assert 1e-9 < min(depths) < 1e-6 < 1e-2 < max(depths) < 0.11
+    assert sum(depth > 1e-4 for depth in depths) > len(depths) / 2
     assert min(case.floor for case in drawn if case.floor is not None) < 1e-6
     again = random_case(7)
     assert again.problem.network.digest == drawn[7].problem.network.digest
@@ -86,6 +87,7 @@ def test_a_case_outlives_its_generator_as_a_file(seed: int, tmp_path: Path) -> N
     save(case, answer, tmp_path / "new" / "case.json")
     read, answered = load(tmp_path / "new" / "case.json")
     assert answered == answer
+    assert answered.mode is Mode.LEVEL
     assert read.problem.network.digest == case.problem.network.digest
     assert (read.margin, read.floor, read.place) == (case.margin, case.floor, case.place)
     assert read.problem.property == case.problem.property
