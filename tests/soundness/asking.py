@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from machines import ITERATIONS, stages
+from machines import ITERATIONS, complete_stage, stages
 
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.deadline import NEVER, Deadline
@@ -165,11 +165,8 @@ def answers(
         )
         for mode in modes:
             for name in names:
-                assert shared.complete is not None
-                complete = replace(
-                    shared.complete,
-                    compiler=replace(compiler, decision=mode is Mode.DECISION),
-                    backend=_backend(name),
+                complete = complete_stage(
+                    problem, replace(compiler, decision=mode is Mode.DECISION), _backend(name)
                 )
                 verifier = Cascade(problem, replace(shared, complete=complete))
                 yield _answer(case, verifier, Answer(name, mode, bounds, ""))

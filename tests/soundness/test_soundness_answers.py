@@ -18,7 +18,6 @@ from soundness.examples import BY_HAND, FOUND
 from soundness.records import load
 from soundness.sweep import Counts, asked, table
 
-until_proved = pytest.mark.xfail(strict=False, reason="solvers are believed yet")
 QUICK, MANY = 32, 2000
 FIRST = 1_000_000
 """Number of the first of many cases."""
@@ -29,34 +28,29 @@ def assert_none_wrong(case: Case, modes: tuple[Mode, ...] = tuple(Mode)) -> None
         assert not answer.wrong, (case.seed, case.family, case.kind, answer)
 
 
-@until_proved
 @pytest.mark.parametrize("name", BY_HAND)
 def test_spikes_written_by_hand_are_never_missed(name: str) -> None:
     assert_none_wrong(BY_HAND[name])
 
 
-@until_proved
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
 def test_what_was_once_answered_wrongly_is_not_again(path: Path) -> None:
     case, _ = load(path)
     assert_none_wrong(case)
 
 
-@until_proved
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_default_solver_finds_the_spikes_written_by_hand(name: str) -> None:
     for answer in answers(BY_HAND[name], ["highs"], [Mode.DECISION, Mode.MARGIN]):
         assert answer.said == "violated", answer
 
 
-@until_proved
 @pytest.mark.parametrize("seed", range(QUICK))
 def test_no_answer_is_wrong(seed: int) -> None:
     for case, answer in asked(seed, solvers()):
         assert not answer.wrong, (seed, case.family, case.kind, answer)
 
 
-@until_proved
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(20))
 def test_no_answer_to_many_cases_is_wrong(share: int, tmp_path: Path) -> None:
