@@ -40,10 +40,6 @@ NARROW: Final = 1e-4
 """A pixel that moves less is written as its start and a share of its range: HiGHS fixes variables
 of a range of 1e-6, however large their coefficients."""
 
-MAX_BIG_M: Final = 1e4
-"""A larger big-M lets integrality tolerances fake feasibility (or hide it): such models are
-refused."""
-
 REPLAY_AGREEMENT: Final = 1e-4
 """A proved bound and the margin of a replayed image may be this far apart, by solvers' tolerances,
 before they count as different, or as contradicting each other."""

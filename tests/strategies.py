@@ -32,7 +32,6 @@ from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.operation import Weighted
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
-from mlspec.tolerances import MAX_BIG_M
 
 Rng = np.random.Generator
 T = TypeVar("T")
@@ -87,6 +86,9 @@ RECIPES = (
 ``[`` opens a branch and ``]`` adds what it began with, or what another branch from there, after
 ``/``, ended in; a conv or a linear op goes between if the shapes differ.
 """
+
+LARGEST_VALUE = 1e4
+"""Of any value inside a random network."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def random_property(rng: Rng, scores: Array, targets: int) -> Property:
 def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None) -> Network:
     """Return a network of some recipe; in most, ReLUs and scores are undecided around ``image``.
 
-    No value of it can exceed what a model's big-M may be: branches add up.
+    Branches add up: no value of it exceeds ``LARGEST_VALUE``.
     """
     while True:
         network = _any_network(rng, size, image, recipe)
@@ -252,7 +254,7 @@ def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None
             for op in network.ops
         )
         largest = forward.values(replace(network, ops=sizes), np.ones((1, *image.shape)))
-        if max(value.max() for value in largest) <= MAX_BIG_M:
+        if max(value.max() for value in largest) <= LARGEST_VALUE:
             return network
 
 

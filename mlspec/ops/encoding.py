@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mlspec.errors import SolverError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.op import Array, Shape
-from mlspec.tolerances import BOUND_ROUNDING, LEAST_SHARE, MAX_BIG_M
+from mlspec.tolerances import BOUND_ROUNDING, LEAST_SHARE
 
 Needed = NDArray[np.bool_]
 Row = tuple[list[float], list[Any], float]
@@ -113,11 +113,11 @@ def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
 
 
 def big_m(value: float, size: float, tag: str, unit: int) -> float:
-    """Return a big-M of at least ``value`` for a row of ``size``; a huge or missing one is an
-    error."""
-    if not abs(value) <= MAX_BIG_M:
-        raise SolverError(
-            f"{tag} unit {unit} would need a big-M of {value:g}, above the trusted {MAX_BIG_M:g}; "
-            "use tighter bounds (verifier.bounds: alpha)"
-        )
+    """Return a big-M of at least ``value`` for a row of ``size``; a missing one is an error.
+
+    A large one makes a solver's tolerances worth more than the margin: its answers are proved by
+    bounds that do not depend on them, or count for nothing.
+    """
+    if not np.isfinite(value):
+        raise SolverError(f"{tag} unit {unit} would need a big-M of {value:g}: a bound is missing")
     return max(float(value), LEAST_SHARE * size)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from machines import SECONDS, analyse, cascade
+from machines import SECONDS, analyse, cascade, complete_stage, solver
 from machines import stages as machine_stages
+from oracles import level
 from strategies import SMALL, problem_of, random_problem, random_radius
 
 from mlspec.bounds.analysis import Analysis
@@ -27,7 +28,7 @@ from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
-from mlspec.tolerances import MAX_BIG_M, MILP_MARGIN
+from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
 
@@ -306,16 +307,19 @@ def test_a_time_limit_ends_in_unknown_with_a_reason() -> None:
     assert verdict.reason.endswith("(it was verifier.milp.seconds)")
 
 
-def test_a_model_without_trusted_numbers_ends_in_unknown() -> None:
-    each = planes() * 100 * MAX_BIG_M
+@pytest.mark.parametrize("name", ["highs", "highs-mip", "scip", "glpk", "gurobi", "cplex"])
+def test_large_numbers_are_decided_alike_on_every_solver(name: str) -> None:
+    """The same function in units a million times as large: robust, violated, but never an error."""
+    each = planes() * 1e6
     all_ = each.sum(0, keepdims=True)
-    sums = np.array([1.0] * 6 + [-1.0] * 2)
+    sums = np.array([1.0] * 6 + [-1.0] * 2) * 1e-6
     problem = through_relus(np.concatenate([each, -each, all_, -all_]), sums, 1.0, 0.5)
-    verdict = cascade(problem, "interval", restarts=1, steps=1).verify(
-        np.ones(1), Deadline.after(SECONDS)
-    )
-    assert verdict.outcome is Outcome.UNKNOWN
-    assert "big-M" in verdict.reason
+    box = problem.neighborhood(np.ones(1)).box
+    analysis = analyse(problem, box, "interval")
+    stage = complete_stage(problem, Compiler(problem.relaxed), solver(name))
+    verdict = stage.decide(box, analysis, [], Deadline.after(SECONDS), [])
+    least = level(problem.network, box, problem.property).margin
+    assert verdict.outcome is (Outcome.ROBUST if least > 0.0 else Outcome.VIOLATED)
 
 
 class Overconfident:
