@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import assert_never
 
-import numpy as np
 import xarray as xr
 
 from mlspec.attack.families import Families
@@ -17,13 +17,11 @@ from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
-from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.protocols import Budget, Watcher
-from mlspec.core.trace import StopReason
+from mlspec.core.protocols import Watcher
 from mlspec.core.verdict import Verdict
-from mlspec.errors import MissingSolverError, OverdueError, ResumeError, SpecError
+from mlspec.errors import MissingSolverError, ResumeError, SpecError
 from mlspec.experiment import Experiment, prepare
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
@@ -31,14 +29,22 @@ from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
 from mlspec.results import Saver, open_result, radii_of, save
 from mlspec.resume import problem_of, require_same_question
-from mlspec.search.ascent import ascend
-from mlspec.search.effort import Effort
-from mlspec.search.exact import exact
-from mlspec.search.expand import Ascent
-from mlspec.search.gradient import gradient
-from mlspec.search.maximise import RESERVED, Strategy, maximise
-from mlspec.search.naive import naive
-from mlspec.search.shrink import POLICIES
+from mlspec.search.ascent import AscentStrategy
+from mlspec.search.attack_bracket import AttackBracket
+from mlspec.search.budget import SearchBudget, SpentError
+from mlspec.search.cegis import Cegis
+from mlspec.search.certificate import MaximalityCertificate
+from mlspec.search.climb import Climb
+from mlspec.search.exact import ExactStrategy
+from mlspec.search.gradient import GradientStrategy
+from mlspec.search.lowering import UpperBoundLowering, VertexCutting
+from mlspec.search.maximise import Maximiser
+from mlspec.search.naive import NaiveStrategy
+from mlspec.search.optimizer import Optimizer
+from mlspec.search.search import Search, Strategy
+from mlspec.search.shrink import POLICIES, ShrinkFacts
+from mlspec.search.slp import SequentialLinearProgramming
+from mlspec.search.start import CertifiedStart
 from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
@@ -87,41 +93,14 @@ def solve_experiment(
     saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
         verifier = verifier_of(problem, spec)
-        budget = Budget(spec.budget.seconds, spec.budget.queries, began)
-        layering = problem.layering
-        names = [part_name(layering, radius) for radius in range(layering.count)]
-        effort = Effort(problem.objective, verifier, budget, saver, names)
-        effort.trace.tallies = verifier.tallies
+        budget = SearchBudget(spec.budget.seconds, spec.budget.queries, began)
+        search = Search(problem.objective, verifier, budget, saver)
+        search.trace.tallies = verifier.tallies
         if resume is not None:
-            with overdue_after(effort.seconds_left):
-                _resume(effort, verifier, problem, resume, path)
+            _resume(search, verifier, problem, resume, path)
         saver.path = path
-        resumed = effort.trace.best
-        policy = POLICIES[spec.shrink.policy](
-            layering.distance[layering.layer_of],
-            sensitivities(problem.network, problem.image, problem.property, layering),
-            spec.shrink.order == "prose",
-        )
-        search = spec.search
-        steer = steering(problem) if spec.weights == "sensitivity" else None
-        ascent = Ascent(search.step, search.lambda_start, search.lambda_decay, steer)
-
-        def climb(effort: Effort, start: Array) -> StopReason:
-            return gradient(effort, start, policy, ascent, search.tolerance)
-
-        strategies: dict[str, Strategy] = {
-            "gradient": climb,
-            "naive": lambda effort, start: naive(
-                effort, np.maximum(start, resumed), search.tolerance
-            ),
-            "ascent": lambda effort, start: ascend(effort, start, ascent),
-            "exact": lambda effort, start: exact(effort, start, search.gap, climb),
-        }
-        strategy = strategies[search.strategy]
-        limit = overdue_after(effort.seconds_left)
-        # What is known to be near the optimum needs no certificate.
-        reserved = 0.0 if search.strategy == "exact" else RESERVED
-        trace = maximise(effort, strategy, search.floor, search.tolerance, limit, reserved)
+        limit = overdue_after(budget.deadline.left)
+        trace = maximiser_of(problem, spec).run(search, limit)
     with undisturbed(afterwards=False):
         return saver.dataset(trace)
 
@@ -222,22 +201,75 @@ def solver_plan(experiment: Experiment) -> SolverPlan:
     return preflight_of(experiment.problem).plan(solver, device)
 
 
+def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
+    """Return the phases of the search that ``spec.search`` and ``spec.shrink`` declare."""
+    declared, layering = spec.search, problem.layering
+    optimizer = Optimizer(
+        declared.step,
+        declared.lambda_start,
+        declared.lambda_decay,
+        steering(problem) if spec.weights == "sensitivity" else None,
+    )
+    slp = SequentialLinearProgramming(most_steps=declared.slp.steps)
+    bracket = AttackBracket(declared.bracket.beyond, declared.bracket.seconds)
+    facts = ShrinkFacts(
+        layering.distance[layering.layer_of],
+        sensitivities(problem.network, problem.image, problem.property, layering),
+        prose=spec.shrink.order == "prose",
+    )
+    cegis = Cegis(POLICIES[spec.shrink.policy].of(facts), bracket)
+    gradient = GradientStrategy(
+        Climb(cegis, optimizer, slp, bracket, tolerance=declared.tolerance),
+        quick_seconds=declared.gradient.quick_seconds,
+        lambda_factors=declared.gradient.lambda_factors,
+        grown_alone=declared.gradient.grown_alone,
+        proposing=declared.gradient.proposing,
+    )
+    strategy: Strategy
+    reserved = declared.certificate.reserved
+    match declared.strategy:
+        case "gradient":
+            strategy = gradient
+        case "naive":
+            strategy = NaiveStrategy(declared.tolerance)
+        case "ascent":
+            strategy = AscentStrategy(optimizer, slp)
+        case "exact":
+            strategy = ExactStrategy(
+                declared.gap, gradient, declared.exact.head_start, bracket=bracket
+            )
+            reserved = 0.0  # near the optimum a certificate says little more
+        case _:
+            assert_never(declared.strategy)
+    return Maximiser(
+        CertifiedStart(declared.floor),
+        strategy,
+        UpperBoundLowering(VertexCutting(), declared.tolerance),
+        MaximalityCertificate(declared.tolerance, bracketed=declared.certificate.bracketed),
+        reserved,
+    )
+
+
 def _resume(
-    effort: Effort, verifier: Cascade, problem: Problem, earlier: xr.Dataset, path: Path | None
+    search: Search, verifier: Cascade, problem: Problem, earlier: xr.Dataset, path: Path | None
 ) -> None:
     """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again.
 
-    Raises ResumeError where the proof does not come: a search from nothing could only lose.
+    Raises ResumeError where the proof does not come: a search from the start would only lose what
+    the file holds.
     """
     require_same_question(problem, earlier)
-    witnesses = earlier["witness_image"].values
+    cuts = verifier.learn(earlier["witness_image"].values)
     try:
-        failure = effort.recall(verifier.learn(witnesses), radii_of(earlier))
-    except OverdueError:
-        failure = f"{StopReason.SECONDS.value} spent"
-    if failure:
-        stays = "" if path is None else f"; {path} stays as it is"
-        raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
+        verdict = search.resume(cuts, radii_of(earlier))
+    except SpentError as spent:
+        failure = f"{spent.reason.value} spent"
+    else:
+        if verdict is None or verdict.robust:
+            return
+        failure = verdict.reason or "an image within it violates"
+    stays = "" if path is None else f"; {path} stays as it is"
+    raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
 
 
 __all__ = [

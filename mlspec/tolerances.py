@@ -47,3 +47,6 @@ before they count as different, or as contradicting each other."""
 BOX_SLACK: Final = 1e-12
 """A stored witness counts as inside its box within this distance (float64 rounding of ``x ±
 eps``)."""
+
+SMALLEST_DIVISOR: Final = 1e-300
+"""What 0 counts as in a denominator, so that quotients of ordinary numbers stay finite."""

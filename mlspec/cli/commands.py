@@ -78,17 +78,15 @@ def solve(
     from mlspec.results import open_result, save
 
     experiment = run.prepare(loaded)
-    objective, seconds = experiment.problem.objective, experiment.spec.budget.seconds
+    problem, seconds = experiment.problem, experiment.spec.budget.seconds
     path = output or Path("results") / f"{experiment.name}.nc"
     earlier = open_result(path) if resume and path.exists() else None
     if not resume:
         _warn_of_replacing(path)
 
-    layering = experiment.problem.layering
-    parts = "epsilons" if layering.asymmetric else layering.kind.parts
     with (
         warnings.catch_warnings(),
-        LiveProgress(out, objective, seconds, experiment.name, parts, began) as live,
+        LiveProgress(out, problem, seconds, experiment.name, began) as live,
     ):
         warnings.simplefilter("always", SaveWarning)
         warnings.showwarning = _say

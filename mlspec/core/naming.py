@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mlspec.core.layering import Layering
 
 
@@ -24,3 +26,12 @@ def part_name(layering: Layering, radius: int) -> str:
     if not layering.names:
         return f"{kind.part} {name}"
     return f"{kind.part} at {name}" if kind.located else name
+
+
+def parts_name(layering: Layering, radii: Sequence[int]) -> str:
+    """Return how to call what several radii hold for: ``3 epsilons (layer 1 to layer 4)``; at least
+    one index is given."""
+    if len(radii) == 1:
+        return part_name(layering, radii[0])
+    first, last = part_name(layering, min(radii)), part_name(layering, max(radii))
+    return f"{len(radii)} epsilons ({first} to {last})"

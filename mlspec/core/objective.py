@@ -1,16 +1,16 @@
-"""What a search maximises: how much a radius is worth, and what the search must know of that.
+"""Objectives: what a search maximises over the radii, and what it needs to know of that function.
 
     weighted_sum   w . eps                               the size of the neighborhood
     max_min        min_d eps_d / r_d,  r = w / max w     layers of weight 0 do not count
     log_volume     exp(sum_d w_d log eps_d / sum_d w_d)  the geometric mean, by weights
 
-All are monotone and concave, and twice the radius is worth twice as much: what is a share of one
-value is a share of any, and a gap means the same for each. That is why the log-volume, sum_d w_d
-log eps_d, counts through the geometric mean: it orders radii alike, is never negative, and 0 where
-the volume is none. ``max_min`` takes the weights for relative budgets: at the value t every layer
-has the epsilon t * r_d, the heaviest one t itself (the weighted Chebyshev scalarisation; Miettinen,
-Nonlinear Multiobjective Optimization, 1999). Among radii of the same value the larger w . eps is
-the better one.
+All are monotone, concave and homogeneous of degree 1 (twice the radius has twice the value), so a
+relative gap or tolerance means the same for each. That is why the log-volume, sum_d w_d log eps_d,
+is represented by the geometric mean: it orders radii in the same way, is never negative, and is 0
+where the volume is 0. ``max_min`` takes the weights for relative budgets: at the value t layer d
+has the epsilon t * r_d, and the layer of the largest weight has t itself (the weighted Chebyshev
+scalarisation; Miettinen, Nonlinear Multiobjective Optimization, 1999). Among radii of the same
+value the one of larger w . eps is better.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.network import Array
-
-LEAST: Final = 1e-6
-"""Epsilons below this count as this where a logarithm or its slope would be infinite."""
-TANGENTS, FIRST = 6, 1e-3
-"""Tangents of the logarithm of each layer; the first is no lower than this share of the last."""
-TINY: Final = 1e-300
-"""What a weight of 0 counts as in a denominator."""
+from mlspec.tolerances import SMALLEST_DIVISOR
 
 
 class Objective(Protocol):
@@ -39,23 +33,23 @@ class Objective(Protocol):
     name: ClassVar[str]
     """As ``search.objective`` of a spec has it."""
     symbol: ClassVar[str]
-    """How to write the value, in a word or two."""
+    """The value as a short formula."""
     words: ClassVar[str]
     """What the value is, for a table."""
-    together: ClassVar[bool]
-    """Whether layers that grow together, in proportion to their weights, beat one after the
-    other."""
+    balanced: ClassVar[bool]
+    """Whether growing all layers together, in proportion to their weights, is better than growing
+    one after the other."""
 
     @property
     def weights(self) -> Array:
-        """What an epsilon of each layer is worth."""
+        """``(R,)``."""
         ...
 
     @property
     def unit(self) -> Array | None:
-        """The radius ``(R,)`` of value 1 that lies below all others of that value, if one does.
+        """The componentwise least radius ``(R,)`` of value 1, if there is one.
 
-        If so, no layer makes up for another, and there is one way to grow.
+        If there is, a larger epsilon of one layer never makes up for a smaller one of another.
         """
         ...
 
@@ -63,35 +57,39 @@ class Objective(Protocol):
         """Return the value ``(...)`` of each radius ``(..., R)``."""
         ...
 
-    def ascent(self, eps: Array, weights: Array) -> Array:
-        """Return a direction ``(R,)`` >= 0 in which the value of ``eps`` grows fast; of any length.
+    def direction(self, eps: Array, weights: Array) -> Array:
+        """Return a direction ``(R,)`` >= 0, of any length, in which the value grows from ``eps``.
 
-        ``weights`` may be others than those of the objective, to steer.
+        ``weights`` stand in for those of the objective, where it has a choice of directions.
         """
         ...
 
-    def falling(self, eps: Array, share: float) -> Array:
-        """Return the radius each of whose layers, if lowered alone from ``eps``, would leave
-        ``share`` of the value of ``eps``; possibly negative."""
+    def lowered(self, eps: Array, share: float) -> Array:
+        """Return the radius ``(R,)`` with each epsilon lowered so far that lowering it alone would
+        leave ``share`` of the value of ``eps``; entries may be negative."""
         ...
 
-    def lean(self, eps: Array, robust: Array, share: float) -> Array:
-        """Return ``eps``, but as ``robust`` in layers that add to the value of ``robust`` at most
-        the last ``share`` of what ``eps`` adds."""
+    def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
+        """Return ``eps`` with the layers of least gain set back to ``robust``.
+
+        Those are as many layers as together bring at most ``share`` of what ``eps`` gains over
+        ``robust``.
+        """
         ...
 
-    def pieces(self, low: Array, high: Array) -> Pieces:
-        """Return the objective between ``low`` and ``high`` for a linear program."""
+    def linear_pieces(self, low: Array, high: Array) -> LinearPieces:
+        """Return the objective, or a piecewise linear approximation between ``low`` and ``high``,
+        for a linear program."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
-    """A linear program over radii and further variables that maximises an objective.
+class LinearPieces:
+    """An objective to be maximised by a linear program over radii and ``Z`` further variables.
 
-    Maximise ``cost`` ``(R + Z,)`` times the radius and the ``Z`` further variables. Entry
-    ``entries[i]`` stands in row ``rows[i]`` and column ``columns[i]``; every row is at most its
-    ``limits``.
+    The program maximises ``cost`` ``(R + Z,)`` times those variables. Its constraint matrix is
+    sparse: ``entries[i]`` stands in row ``rows[i]`` and column ``columns[i]``, and every row is at
+    most its ``limits``.
     """
 
     cost: Array
@@ -109,29 +107,29 @@ class WeightedSum:
     name: ClassVar[str] = "weighted_sum"
     symbol: ClassVar[str] = "w·eps"
     words: ClassVar[str] = "sum of weight × epsilon"
-    together: ClassVar[bool] = False
+    balanced: ClassVar[bool] = False
     unit: ClassVar[None] = None
 
     def values(self, eps: Array) -> Array:
         """Return ``w . eps``."""
         return np.asarray(eps @ self.weights)
 
-    def ascent(self, eps: Array, weights: Array) -> Array:
+    def direction(self, eps: Array, weights: Array) -> Array:
         """Return ``weights``, the gradient."""
         return weights
 
-    def falling(self, eps: Array, share: float) -> Array:
+    def lowered(self, eps: Array, share: float) -> Array:
         """Return ``eps_d - (1 - share) * (w . eps) / w_d``."""
         return np.asarray(eps - (1.0 - share) * (self.weights @ eps / _positive(self.weights)))
 
-    def lean(self, eps: Array, robust: Array, share: float) -> Array:
+    def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
         """Leave out the smallest of ``w_d * (eps_d - robust_d)``."""
-        return _without_least(eps, robust, self.weights * (eps - robust), share)
+        return _without_smallest_gains(eps, robust, self.weights * (eps - robust), share)
 
-    def pieces(self, low: Array, high: Array) -> Pieces:
+    def linear_pieces(self, low: Array, high: Array) -> LinearPieces:
         """Return ``w . eps`` as it is."""
         nowhere, none = np.empty(0, dtype=np.int64), np.empty(0)
-        return Pieces(self.weights, nowhere, nowhere, none, none)
+        return LinearPieces(self.weights, nowhere, nowhere, none, none)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +140,7 @@ class MaxMin:
     name: ClassVar[str] = "max_min"
     symbol: ClassVar[str] = "min eps/w"
     words: ClassVar[str] = "least epsilon / weight, the largest weight being 1"
-    together: ClassVar[bool] = True
+    balanced: ClassVar[bool] = True
 
     @cached_property
     def unit(self) -> Array:
@@ -154,29 +152,29 @@ class MaxMin:
         counts = self.unit > 0.0
         return np.asarray((eps[..., counts] / self.unit[counts]).min(axis=-1))
 
-    def ascent(self, eps: Array, weights: Array) -> Array:
-        """Return the way to the least radius of twice the value; ``weights`` do not steer, as any
-        other way wastes what layers could gain.
+    def direction(self, eps: Array, weights: Array) -> Array:
+        """Return the direction to the least radius of twice the value.
 
-        On it the value grows steadily, and no layer grows beyond what is needed.
+        Along it no layer grows more than the value needs. ``weights`` have no say: any other
+        direction spends margin on layers that do not raise the minimum.
         """
         value = float(self.values(eps))
         return np.maximum(2.0 * value * self.unit - eps, 0.0) if value > 0.0 else self.unit
 
-    def falling(self, eps: Array, share: float) -> Array:
+    def lowered(self, eps: Array, share: float) -> Array:
         """Return the least radius of ``share`` of the value."""
         return share * float(self.values(eps)) * self.unit
 
-    def lean(self, eps: Array, robust: Array, share: float) -> Array:
-        """Return the least radius >= ``robust`` of the value of ``eps``; ``share`` does not matter,
-        as without one layer all is lost."""
+    def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
+        """Return the least radius >= ``robust`` of the value of ``eps``; ``share`` has no say, as
+        setting back one layer loses the whole gain."""
         return np.maximum(robust, np.minimum(eps, float(self.values(eps)) * self.unit))
 
-    def pieces(self, low: Array, high: Array) -> Pieces:
+    def linear_pieces(self, low: Array, high: Array) -> LinearPieces:
         """Return ``max t`` subject to ``r_d t <= eps_d``."""
         layers = np.flatnonzero(self.unit > 0.0)
         count, radii = len(layers), len(self.unit)
-        return Pieces(
+        return LinearPieces(
             np.append(np.zeros(radii), 1.0),
             np.tile(np.arange(count), 2),
             np.concatenate([layers, np.full(count, radii)]),
@@ -190,10 +188,16 @@ class LogVolume:
     """``exp(sum_d w_d log eps_d / sum_d w_d)``; 0 where a layer of positive weight is at 0."""
 
     weights: Array
+    tangents: int = 6
+    """Tangents that stand for the logarithm of each epsilon in a linear program."""
+    first_tangent: float = 1e-3
+    """Where the first tangent touches at least, as a share of where the last one does."""
+    smallest: float = 1e-6
+    """Epsilons below this count as this where a logarithm or its slope would be infinite."""
     name: ClassVar[str] = "log_volume"
     symbol: ClassVar[str] = "geometric mean eps"
     words: ClassVar[str] = "geometric mean of the epsilons, by weights"
-    together: ClassVar[bool] = True
+    balanced: ClassVar[bool] = True
     unit: ClassVar[None] = None
 
     @cached_property
@@ -207,33 +211,33 @@ class LogVolume:
         with np.errstate(divide="ignore"):
             return np.asarray(np.exp(np.log(eps[..., counts]) @ self.shares[counts]))
 
-    def ascent(self, eps: Array, weights: Array) -> Array:
+    def direction(self, eps: Array, weights: Array) -> Array:
         """Return ``weights_d / eps_d``, the gradient of the log-volume."""
-        return np.asarray(weights / np.maximum(eps, LEAST))
+        return np.asarray(weights / np.maximum(eps, self.smallest))
 
-    def falling(self, eps: Array, share: float) -> Array:
+    def lowered(self, eps: Array, share: float) -> Array:
         """Return ``eps_d * share^(sum w / w_d)``."""
         return np.asarray(eps * share ** (1.0 / _positive(self.shares)))
 
-    def lean(self, eps: Array, robust: Array, share: float) -> Array:
+    def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
         """Leave out the smallest of ``w_d * log(eps_d / robust_d)``."""
-        ratio = np.maximum(eps, LEAST) / np.maximum(robust, LEAST)
-        return _without_least(eps, robust, self.weights * np.log(ratio), share)
+        ratio = np.maximum(eps, self.smallest) / np.maximum(robust, self.smallest)
+        return _without_smallest_gains(eps, robust, self.weights * np.log(ratio), share)
 
-    def pieces(self, low: Array, high: Array) -> Pieces:
+    def linear_pieces(self, low: Array, high: Array) -> LinearPieces:
         """Return ``max sum z_d`` with ``z_d`` below tangents of ``w_d log eps_d``."""
         layers = np.flatnonzero(self.shares > 0.0)
         count, radii = len(layers), len(self.shares)
-        last = np.maximum(high[layers], LEAST)
-        first = np.clip(low[layers], FIRST * last, last)
-        steps = np.linspace(0.0, 1.0, TANGENTS)[:, None]
+        last = np.maximum(high[layers], self.smallest)
+        first = np.clip(low[layers], self.first_tangent * last, last)
+        steps = np.linspace(0.0, 1.0, self.tangents)[:, None]
         at = first * (last / first) ** steps
         share = np.broadcast_to(self.shares[layers], at.shape)
         row = np.arange(at.size)
-        return Pieces(
+        return LinearPieces(
             np.concatenate([np.zeros(radii), np.ones(count)]),
             np.tile(row, 2),
-            np.concatenate([np.tile(layers, TANGENTS), radii + row % count]),
+            np.concatenate([np.tile(layers, self.tangents), radii + row % count]),
             np.concatenate([(-share / at).ravel(), np.ones(at.size)]),
             (share * (np.log(at) - 1.0)).ravel(),
         )
@@ -242,14 +246,14 @@ class LogVolume:
 OBJECTIVES: Final[dict[str, Callable[[Array], Objective]]] = {
     kind.name: kind for kind in (WeightedSum, MaxMin, LogVolume)
 }
-"""Every ``search.objective`` of a spec; called with the weights ``(R,)``."""
+"""Every ``search.objective`` of a spec, made from the weights ``(R,)``."""
 
 
 def _positive(values: Array) -> Array:
-    return np.maximum(values, TINY)
+    return np.maximum(values, SMALLEST_DIVISOR)
 
 
-def _without_least(eps: Array, robust: Array, gains: Array, share: float) -> Array:
+def _without_smallest_gains(eps: Array, robust: Array, gains: Array, share: float) -> Array:
     order = np.argsort(gains)
     left_out = order[np.cumsum(gains[order]) <= share * gains.sum()]
     kept = eps.copy()

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mlspec.core.deadline import Deadline
+from mlspec.core.events import Event
 from mlspec.core.network import Array
 from mlspec.core.trace import Cut, Refutation, Trace
 from mlspec.core.verdict import CertifiedMargin, Verdict, WeakestPoints
 
 Path = Callable[[Array], Array]
-"""Shares ``(S,)`` in [0, 1] to radii ``(S, R)`` that grow with the share."""
+"""A monotone path of radii: shares ``(S,)`` in [0, 1] to radii ``(S, R)``, each entry of which
+never falls as the share grows."""
 
 Steer = Callable[[WeakestPoints], Array]
-"""Weakest points of a neighborhood to weights ``(R,)`` of its layers."""
+"""From the weakest points of a neighborhood to weights ``(R,)`` that a search steps by."""
 
 
-class Slopes(Protocol):
-    """A margin near a neighborhood of radius ``eps`` ``(R,)``, as linear functions of it."""
+class MarginSlopes(Protocol):
+    """The margin of a neighborhood of radius ``eps`` ``(R,)``, linearised in ``eps``."""
 
     @property
     def margins(self) -> Array:
@@ -34,7 +34,7 @@ class Slopes(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether there is no margin left."""
+        """Whether the smallest margin is not positive, or not certified to be."""
         ...
 
 
@@ -59,7 +59,7 @@ class Verifier(Protocol):
         ...
 
     def reduced(self, witness: Array, path: Path) -> Cut:
-        """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
+        """Return the cut of ``witness``, clipped to the smallest neighborhood on ``path`` in which
         it still violates."""
         ...
 
@@ -79,31 +79,20 @@ class Verifier(Protocol):
 
 
 class ShrinkPolicy(Protocol):
-    """Moves a refused radius towards a robust one."""
+    """How CEGIS shrinks a radius that is not robust towards one that is."""
 
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
         """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
 
-        ``extents`` are those of the witness that refused ``eps``, if there is one. All are
-        ``(R,)``.
+        ``extents`` are those of a violating image in the neighborhood of ``eps``, if there is one.
+        All are ``(R,)``.
         """
         ...
 
 
 class Watcher(Protocol):
-    """Is told of everything a search does, as it happens."""
+    """Is told of everything a search does, before it happens."""
 
-    def __call__(self, trace: Trace, doing: str) -> None:
-        """Take note of ``trace``; ``doing`` says in a few words what comes next."""
+    def __call__(self, trace: Trace, event: Event) -> None:
+        """Take note of ``trace``, as it is now, and of what comes next."""
         ...
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a search may spend."""
-
-    seconds: float
-    queries: int | None = None
-    """Complete queries at most; no limit if None."""
-    since: float = field(default_factory=time.monotonic)
-    """When the seconds began, by ``time.monotonic()``."""

@@ -25,17 +25,36 @@ class Ask(StrEnum):
     ATTACK = "attack"
     """Only whether an attack breaks the neighborhood."""
     REFUTE = "refute"
-    """Whether no neighborhood between some radii is robust."""
+    """Whether no convex combination of some radii is robust."""
 
     @property
-    def rare(self) -> bool:
-        """Whether it is only worth a word where it was asked."""
-        return self is Ask.REFUTE
+    def complete(self) -> bool:
+        """Whether it counts as a complete query of the budget."""
+        return self in (Ask.COMPLETE, Ask.CERTIFICATE)
+
+
+class Move(StrEnum):
+    """What led a search to a neighborhood that it tried; the value is how files call it."""
+
+    RESUME = "resumed"
+    """It is the answer of an earlier search."""
+    BOUNDS = "bounds"
+    """A bisection of what bounds certify along a segment."""
+    ASCENT = "ascent"
+    """A step along the gradient of the certified margin."""
+    CEGIS = "CEGIS"
+    """A proposal, or what counterexamples left of it."""
+    NEAR_BOUND = "near the bound"
+    """A radius a little inside one whose value attains the upper bound."""
+    TOGETHER = "all together"
+    """All radii grew in proportion to their weights."""
+    GROUP = "group"
+    """One radius, or several, grew while all others stayed."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """One question to the verifier."""
+    """One request to the verifier, and how it ended."""
 
     ask: Ask
     stage: Stage
@@ -52,9 +71,9 @@ class Tally:
     are no part of it."""
 
     asked: int = 0
-    """Questions that reached it."""
+    """Requests that reached it."""
     decided: int = 0
-    """Those that it answered."""
+    """Those that it decided."""
     seconds: float = 0.0
 
 
@@ -67,8 +86,10 @@ class Step:
     outcome: Outcome
     seconds: float
     """Since the search began."""
-    note: str
-    """Which move led here, in a word or two."""
+    move: Move
+    """What led here."""
+    grown: tuple[int, ...] = ()
+    """Of ``Move.GROUP``: the radius indices that grew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +111,16 @@ class Cut:
 
 @dataclass(frozen=True, eq=False)
 class Refutation:
-    """What is known of all radii between some, their convex combinations."""
+    """What is known of the convex combinations of some radii (the vertices)."""
 
     throughout: bool
-    """Whether bounds show that none of them is robust."""
+    """Whether bounds show that no convex combination is robust."""
     unbroken: int | None
-    """Number of the first of those radii that an attack did not break; None if it broke all."""
+    """Index of the first vertex at which no violation was found; None if there is one at each."""
     cuts: tuple[Cut, ...]
     """Cuts that were found on the way."""
     margin: float = 0.0
-    """The largest margin of the violating images at those radii: the nearer to 0, the nearer a
+    """The largest margin of the violating images at the vertices: the nearer to 0, the nearer a
     robust radius may be."""
 
 
@@ -118,14 +139,14 @@ class StopReason(StrEnum):
     """Why a search ended."""
 
     MAXIMAL = "maximal"
-    """No layer can grow by the tolerance."""
+    """No layer can grow by the tolerance while the others keep their epsilons."""
     OPTIMAL = "optimal"
     """The upper bound is within the gap of the certified value."""
     SECONDS = "budget: seconds"
     QUERIES = "budget: queries"
     INTERRUPTED = "interrupted"
     STALLED = "stalled"
-    """Nothing left to try, though some layer is not known to be blocked."""
+    """The strategy has nothing left to try, though some layer is not known to be blocked."""
 
 
 @dataclass(eq=False)
@@ -135,20 +156,21 @@ class Trace:
     radii: int
     """Number of radii ``R``: entries of an eps."""
     floor: Array = field(init=False)
-    """The radius ``(R,)`` that the search keeps at least."""
+    """The radius ``(R,)`` that the search never goes below."""
     best: Array = field(init=False)
-    """The certified radius ``(R,)`` of the largest value so far."""
+    """The certified radius ``(R,)`` of the largest value so far, and of the largest size among
+    those."""
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     tallies: Mapping[Stage, Tally] = field(default_factory=dict)
     """What the stages of the verifier did."""
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
-    """By radius: why it cannot grow from ``best``, with the witness if there is one."""
+    """By radius index: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf
-    """No robust radius that keeps ``floor`` is larger in size."""
+    """No robust radius of at least ``floor`` is larger in size."""
     objective_bound: float = np.inf
-    """None of them has a larger value of the objective."""
+    """No robust radius of at least ``floor`` has a larger value of the objective."""
     stop: StopReason | None = None
     seconds: float = 0.0
 
@@ -156,9 +178,18 @@ class Trace:
         self.floor = np.zeros(self.radii)
         self.best = np.zeros(self.radii)
 
+    @property
+    def complete_queries(self) -> int:
+        """Number of queries that count as complete ones."""
+        return sum(query.ask.complete for query in self.queries)
+
+    def known_cut(self, eps: Array) -> Cut | None:
+        """Return the latest cut that rules ``eps`` out, if any."""
+        return next((cut for cut in reversed(self.cuts) if cut.rules_out(eps)), None)
+
     def attacked(self) -> Array:
-        """Return each radius's least value ``(R,)`` at which a violating image is known, the
-        others being at ``best``; NaN where none is known."""
+        """Return the least value of each entry ``(R,)`` at which a violating image is known while
+        the others are at ``best``; NaN where none is known."""
         least = np.full(self.radii, np.inf)
         for cut in self.cuts:
             beyond = np.flatnonzero(cut.extents > self.best + BOX_SLACK)
@@ -166,6 +197,7 @@ class Trace:
                 least[beyond] = np.minimum(least[beyond], cut.extents[beyond])
         return np.where(np.isinf(least), np.nan, least)
 
-    def block_of(self, radius: int) -> tuple[Block, Cut | None]:
-        """Return why ``radius`` cannot grow from ``best``; ``BUDGET`` if nobody found out."""
-        return self.blocked.get(radius, (Block.BUDGET, None))
+    def block_of(self, index: int) -> tuple[Block, Cut | None]:
+        """Return why the radius of that index cannot grow from ``best``; ``BUDGET`` if the search
+        did not find out."""
+        return self.blocked.get(index, (Block.BUDGET, None))

@@ -18,7 +18,7 @@ from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.reach import object_reach
-from mlspec.report.words import finding
+from mlspec.report.words import finding, stopped
 from mlspec.results import aim_of, is_asymmetric, layering_of, per_radius, value_of
 
 Cell = Callable[[xr.Dataset], str]
@@ -132,7 +132,7 @@ ROWS: dict[str, Cell] = {
     "attack queries": lambda ds: str(ask_count(ds, Ask.ATTACK)),
     "bound queries": lambda ds: str(ask_count(ds, Ask.BOUND)),
     "time": lambda ds: duration(float(ds.attrs["wall_seconds"])),
-    "stopped": lambda ds: str(ds.attrs["stop_reason"]),
+    "stopped": stopped,
 }
 """What is compared, by name of the row."""
 

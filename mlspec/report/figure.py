@@ -18,7 +18,7 @@ from mlspec.report.numbers import above, below, duration
 from mlspec.report.pictures import layer_panel, object_panel, radius_panel
 from mlspec.report.progress import search_panel
 from mlspec.report.style import FIGURE
-from mlspec.report.words import finding, value_name
+from mlspec.report.words import finding, stopped, value_name
 from mlspec.results import is_asymmetric, value_of
 
 
@@ -88,5 +88,5 @@ def _footer(ds: xr.Dataset) -> str:
     return (
         f"{attrs['name']} · classifier {attrs['classifier_file']} · {value_name(ds)} = "
         f"{below(value, 4)}, at most {above(bound, 4)} · "
-        f"{attrs['stop_reason']} after {duration(attrs['wall_seconds'])} · solver {attrs['solver']}"
+        f"{stopped(ds)} after {duration(attrs['wall_seconds'])} · solver {attrs['solver']}"
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -15,14 +16,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from mlspec.core.events import Event
 from mlspec.core.network import Array
-from mlspec.core.objective import Objective
-from mlspec.core.trace import Ask, Trace
+from mlspec.core.problem import Problem
+from mlspec.core.trace import Ask, StopReason, Trace
 from mlspec.core.verdict import Stage
+from mlspec.report.activity import activity
 from mlspec.report.bars import bar_row, scale
 from mlspec.report.numbers import above, below, duration
-
-REDRAWS_PER_SECOND = 4
+from mlspec.report.words import stop_words
 
 
 @dataclass
@@ -33,7 +35,6 @@ class _State:
     value: float = 0.0
     bound: float = np.inf
     doing: str = "starting"
-    steps: int = 0
     blocked: int = 0
     queries: Counter[tuple[Ask, Stage]] = field(default_factory=Counter)
 
@@ -41,29 +42,32 @@ class _State:
 class LiveProgress:
     """A ``Watcher`` that shows a search while it runs; used as a context manager.
 
-    ``objective`` says what radii are worth, ``budget_seconds`` what the search may spend, ``name``
-    what it is called, ``parts`` what the weights belong to, ``began`` when the budget began to
-    count (now if None, in ``time.monotonic()`` seconds).
+    ``budget_seconds`` is what the search may spend, ``name`` what it is called, ``began`` when the
+    budget began to count (now if None, in ``time.monotonic()`` seconds).
 
-    On a terminal there is a panel, redrawn four times a second and gone at the end. Elsewhere there
-    is a line for each improvement. Both end with one line that stays.
+    On a terminal there is a panel, which is gone at the end. Elsewhere there is a line for each
+    improvement. Both end with one line that stays.
     """
+
+    redraws_per_second: ClassVar[int] = 4
+    """Of the panel."""
 
     def __init__(
         self,
         console: Console,
-        objective: Objective,
+        problem: Problem,
         budget_seconds: float,
         name: str,
-        parts: str = "layers",
         began: float | None = None,
     ) -> None:
+        layering = problem.layering
         self._console = console
-        self._objective = objective
+        self._problem = problem
+        self._objective = problem.objective
         self._budget = budget_seconds
         self._name = name
-        self._parts = parts
-        self._state = _State(np.zeros(len(objective.weights)))
+        self._parts = "epsilons" if layering.asymmetric else layering.kind.parts
+        self._state = _State(np.zeros(layering.count))
         self._seen = 0
         self._began = time.monotonic() if began is None else began
         self._trace: Trace | None = None
@@ -71,7 +75,7 @@ class LiveProgress:
             Live(
                 get_renderable=self._panel,
                 console=console,
-                refresh_per_second=REDRAWS_PER_SECOND,
+                refresh_per_second=self.redraws_per_second,
                 transient=True,
             )
             if console.is_terminal
@@ -94,14 +98,14 @@ class LiveProgress:
         if self._trace is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
             self._say(self._closing(self._trace))
 
-    def __call__(self, trace: Trace, doing: str) -> None:
-        """Take note of ``trace``; ``doing`` says what comes next."""
+    def __call__(self, trace: Trace, event: Event) -> None:
+        """Take note of ``trace``, and of what comes next."""
         self._trace = trace
         state = self._state
         for query in trace.queries[self._seen :]:
             state.queries[query.ask, query.stage] += 1
         self._seen = len(trace.queries)
-        state.doing, state.steps, state.blocked = doing, len(trace.steps), len(trace.blocked)
+        state.doing, state.blocked = activity(event, self._problem), len(trace.blocked)
         state.bound = trace.objective_bound
         value = float(self._objective.values(trace.best))
         state.best = trace.best.copy()
@@ -126,9 +130,8 @@ class LiveProgress:
 
     def _closing(self, trace: Trace) -> str:
         asked = Counter(query.ask for query in trace.queries)
-        told = [ask for ask in Ask if asked[ask] or not ask.rare]
-        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in told)
-        reason = trace.stop.value if trace.stop else "interrupted"
+        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in _shown(set(asked)))
+        reason = stop_words(trace.stop or StopReason.INTERRUPTED, self._problem.layering)
         said = self._said(float(self._objective.values(trace.best)))
         return (
             f"{self._name}: {reason} after {duration(self._elapsed)}, certified {said}; "
@@ -154,7 +157,7 @@ class LiveProgress:
             body.add_row("eps", Text(row, style="cyan", no_wrap=True))
             body.add_row("", Text(f"{span}, smallest {below(state.best.min(), 3)}", style="dim"))
         asked = {ask for ask, _ in state.queries}
-        for number, ask in enumerate(ask for ask in Ask if ask in asked or not ask.rare):
+        for number, ask in enumerate(_shown(asked)):
             body.add_row("" if number else "queries", self._queries(ask))
         return Panel(body, title=self._name, title_align="left", border_style="dim")
 
@@ -174,3 +177,8 @@ class LiveProgress:
         stages = {stage: self._state.queries[ask, stage] for stage in Stage}
         by = ", ".join(f"{stage.value} {count}" for stage, count in stages.items() if count)
         return Text(f"{sum(stages.values())} {ask.value}" + (f" ({by})" if by else ""))
+
+
+def _shown(asked: Set[Ask]) -> list[Ask]:
+    """Return the kinds of queries to count; refutations only where there were any."""
+    return [ask for ask in Ask if ask in asked or ask is not Ask.REFUTE]

@@ -24,6 +24,7 @@ from mlspec.report.words import (
     finding,
     gap,
     misreading,
+    stopped,
     witness_extent,
 )
 from mlspec.results import aim_of, layering_of, objective_of, per_radius, radii_of, value_of
@@ -73,9 +74,7 @@ def _facts(ds: xr.Dataset) -> Table:
         facts.add_row("value", f"{below(value, 4)}  (over {over})")
         facts.add_row("upper bound", f"{most} has a larger value{exceeds}")
         facts.add_row("size", f"{size}  ({WeightedSum.words})")
-    facts.add_row(
-        "stopped", f"{ds.attrs['stop_reason']}, after {duration(ds.attrs['wall_seconds'])}"
-    )
+    facts.add_row("stopped", f"{stopped(ds)}, after {duration(ds.attrs['wall_seconds'])}")
     seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
     facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")
     return facts
@@ -209,7 +208,7 @@ def _queries(ds: xr.Dataset) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for ask in Ask:
         mine = asks == ask.value
-        if ask.rare and not mine.any():
+        if ask is Ask.REFUTE and not mine.any():
             continue
         counts = [str(int((mine & (stages == stage.value)).sum()) or "-") for stage in used]
         spent = duration(float(ds["query_seconds"].values[mine].sum()))

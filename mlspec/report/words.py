@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 import xarray as xr
 
+from mlspec.core.layering import Layering
 from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
 from mlspec.core.property import TopK
-from mlspec.core.trace import Block
+from mlspec.core.trace import Block, StopReason
 from mlspec.report.numbers import below, listed
 from mlspec.report.reach import object_reach, reach_in_words
 from mlspec.results import (
+    RUNNING,
     blocking_witness,
     label_names_of,
     layering_of,
@@ -105,6 +108,31 @@ def changed_scores(ds: xr.Dataset, scores: Array) -> list[tuple[str, float, floa
         shown += [rival for rival in rivals if rival not in known][:1]
     places = [names.index(name) for name in shown]
     return [(names[place], float(before[place]), float(scores[place])) for place in places]
+
+
+def stop_words(reason: StopReason, layering: Layering) -> str:
+    """Return why a search ended."""
+    match reason:
+        case StopReason.MAXIMAL:
+            return f"no {layering.kind.part} can grow" if layering.count > 1 else "it cannot grow"
+        case StopReason.OPTIMAL:
+            return "within the gap of the upper bound"
+        case StopReason.SECONDS:
+            return "budget of seconds spent"
+        case StopReason.QUERIES:
+            return "budget of queries spent"
+        case StopReason.INTERRUPTED:
+            return "interrupted"
+        case StopReason.STALLED:
+            return "nothing left to try"
+        case _:
+            assert_never(reason)
+
+
+def stopped(ds: xr.Dataset) -> str:
+    """Return why the search of a result ended, or that it has not."""
+    reason = str(ds.attrs["stop_reason"])
+    return "still running" if reason == RUNNING else stop_words(StopReason(reason), layering_of(ds))
 
 
 def block_of(ds: xr.Dataset, radius: int) -> Block:

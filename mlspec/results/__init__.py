@@ -1,7 +1,8 @@
 """Results: datasets of finished and unfinished searches, and the files that hold them."""
 
 from mlspec.results.accessor import ResultAccessor, blocked_radii, ranges
-from mlspec.results.dataset import Provenance, to_dataset
+from mlspec.results.dataset import RUNNING, Provenance, to_dataset
+from mlspec.results.moves import move_name
 from mlspec.results.reading import (
     aim_of,
     blocking_witness,
@@ -19,6 +20,7 @@ from mlspec.results.saver import Saver
 from mlspec.results.store import open_result, save
 
 __all__ = [
+    "RUNNING",
     "Provenance",
     "ResultAccessor",
     "Saver",
@@ -28,6 +30,7 @@ __all__ = [
     "is_asymmetric",
     "label_names_of",
     "layering_of",
+    "move_name",
     "neighborhood_of",
     "objective_of",
     "open_result",

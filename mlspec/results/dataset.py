@@ -20,6 +20,7 @@ from mlspec.core.property import DecisionRule, Threshold, TopK
 from mlspec.core.trace import Tally, Trace
 from mlspec.core.verdict import Stage
 from mlspec.results.digests import digests
+from mlspec.results.moves import move_name
 from mlspec.results.schema import (
     DIRECTED,
     FORMAT,
@@ -152,7 +153,7 @@ def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
         "step_objective": problem.objective.values(_stack((step.eps for step in steps), (count,))),
         "step_verdict": _strings(step.outcome.value for step in steps),
         "step_seconds": _stack((step.seconds for step in steps), ()),
-        "step_note": _strings(step.note for step in steps),
+        "step_note": _strings(move_name(step.move, step.grown, problem.layering) for step in steps),
         "query_ask": _strings(query.ask.value for query in queries),
         "query_stage": _strings(query.stage.value for query in queries),
         "query_verdict": _strings(query.outcome.value for query in queries),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from mlspec.core.events import Event
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Watcher
@@ -38,10 +39,10 @@ class Saver:
         self._saved_at = -np.inf
         self._failed = False
 
-    def __call__(self, trace: Trace, doing: str) -> None:
-        """Take note of ``trace``; ``doing`` says what comes next."""
+    def __call__(self, trace: Trace, event: Event) -> None:
+        """Take note of ``trace``, and pass on what comes next."""
         if self._watch is not None:
-            self._watch(trace, doing)
+            self._watch(trace, event)
         now = time.monotonic()
         due = trace.best is not self._saved and now - self._saved_at > SAVE_EVERY
         if self.path is not None and due:

@@ -1,1 +1,1 @@
-"""Strategies that look for the largest certified neighborhood; they see only a verifier."""
+"""The search for the largest certified neighborhood: strategies that see only a verifier."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason
-from mlspec.search.effort import Effort
-from mlspec.search.expand import Ascent, expand
-from mlspec.search.trade import trade
+from mlspec.search.optimizer import Optimizer
+from mlspec.search.search import Search
+from mlspec.search.slp import SequentialLinearProgramming
 
 
-def ascend(effort: Effort, start: Array, ascent: Ascent) -> StopReason:
-    """Grow from ``start``, then trade layers against each other above it; by certified margins."""
-    trade(effort, expand(effort, start, ascent, effort.certified), start, effort.certified)
-    return StopReason.STALLED
+@dataclass(frozen=True)
+class AscentStrategy:
+    """Follows the certified margin: expands, then shrinks some layers to grow others."""
+
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    slp: SequentialLinearProgramming = field(default_factory=SequentialLinearProgramming)
+
+    def run(self, search: Search, start: Array) -> StopReason:
+        """Climb from ``start`` over certified radii; ends with STALLED."""
+        source = search.verifier.certified
+        expanded = self.optimizer.expand(search, start, source)
+        self.slp.improve(search, expanded, start, source)
+        return StopReason.STALLED

@@ -1,83 +1,92 @@
-"""Counterexample-guided shrinking of a refused neighborhood until one is certified."""
+"""Counterexample-guided shrinking: a radius shrinks until a complete query proves it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlspec.core.events import AttackingBeforeProof
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
-from mlspec.search.effort import Effort
-from mlspec.search.looking import unbroken
-
-GIVEN_UP = 0.5
-"""Share of the value to gain that a step costs at most; and what stays undecided costs it."""
-KEPT = 0.8
-"""Share of the value to gain, up to where a violation is known after a complete query was refused,
-that is asked for next at most."""
-SECANTS, NEARLY = 20, 1.0 + 1e-9
-"""Steps towards the point that gives up no more, at most, and how near is near enough."""
+from mlspec.core.trace import Move
+from mlspec.search.attack_bracket import AttackBracket
+from mlspec.search.search import Search
 
 
-def shrink_until_certified(
-    effort: Effort,
-    eps: Array,
-    robust: Array,
-    policy: ShrinkPolicy,
-    tolerance: float,
-    seconds: float,
-) -> Array:
-    """Return a certified radius between ``robust`` (certified) and ``eps``.
+@dataclass(frozen=True)
+class Cegis:
+    """Shrinks a radius towards a robust one by a shrink policy.
 
-    Known witnesses and fresh attacks refuse a radius before a complete query is spent on it. What
-    they refuse takes a step of ``policy``, but gives up no more than half of the value to gain.
-    From the witness of a refused complete query an attack comes down to nearer ones, and ``policy``
-    takes as many steps as lead to a little less than theirs, if possible by ``tolerance``: a layer
-    that barely shrinks would cost a query for every bit of the way, and proofs next to a violation
-    are the longest. What cannot be decided blames no layer: all shrink alike. What does not add to
-    the value shrinks back at once.
-
-    Ends at ``robust`` when less than the share ``tolerance`` of its value is left to gain, or when
-    a complete query with a time slice of ``seconds``, if finite, stays open.
+    A radius that a known witness or a fresh attack violates takes one step of the policy, without a
+    complete query. After a violation that only a complete query found, a minimum-norm attack
+    started from that witness finds how far the segment to the robust radius holds, and the policy
+    takes as many steps as lead a little below that: one step at a time, a layer that hardly shrinks
+    would cost a query each, and proofs close to a violation take longest. What stays undecided
+    blames no layer, so all shrink alike.
     """
 
-    def gain(radius: Array) -> float:
-        return effort.value(radius) - effort.value(robust)
+    policy: ShrinkPolicy
+    bracket: AttackBracket = field(default_factory=AttackBracket)
+    given_up: float = 0.5
+    """Share of the gain in value that one step gives up at most, and that an undecided query
+    costs."""
+    kept: float = 0.8
+    """After a violation that a complete query found: the next radius asked for has at most this
+    share of the gain that holds against the attack."""
+    secants: int = 20
+    """Secant steps to the point on a segment that has a given gain, at most."""
+    nearly: float = 1e-9
+    """Relative precision of that gain."""
 
-    while gain(eps) > tolerance * effort.value(robust) and gain(eps) > 0.0:
-        eps = effort.objective.lean(eps, robust, share=0.0)
-        cut = effort.broken(eps, "attacking before the proof", thorough=True)
-        if cut is not None:
-            least = (1.0 - GIVEN_UP) * gain(eps)
-            eps = _no_further(eps, policy.shrink(eps, robust, cut.extents), gain, least)
-            continue
-        verdict = effort.prove(eps, "CEGIS", seconds)
-        if verdict.robust:
-            return eps
-        if verdict.extents is None:
-            if np.isfinite(seconds):
-                return robust
-            eps = robust + (1.0 - GIVEN_UP) * (eps - robust)
-            continue
-        holds = gain(unbroken(effort, robust, eps, "how far what was refused holds"))
-        easier = min(KEPT * holds, holds - tolerance * effort.value(robust))
-        wanted = max(easier, (1.0 - GIVEN_UP) * holds)
-        previous = eps
-        while gain(eps) > wanted:
-            previous, eps = eps, policy.shrink(eps, robust, verdict.extents)
-        eps = _no_further(previous, eps, gain, wanted)
-    return robust
+    def run(
+        self, search: Search, eps: Array, robust: Array, tolerance: float, seconds: float
+    ) -> Array:
+        """Return a certified radius between ``robust`` (certified) and ``eps``, both ``(R,)``.
 
+        Ends at ``robust`` where less than the share ``tolerance`` of its value is left to gain, or
+        where a complete query of at most ``seconds``, if that is finite, stays undecided.
+        """
 
-def _no_further(eps: Array, shrunk: Array, gain: Callable[[Array], float], least: float) -> Array:
-    """Return ``shrunk``, or the point on the way to it from ``eps`` where ``gain`` is ``least``,
-    or little more: as the gain is concave, secants come near that point from above."""
-    for _ in range(SECANTS):
-        high, low = gain(eps), gain(shrunk)
-        if low >= least:
-            return shrunk
-        if high <= NEARLY * least:
-            break
-        eps = eps + (high - least) / (high - low) * (shrunk - eps)
-    return eps
+        def gain(radius: Array) -> float:
+            return search.value(radius) - search.value(robust)
+
+        while gain(eps) > tolerance * search.value(robust) and gain(eps) > 0.0:
+            eps = search.objective.trimmed(eps, robust, share=0.0)
+            cut = search.verifier.violation(eps, AttackingBeforeProof(eps), thorough=True)
+            if cut is not None:
+                least = (1.0 - self.given_up) * gain(eps)
+                shrunk = self.policy.shrink(eps, robust, cut.extents)
+                eps = self._with_gain(eps, shrunk, gain, least)
+                continue
+            verdict = search.verifier.prove(eps, Move.CEGIS, seconds=seconds)
+            if verdict.robust:
+                return eps
+            if verdict.extents is None:
+                if np.isfinite(seconds):
+                    return robust
+                eps = robust + (1.0 - self.given_up) * (eps - robust)
+                continue
+            holds = gain(self.bracket.unbroken(search, robust, eps))
+            easier = min(self.kept * holds, holds - tolerance * search.value(robust))
+            wanted = max(easier, (1.0 - self.given_up) * holds)
+            previous = eps
+            while gain(eps) > wanted:
+                previous, eps = eps, self.policy.shrink(eps, robust, verdict.extents)
+            eps = self._with_gain(previous, eps, gain, wanted)
+        return robust
+
+    def _with_gain(
+        self, eps: Array, shrunk: Array, gain: Callable[[Array], float], least: float
+    ) -> Array:
+        """Return ``shrunk``, or the point on the segment to it from ``eps`` where ``gain`` is
+        ``least``: as the gain is concave, secants approach that point from above."""
+        for _ in range(self.secants):
+            high, low = gain(eps), gain(shrunk)
+            if low >= least:
+                return shrunk
+            if high <= (1.0 + self.nearly) * least:
+                break
+            eps = eps + (high - least) / (high - low) * (shrunk - eps)
+        return eps

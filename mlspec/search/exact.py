@@ -1,118 +1,132 @@
-"""The exact strategy: a bound from above comes down until a proof from below comes near it.
+"""The exact strategy: lowers the upper bound until the certified value is within the gap of it.
 
-Another strategy has the first share of the budget: the nearer to the optimum what is certified, the
-fewer slices or vertices lie between.
+Another strategy has the first share of the budget: the larger the certified value, the fewer
+slices or vertices lie between it and the bound.
 
 A weighted sum is bounded slice by slice (``slices``): either no radius of some value is robust, or
-one is found that no attack breaks, and a radius a little inside is asked to be proved. The next
-slice halves what is left between both.
+a radius is found that no attack breaks, and one a little inside is asked to be proved. The next
+slice halves (geometrically) what lies between the certified value and the bound.
 
-Other objectives are bounded by outer approximation (Tuy 2000): the largest vertex that the cuts so
-far leave is attacked, and so are ever smaller radii below it; the witness of the smallest cuts the
-vertex off. A vertex near which no attack succeeds is asked to be proved, a little inside.
+Other objectives are bounded by outer approximation (Tuy 2000): the vertex of the largest value that
+the cuts leave is attacked, and then smaller and smaller radii below it; the smallest violation
+found cuts the vertex off. A vertex below which no attack succeeds is asked to be proved, a little
+inside.
 
-Meant for few layers, as pieces and vertices multiply with every one; only ``max_min`` has one
-vertex however many there are.
+Meant for few layers, as the number of pieces or vertices multiplies with each; only ``max_min`` has
+a single vertex whatever their number.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlspec.core.events import AttackingBeforeProof
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
-from mlspec.core.trace import StopReason
-from mlspec.search.effort import Effort, SpentError
-from mlspec.search.looking import unbroken
-from mlspec.search.lower import Way, cut_off, falling
-from mlspec.search.maximise import Strategy
-from mlspec.search.slices import refute_slice
-
-HEAD_START = 0.15
-"""Share of the budget that the other strategy has."""
-INSIDE = 0.25
-"""Share of the gap, or of what is left below a slice, that a proof gives away at first; it may give
-away three times as much."""
-FINER = 0.1
-"""Share of the gap that a proof gains at least."""
+from mlspec.core.trace import Move, StopReason
+from mlspec.search.attack_bracket import AttackBracket
+from mlspec.search.budget import SpentError
+from mlspec.search.lowering import Descent, VertexCutting
+from mlspec.search.search import Search, Strategy
+from mlspec.search.slices import SliceRefutation
 
 
-def exact(effort: Effort, start: Array, gap: float, climb: Strategy | None = None) -> StopReason:
-    """Close the gap between the certified value and the upper bound to the share ``gap`` of it.
+@dataclass(frozen=True)
+class ExactStrategy:
+    """Closes the gap between the certified value and the upper bound."""
 
-    ``start`` is the floor of every layer, ``climb`` the strategy that has a head start from there,
-    if any. Ends with STALLED where a radius near the bound is neither proved nor refuted.
-    """
-    if climb is not None:
-        with suppress(SpentError), effort.reserve(1.0 - HEAD_START):
-            climb(effort, start)
-    if isinstance(effort.objective, WeightedSum):
-        return _by_slices(effort, start, gap)
-    return _by_vertices(effort, start, gap)
+    gap: float = 0.02
+    """Share of the certified value that the upper bound may exceed it by at the end."""
+    first: Strategy | None = None
+    """The strategy that runs first, if any."""
+    head_start: float = 0.15
+    """Share of the budget that the first strategy has."""
+    slices: SliceRefutation = field(default_factory=SliceRefutation)
+    cutting: VertexCutting = field(default_factory=VertexCutting)
+    bracket: AttackBracket = field(default_factory=AttackBracket)
+    inside: float = 0.25
+    """Share of the gap, or of what is left below a slice, that a proof gives away at first; the
+    second and third proof give away two and three times as much."""
+    least_gain: float = 0.1
+    """Share of the gap that a proof must gain at least to be asked."""
 
+    def run(self, search: Search, start: Array) -> StopReason:
+        """Return OPTIMAL once the gap is closed; STALLED where a radius near the bound is neither
+        proved nor refuted.
 
-def _by_slices(effort: Effort, start: Array, gap: float) -> StopReason:
-    undecided = 0.0
-    while True:
-        bound, best = effort.trace.objective_bound, effort.value(effort.trace.best)
-        if bound <= (1.0 + gap) * best:
-            return StopReason.OPTIMAL
-        low = max(best, undecided)
-        level = max((1.0 + gap) * low, float(np.sqrt(low * bound)))
-        if level >= bound:
-            return StopReason.STALLED
-        found = refute_slice(effort, level)
-        if found.refuted:
-            continue
-        if found.suspect is None:
-            undecided = level
-            continue
-        broken = _prove_inside(effort, start, found.suspect, FINER * gap)
-        if effort.value(effort.trace.best) <= best and (found.broken or not broken):
-            undecided = level
+        ``start`` ``(R,)`` is the floor of every layer.
+        """
+        if self.first is not None:
+            with suppress(SpentError), search.budget.reserve(1.0 - self.head_start):
+                self.first.run(search, start)
+        if isinstance(search.objective, WeightedSum):
+            return self._by_slices(search, start)
+        return self._by_vertices(search, start)
 
+    def _closed(self, search: Search) -> bool:
+        return search.trace.objective_bound <= (1.0 + self.gap) * search.value(search.best)
 
-def _prove_inside(effort: Effort, start: Array, suspect: Array, gain: float) -> bool:
-    """Prove a radius inside ``suspect`` that gains the share ``gain`` of the value at least; say
-    whether a violation in ``suspect`` was found on the way."""
-    top = unbroken(effort, start, suspect, "how far it holds")
-    broken = not np.array_equal(top, suspect)
-    best, whole = effort.value(effort.trace.best), effort.value(top) - effort.value(start)
-    if effort.value(top) <= (1.0 + gain) * best:
+    def _by_slices(self, search: Search, start: Array) -> StopReason:
+        undecided = 0.0
+        while not self._closed(search):
+            bound, best = search.trace.objective_bound, search.value(search.best)
+            low = max(best, undecided)
+            value = max((1.0 + self.gap) * low, float(np.sqrt(low * bound)))
+            if value >= bound:
+                return StopReason.STALLED
+            found = self.slices.run(search, value)
+            if found.refuted:
+                continue
+            if found.suspect is None:
+                undecided = value
+                continue
+            broken = self._prove_inside(search, start, found.suspect)
+            if search.value(search.best) <= best and (found.broken or not broken):
+                undecided = value
+        return StopReason.OPTIMAL
+
+    def _prove_inside(self, search: Search, start: Array, suspect: Array) -> bool:
+        """Try to prove a radius between ``start`` and ``suspect`` of a larger value than the best;
+        say whether a violation in ``suspect`` was found on the way."""
+        top = self.bracket.unbroken(search, start, suspect)
+        broken = not np.array_equal(top, suspect)
+        best, whole = search.value(search.best), search.value(top) - search.value(start)
+        if search.value(top) <= (1.0 + self.least_gain * self.gap) * best:
+            return broken
+        for inside in np.arange(self.inside, 1.0, self.inside):
+            wanted = search.value(top) - inside * (search.value(top) - best) - search.value(start)
+            if not 0.0 < wanted < whole:
+                break
+            radius = start + wanted / whole * (top - start)
+            verdict = search.verifier.prove(radius, Move.NEAR_BOUND)
+            broken |= verdict.extents is not None
+            if verdict.robust:
+                break
         return broken
-    for inside in np.arange(INSIDE, 1.0, INSIDE):
-        wanted = effort.value(top) - inside * (effort.value(top) - best) - effort.value(start)
-        if not 0.0 < wanted < whole:
-            break
-        verdict = effort.prove(start + wanted / whole * (top - start), "near the bound")
-        broken |= verdict.extents is not None
-        if verdict.robust:
-            break
-    return broken
 
+    def _by_vertices(self, search: Search, start: Array) -> StopReason:
+        previous: Array | None = None
+        while not self._closed(search):
+            bound, vertex = search.trace.objective_bound, search.record.bound.vertex
+            if previous is not None and np.array_equal(vertex, previous):
+                return StopReason.STALLED
+            previous, descent = vertex, self.cutting.descent(search, vertex, start)
+            cut = self.cutting.cut(search, descent, bound, self.inside * self.gap)
+            if not cut and not self._decided(search, descent):
+                return StopReason.STALLED
+        return StopReason.OPTIMAL
 
-def _by_vertices(effort: Effort, start: Array, gap: float) -> StopReason:
-    previous: Array | None = None
-    while True:
-        bound, vertex = effort.remaining()
-        if bound <= (1.0 + gap) * effort.value(effort.trace.best):
-            return StopReason.OPTIMAL
-        if previous is not None and np.array_equal(vertex, previous):
-            return StopReason.STALLED
-        previous, way = vertex, falling(effort.objective, vertex, start)
-        if not cut_off(effort, way, bound, INSIDE * gap) and not _decided(effort, way, gap):
-            return StopReason.STALLED
-
-
-def _decided(effort: Effort, way: Way, gap: float) -> bool:
-    """Prove or refute a radius within ``gap`` of the vertex; say if one was decided."""
-    for inside in np.arange(INSIDE, 1.0, INSIDE) * gap:
-        candidate = way(1.0 - inside)
-        if effort.broken(candidate, "attacking before the proof", thorough=True) is not None:
-            return True
-        verdict = effort.prove(candidate, "near the bound")
-        if verdict.robust or verdict.extents is not None:
-            return True
-    return False
+    def _decided(self, search: Search, descent: Descent) -> bool:
+        """Prove or refute a radius within the gap of the vertex; say whether one was decided."""
+        for inside in np.arange(self.inside, 1.0, self.inside) * self.gap:
+            radius = descent(1.0 - inside)
+            event = AttackingBeforeProof(radius)
+            if search.verifier.violation(radius, event, thorough=True) is not None:
+                return True
+            verdict = search.verifier.prove(radius, Move.NEAR_BOUND)
+            if verdict.robust or verdict.extents is not None:
+                return True
+        return False

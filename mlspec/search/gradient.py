@@ -3,161 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from mlspec.core.events import BracketingLayer
 from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
-from mlspec.core.protocols import ShrinkPolicy
 from mlspec.core.trace import StopReason
-from mlspec.search.ascent import ascend
-from mlspec.search.cegis import shrink_until_certified
-from mlspec.search.effort import Effort
-from mlspec.search.expand import Ascent, expand
-from mlspec.search.looking import unbroken
-from mlspec.search.start import farthest, farthest_bounded
-from mlspec.search.trade import trade
-
-LAMBDA_FACTORS = (1.0, 4.0)
-"""Starts of the first proposals: how much lambda concentrates them on layers of a good ratio."""
-ALONE = 1
-"""Further starts: so many of the heaviest layers, each grown alone first."""
-PROPOSING = 0.15
-"""Share of the budget after which no more proposals are made."""
-PROMISE = 0.8
-"""Where between the value that bounds prove and its own a proposal is first expected to end."""
-MOST_SHARE, LEAST_SHARE = 0.8, 0.02
-"""Share of the band between what bounds prove and what an attack breaks that is asked to be proved:
-at first, and at least once some was not."""
-NEAREST, NARROW = 0.003, 1.0 / 3.0
-"""What is asked keeps away from what an attack breaks by this share of its value, or of the band
-where that is less: an attack knows the nearest violation no better, and proofs next to one are the
-longest."""
-FARTHEST = 0.025
-"""What is asked first keeps away by this share of its value at most."""
-FINER = 0.05
-"""The last climbs go on while they gain this share of the tolerance."""
-NEGLIGIBLE = 0.03
-"""Layers that bring the last share of a proposal's gain stay where they are: proofs get easier."""
-TINY, DROPPED = 0.005, 0.5
-"""So do those that bring the last share of all that is gained since the start: what looks free to
-an attack may cost the others more. Together no more than a share of the proposal's gain is
-dropped."""
-QUICK_SECONDS = 8.0
-"""Time slice of a complete query in the first round."""
+from mlspec.search.ascent import AscentStrategy
+from mlspec.search.climb import Climb
+from mlspec.search.optimizer import Optimizer
+from mlspec.search.search import Search
+from mlspec.search.segments import farthest
 
 
-def gradient(
-    effort: Effort, start: Array, policy: ShrinkPolicy, ascent: Ascent, tolerance: float
-) -> StopReason:
-    """Grow from ``start`` (certified): quick proofs of several proposals, then longer ones.
+@dataclass(frozen=True)
+class GradientStrategy:
+    """Moves all layers at once; spends complete queries only on radii that no attack breaks.
 
-    What bounds certify comes first, at no query. How far a proposal can be proved shows only by
-    trying, with queries of a short time slice: the most promising one shows what to expect of the
-    others. Longer queries go on from the best.
+    What bounds certify comes first, without a complete query. Then several proposals are made. How
+    much of a proposal can be proved shows only by trying, with queries of a short time limit: the
+    most promising one is tried first, and what it brought says what to expect of the others. From
+    the best radius so far longer queries go on.
     """
-    ascend(effort, start, ascent)
-    bands = []
-    for proposal in _proposals(effort, start, ascent):
-        proved = effort.value(farthest_bounded(effort, start, proposal))
-        bands.append((proved, effort.value(proposal), proposal))
-    promise = PROMISE
-    while bands:
-        expected = [low + promise * (high - low) for low, high, _ in bands]
-        if max(expected) <= (1.0 + tolerance) * effort.value(effort.trace.best):
-            break
-        low, high, proposal = bands.pop(int(np.argmax(expected)))
-        _climb(effort, start, start, proposal, policy, ascent, tolerance, QUICK_SECONDS)
-        if high > low:
-            promise = min((effort.value(effort.trace.best) - low) / (high - low), 1.0)
-    finer = FINER * tolerance
-    while True:
-        before = effort.value(effort.trace.best)
-        best = effort.objective.lean(effort.trace.best, start, share=0.0)
-        proposal = trade(effort, expand(effort, best, ascent), floor=best)
-        _climb(effort, start, best, proposal, policy, ascent, finer, np.inf)
-        if effort.value(effort.trace.best) <= (1.0 + finer) * before:
-            return StopReason.STALLED
 
+    climb: Climb
+    quick_seconds: float = 8.0
+    """Time limit of a complete query while proposals are compared."""
+    farthest: float = 0.025
+    """While proposals are compared, the first radius asked keeps at most this distance from what
+    the attack breaks, as a share of the attacked value."""
+    lambda_factors: tuple[float, ...] = (1.0, 4.0)
+    """Each makes one proposal, with the optimizer's first lambda times the factor: a larger one
+    favours layers with a high ratio of weight to sensitivity."""
+    grown_alone: int = 1
+    """Further proposals: for so many of the layers of the largest weight, one that first grows that
+    layer alone."""
+    proposing: float = 0.15
+    """Share of the budget after which no more proposals are made."""
+    promise: float = 0.8
+    """Where, between the value that bounds prove and its own value, the first proposal is expected
+    to end."""
+    finer: float = 0.05
+    """The longer climbs go on while they gain this share of the tolerance."""
 
-def _climb(
-    effort: Effort,
-    start: Array,
-    robust: Array,
-    proposal: Array,
-    policy: ShrinkPolicy,
-    ascent: Ascent,
-    tolerance: float,
-    seconds: float,
-) -> None:
-    """Prove as much of ``proposal`` as can be proved, and go on from there with new ones.
+    def run(self, search: Search, start: Array) -> StopReason:
+        """Grow from ``start``; ends with STALLED once nothing more is gained."""
+        AscentStrategy(self.climb.optimizer, self.climb.slp).run(search, start)
+        self._compare_proposals(search, start)
+        finer = self.finer * self.climb.tolerance
+        thorough = replace(self.climb, tolerance=finer)
+        while True:
+            before = search.value(search.best)
+            best = search.objective.trimmed(search.best, start, share=0.0)
+            proposal = thorough.propose(search, thorough.optimizer, best, floor=best)
+            thorough.run(search, start, best, proposal)
+            if search.value(search.best) <= (1.0 + finer) * before:
+                return StopReason.STALLED
 
-    ``robust`` is certified, and so is ``start``, where all began. With a finite time slice of
-    ``seconds`` for a complete query there is one, or as many as are refuted.
-    """
-    share, farthest = MOST_SHARE, FARTHEST if np.isfinite(seconds) else 1.0
-    proposal = _worthwhile(effort, start, robust, proposal)
-    while share > LEAST_SHARE and effort.value(proposal) > (1.0 + tolerance) * effort.value(robust):
-        bounded = farthest_bounded(effort, robust, proposal)
-        proposal = unbroken(effort, bounded, proposal, "how far the proposal holds")
-        low, high = effort.value(bounded), effort.value(proposal)
-        asked = asked_share(low, high, share, farthest)
-        target = bounded + asked * (proposal - bounded)
-        if effort.value(target) <= (1.0 + tolerance) * low:
-            break
-        robust = shrink_until_certified(effort, target, bounded, policy, tolerance, seconds)
-        won = (effort.value(robust) - low) / max(high - low, np.finfo(np.float64).tiny)
-        if np.isfinite(seconds):
-            break
-        share = MOST_SHARE if won > 0.99 * asked else max(won, share / 4)
-        proposal = trade(effort, expand(effort, robust, ascent), floor=robust)
-        proposal = _worthwhile(effort, start, robust, proposal)
+    def _compare_proposals(self, search: Search, start: Array) -> None:
+        """Try to prove proposals quickly, the most promising first, while one promises a gain."""
+        quick = replace(self.climb, seconds=self.quick_seconds, farthest=self.farthest)
+        bands = []
+        for proposal in self._proposals(search, start):
+            proved = search.value(quick.bounded(search, start, proposal))
+            bands.append((proved, search.value(proposal), proposal))
+        promise = self.promise
+        while bands:
+            expected = [low + promise * (high - low) for low, high, _ in bands]
+            if max(expected) <= (1.0 + quick.tolerance) * search.value(search.best):
+                break
+            low, high, proposal = bands.pop(int(np.argmax(expected)))
+            quick.run(search, start, start, proposal)
+            if high > low:
+                promise = min((search.value(search.best) - low) / (high - low), 1.0)
 
+    def _proposals(self, search: Search, robust: Array) -> Iterator[Array]:
+        """Yield radii on the boundary of what the attack breaks, grown from different starts.
 
-def asked_share(low: float, high: float, share: float, farthest: float) -> float:
-    """Return the share of the band from ``low``, what bounds prove, to ``high``, what an attack
-    breaks, that is asked to be proved: ``share``, but no more than the share ``farthest`` of
-    ``high`` below that, and no less than ``NEAREST``."""
-    if high <= low:
-        return share
-    whole = high / (high - low)
-    return min(max(share, 1.0 - farthest * whole), 1.0 - min(NEAREST * whole, NARROW))
+        There is at least one, and no more once their share of the budget is spent, or if the
+        objective leaves one way to grow only.
+        """
+        for start, optimizer in self._starts(search, robust):
+            yield self.climb.propose(search, optimizer, start(), floor=robust)
+            if search.objective.unit is not None or search.budget.share_spent > self.proposing:
+                break
 
+    def _starts(
+        self, search: Search, robust: Array
+    ) -> Iterator[tuple[Callable[[], Array], Optimizer]]:
+        """Yield from where to grow (to be computed when it is needed), and how."""
+        optimizer = self.climb.optimizer
+        for factor in self.lambda_factors:
+            yield lambda: robust, replace(optimizer, lambda_start=factor * optimizer.lambda_start)
+        for r in np.argsort(-search.weights, kind="stable")[: self.grown_alone].tolist():
+            yield partial(self._grown_alone, search, robust, r), optimizer
 
-def _worthwhile(effort: Effort, start: Array, robust: Array, proposal: Array) -> Array:
-    """Return ``proposal`` without the layers that add next to nothing to ``robust``, or to all that
-    is gained since ``start``."""
-    low, now, high = (effort.value(radius) for radius in (start, robust, proposal))
-    if high <= now:
-        return proposal
-    share = max(NEGLIGIBLE, min(TINY * (high - low) / (high - now), DROPPED))
-    return effort.objective.lean(proposal, robust, share)
-
-
-def _proposals(effort: Effort, robust: Array, ascent: Ascent) -> Iterator[Array]:
-    """Yield radii that touch the attack's boundary, grown from different starts: as many as come in
-    their share of the budget, but one; one where the objective leaves no choice."""
-    for start, step in _starts(effort, robust, ascent):
-        yield trade(effort, expand(effort, start(), step), floor=robust)
-        if effort.objective.unit is not None or effort.share_spent > PROPOSING:
-            break
-
-
-def _starts(
-    effort: Effort, robust: Array, ascent: Ascent
-) -> Iterator[tuple[Callable[[], Array], Ascent]]:
-    """Yield where to grow from, and how."""
-    for factor in LAMBDA_FACTORS:
-        yield lambda: robust, replace(ascent, lambda_start=factor * ascent.lambda_start)
-    for layer in np.argsort(-effort.weights, kind="stable")[:ALONE].tolist():
+    def _grown_alone(self, search: Search, robust: Array, r: int) -> Array:
+        """Return ``robust`` with the entry ``r`` grown as far as no attack breaks it."""
         raised = robust.copy()
-        raised[layer] = CAP
-        yield partial(_farthest_unbroken, effort, robust, raised), ascent
+        raised[r] = CAP
 
+        def unbroken(eps: Array) -> bool:
+            return search.verifier.violation(eps, BracketingLayer(r)) is None
 
-def _farthest_unbroken(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius on the way from ``robust`` to ``goal`` that no attack breaks."""
-    doing = "how far a layer can go alone"
-    return farthest(robust, goal, lambda eps: effort.broken(eps, doing) is None)
+        return farthest(robust, raised, unbroken, self.climb.bisection)

@@ -1,64 +1,67 @@
-"""Runs a strategy within its budget, then settles the bound and single layers: what blocks each?"""
+"""The phases of a search: a start, a strategy, the upper bound, and the maximality certificate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
-from mlspec.core.network import Array
 from mlspec.core.trace import StopReason, Trace
 from mlspec.errors import OverdueError
-from mlspec.search.effort import Effort, SpentError
-from mlspec.search.lower import lower
-from mlspec.search.maximality import settle
-from mlspec.search.start import certified_start
-
-Strategy = Callable[[Effort, Array], StopReason]
-"""Grows from a certified radius."""
-
-RESERVED = 0.25
-"""Share of the budget that a strategy leaves to single layers and to what blocks each."""
-
-NO_LIMIT = nullcontext()
+from mlspec.search.budget import SpentError
+from mlspec.search.certificate import MaximalityCertificate
+from mlspec.search.lowering import UpperBoundLowering
+from mlspec.search.search import Search, Strategy
+from mlspec.search.start import CertifiedStart
 
 
-def maximise(
-    effort: Effort,
-    strategy: Strategy,
-    floor: float,
-    tolerance: float,
-    limit: AbstractContextManager[None] = NO_LIMIT,
-    reserved: float = RESERVED,
-) -> Trace:
-    """Return the trace of ``strategy``; Ctrl-C ends it with what is certified by then.
+@dataclass(frozen=True)
+class Maximiser:
+    """Runs the phases one after the other within the budget of a search."""
 
-    ``floor`` is the share of the certified uniform radius that every layer keeps. The share
-    ``reserved`` of the budget is kept for the maximality certificate. ``limit`` may raise
-    OverdueError where the budget is spent but nobody looks.
-    """
+    start: CertifiedStart
+    strategy: Strategy
+    lowering: UpperBoundLowering
+    certificate: MaximalityCertificate
+    reserved: float = 0.25
+    """Share of the budget's seconds that the strategy leaves to the upper bound and the
+    certificate."""
+
+    def run(self, search: Search, limit: AbstractContextManager[None] | None = None) -> Trace:
+        """Return the finished trace of ``search``; Ctrl-C ends it with what is certified by then.
+
+        ``limit`` may raise OverdueError where the budget is spent.
+        """
+        try:
+            with limit or nullcontext():
+                with search.budget.reserve(self.reserved):
+                    reason = _within_budget(lambda: self._maximise(search))
+                certified = _within_budget(lambda: self._certify(search))
+        except OverdueError:
+            return search.record.finish(StopReason.SECONDS)
+        except KeyboardInterrupt:
+            return search.record.finish(StopReason.INTERRUPTED)
+        return search.record.finish(_together(reason, certified))
+
+    def _maximise(self, search: Search) -> StopReason:
+        return self.strategy.run(search, self.start.run(search))
+
+    def _certify(self, search: Search) -> StopReason:
+        self.lowering.run(search)
+        return self.certificate.run(search)
+
+
+def _together(strategy: StopReason, certificate: StopReason) -> StopReason:
+    """Return why the whole search ended, by why its strategy and its certificate did."""
+    if strategy is StopReason.STALLED:
+        return certificate
+    if certificate is StopReason.MAXIMAL and strategy is not StopReason.OPTIMAL:
+        return certificate
+    return strategy
+
+
+def _within_budget(phase: Callable[[], StopReason]) -> StopReason:
     try:
-        with limit:
-            with effort.reserve(reserved):
-                reason = _within_budget(lambda: strategy(effort, certified_start(effort, floor)))
-            settled = _within_budget(lambda: _settled(effort, tolerance))
-    except OverdueError:
-        return effort.finish(StopReason.SECONDS)
-    except KeyboardInterrupt:
-        return effort.finish(StopReason.INTERRUPTED)
-    if reason is StopReason.STALLED or (
-        settled is StopReason.MAXIMAL and reason is not StopReason.OPTIMAL
-    ):
-        reason = settled
-    return effort.finish(reason)
-
-
-def _settled(effort: Effort, tolerance: float) -> StopReason:
-    lower(effort, tolerance)
-    return settle(effort, tolerance)
-
-
-def _within_budget(work: Callable[[], StopReason]) -> StopReason:
-    try:
-        return work()
+        return phase()
     except SpentError as spent:
         return spent.reason

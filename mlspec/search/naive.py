@@ -1,42 +1,55 @@
-"""The naive strategy: one binary search per layer, in the order of importance. The baseline.
-
-Under an objective that rewards balance, one search of all layers together comes before.
-"""
+"""The naive strategy: one binary search per layer, in the order of importance. The baseline."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from mlspec.core.bisection import Bisection
 from mlspec.core.network import Array
-from mlspec.core.trace import StopReason
-from mlspec.search.effort import Effort
-
-LEAST = 1e-4
-"""Bisection ends at this absolute width even for the smallest epsilon."""
+from mlspec.core.trace import Move, StopReason
+from mlspec.search.search import Search
 
 
-def naive(effort: Effort, start: Array, tolerance: float) -> StopReason:
-    """Grow layer after layer from ``start``, the heaviest first, as far as it is certified.
+@dataclass(frozen=True)
+class NaiveStrategy:
+    """Grows layer after layer, that of the largest weight first, by complete queries alone.
 
-    Together, layers grow in proportion to their weights.
+    Under an objective that rewards balance, one search of all layers together comes first.
     """
-    eps, weights = start, effort.weights
-    if effort.objective.together:
-        eps = _grown(effort, eps, weights / weights.max(), tolerance, "all together")
-    for layer in np.argsort(-weights, kind="stable").tolist():
-        alone = np.where(np.arange(effort.radii) == layer, 1.0, 0.0)
-        eps = _grown(effort, eps, alone, tolerance, effort.name(layer))
-    return StopReason.STALLED
 
+    tolerance: float = 0.02
+    """A search ends once an epsilon is known to within this share of itself."""
+    least_width: float = 1e-4
+    """A search also ends once an epsilon is known to within this, as a pixel intensity."""
 
-def _grown(effort: Effort, eps: Array, along: Array, tolerance: float, note: str) -> Array:
-    """Return the largest of ``eps`` and a multiple of ``along``, by bisection."""
-    low, high = float(np.min(eps[along > 0.0] / along[along > 0.0])), 1.0
-    while high - low > max(tolerance * low, LEAST):
-        middle = (low + high) / 2
-        reached = np.maximum(eps, middle * along)
-        if effort.prove(reached, note).robust:
-            eps, low = reached, middle
-        else:
-            high = middle
-    return eps
+    def run(self, search: Search, start: Array) -> StopReason:
+        """Grow from ``start``, or from what an earlier search certified where that is more."""
+        eps, weights = np.maximum(start, search.resumed), search.weights
+        if search.objective.balanced:
+            eps = self._grown(search, eps, weights / weights.max(), Move.TOGETHER)
+        for r in np.argsort(-weights, kind="stable").tolist():
+            alone = np.where(np.arange(search.radii) == r, 1.0, 0.0)
+            eps = self._grown(search, eps, alone, Move.GROUP, (r,))
+        return StopReason.STALLED
+
+    def _grown(
+        self,
+        search: Search,
+        eps: Array,
+        along: Array,
+        move: Move,
+        grown: tuple[int, ...] = (),
+    ) -> Array:
+        """Return the largest certified radius that is the larger of ``eps`` and a multiple of
+        ``along`` in every entry."""
+
+        def proved(multiple: float) -> bool:
+            return search.verifier.prove(np.maximum(eps, multiple * along), move, grown).robust
+
+        moving = along > 0.0
+        first = float(np.min(eps[moving] / along[moving]))
+        bisection = Bisection(relative=self.tolerance, absolute=self.least_width)
+        multiple, _ = bisection.narrow(proved, first, 1.0)
+        return eps if multiple == first else np.maximum(eps, multiple * along)

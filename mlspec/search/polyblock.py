@@ -1,15 +1,16 @@
-"""What cuts leave of the radii: an upper bound on the value of every robust neighborhood.
+"""The radii that no cut rules out, and their largest value: an upper bound.
 
-A witness of extents ``a`` rules out every radius ``eps >= a``. What no cut rules out lies below one
-of finitely many vertices, whose largest value is the bound of any monotone objective: the polyblock
-algorithm of monotonic optimisation (Tuy 2000). Where one radius ``u`` is the least of value 1 no
-vertices are needed: a cut leaves ``max a_d / u_d`` over the layers that can stay below it. Those
-are the layers whose extent is above their floor, by more than rounding adds.
+A witness of extents ``a`` rules out every radius ``eps >= a``. The radii that no cut rules out lie
+below finitely many vertices, and the largest value of a vertex bounds any monotone objective: the
+polyblock algorithm of monotonic optimisation (Tuy, SIAM J. Optim. 11(2), 2000). Where the objective
+has a componentwise least radius ``u`` of value 1, no vertices are needed: a cut bounds the value by
+the maximum of ``a_d / u_d`` over the layers that can stay below it, which are those whose extent is
+above their floor, by more than rounding adds.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +20,30 @@ from mlspec.core.network import Array
 from mlspec.core.objective import Objective
 from mlspec.tolerances import BOX_SLACK
 
-MOST_WORK = 2**25
-"""Comparisons of numbers that one cut is worth. A cut of many layers that would need more is left
-out: the bound holds without it, and cuts of few layers lower it most."""
-
 
 class Remaining(Protocol):
-    """Radii in ``[floor, 1]`` that none of the cuts so far rules out."""
+    """The radii in ``[floor, 1]`` that no cut so far rules out."""
 
     def add(self, extents: Array) -> None:
         """Take the cut of ``extents`` ``(R,)`` into account."""
         ...
 
     def largest(self) -> tuple[float, Array]:
-        """Return the bound and a radius ``(R,)`` that attains it and no cut rules out.
+        """Return the largest value, which is the bound, and a radius ``(R,)`` of that value.
 
-        Every radius that is left has at most the value of the bound. Where the cuts leave none,
-        that is the value of the floor.
+        Where the cuts leave no radius, those are the floor and its value.
         """
         ...
 
 
 def remaining(objective: Objective, floor: Array) -> Remaining:
-    """Return all radii in ``[floor, 1]``, valued by ``objective``; ``floor`` is ``(R,)``."""
+    """Return all radii in ``[floor, 1]``, as no cut is known yet; ``floor`` is ``(R,)``."""
     unit = objective.unit
     return Polyblock(objective, floor) if unit is None else Ray(unit, floor)
 
 
 class Ray:
-    """Radii of an objective whose least radius of value ``t`` is ``t * unit``, up to 1."""
+    """For an objective whose componentwise least radius of value ``t`` is ``t * unit``."""
 
     def __init__(self, unit: Array, floor: Array) -> None:
         self._unit = unit
@@ -55,14 +51,14 @@ class Ray:
         self._bound = CAP / float(unit.max())
 
     def add(self, extents: Array) -> None:
-        """Lower the bound to where no layer can stay below ``extents`` any more."""
+        """Lower the bound to the largest value at which some layer is still below its extent."""
         possible = extents > self._floor + BOX_SLACK
         if not np.any(possible & (self._unit == 0.0)):
             most = extents[possible] / self._unit[possible]
             self._bound = min(self._bound, float(most.max(initial=self._lowest)))
 
     def largest(self) -> tuple[float, Array]:
-        """Return the bound and its least radius."""
+        """Return the bound and the least radius of that value."""
         return self._bound, np.maximum(self._floor, self._bound * self._unit)
 
     @property
@@ -73,7 +69,11 @@ class Ray:
 
 
 class Polyblock:
-    """The vertices below which all that is left lies, for any objective."""
+    """For any monotone objective: the vertices below which the radii lie that no cut rules out."""
+
+    most_work: ClassVar[int] = 2**25
+    """Comparisons of numbers that one cut may cost. A cut of many layers that would cost more is
+    left out: the bound holds without it, and cuts of few layers lower it most."""
 
     def __init__(self, objective: Objective, floor: Array) -> None:
         self._objective = objective
@@ -83,13 +83,14 @@ class Polyblock:
     def add(self, extents: Array) -> None:
         """Take the cut of ``extents`` ``(R,)`` into account.
 
-        A vertex that it rules out gives way to those that stay below it in one layer each.
+        Each vertex that it rules out is replaced by one vertex for each layer, lowered to the
+        extent in that layer.
         """
         ruled_out = (self._vertices > extents).all(axis=1)
         old, kept = self._vertices[ruled_out], self._vertices[~ruled_out]
         layers = np.flatnonzero(extents > self._floor + BOX_SLACK)
         count = len(old) * len(layers)
-        if count * (len(kept) + count) * len(extents) > MOST_WORK:
+        if count * (len(kept) + count) * len(extents) > self.most_work:
             return
         fresh = np.repeat(old, len(layers), axis=0)
         lowered = np.tile(layers, len(old))
@@ -99,7 +100,7 @@ class Polyblock:
         self._vertices = np.concatenate([kept, fresh[~_below(fresh, fresh)]])
 
     def largest(self) -> tuple[float, Array]:
-        """Return the bound and the vertex ``(R,)`` that attains it."""
+        """Return the bound and the vertex ``(R,)`` of that value."""
         if not len(self._vertices):
             return float(self._objective.values(self._floor)), self._floor
         values = self._objective.values(self._vertices)

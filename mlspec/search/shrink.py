@@ -3,13 +3,13 @@
     eps' = eps * cw + eps* * (1 - cw)
 
 They differ in the weights ``cw`` in [0, 1] per layer: 0 sends a layer back to ``eps*`` at once, 1
-leaves it alone.
+leaves it alone. A new policy is one class here, an entry in ``POLICIES``, and its name in the spec.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,61 +17,119 @@ from numpy.typing import NDArray
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 
-NEGLIGIBLE = 1e-12
-"""A layer this close to its robust end has nothing left to give."""
+
+@dataclass(frozen=True, eq=False)
+class ShrinkFacts:
+    """What a policy may know of the layers, each ``(R,)``, and of the spec."""
+
+    distances: NDArray[np.int64]
+    """From the object, in pixels."""
+    sensitivities: Array
+    """Of the target's margin to the layer's pixels, at the image."""
+    prose: bool = False
+    """Whether the spec says ``order: prose``."""
+
+
+class Policy(ShrinkPolicy, Protocol):
+    """A policy of the registry."""
+
+    name: ClassVar[str]
+    """As ``shrink.policy`` of a spec has it."""
+
+    @classmethod
+    def of(cls, facts: ShrinkFacts) -> Self:
+        """Return the policy for one problem."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedShrink:
-    """Constant weights ``cw`` ``(R,)``, each below 1."""
+class FixedShrink:
+    """Far layers give way first: ``cw_d = (r - d) / (r + 1)`` at distance ``d``; the farthest
+    layer, at ``r``, returns to ``eps*`` at once."""
 
     weights: Array
+    name: ClassVar[str] = "fixed"
+
+    @classmethod
+    def of(cls, facts: ShrinkFacts) -> Self:
+        """Return the policy by the layers' distances."""
+        farthest = facts.distances.max()
+        return cls((farthest - facts.distances) / (farthest + 1.0))
 
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
-        """Return ``eps * cw + robust * (1 - cw)``."""
+        """Return ``eps * cw + robust * (1 - cw)``, whatever the witness."""
+        return _between(eps, robust, self.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class SensitivityShrink:
+    """Layers shrink by vanilla-gradient sensitivity (Simonyan, Vedaldi, Zisserman 2013).
+
+    By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``order:
+    prose`` the less sensitive layers shrink more. The weights have the range of ``fixed``: 0 to
+    ``(R - 1) / R``.
+    """
+
+    weights: Array
+    name: ClassVar[str] = "sensitivity"
+
+    @classmethod
+    def of(cls, facts: ShrinkFacts) -> Self:
+        """Return the policy by the layers' sensitivities."""
+        layers = len(facts.sensitivities)
+        most = max(float(facts.sensitivities.max()), np.finfo(np.float64).tiny)
+        share = facts.sensitivities / most
+        return cls((layers - 1) / layers * (share if facts.prose else 1.0 - share))
+
+    def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
+        """Return ``eps * cw + robust * (1 - cw)``, whatever the witness."""
         return _between(eps, robust, self.weights)
 
 
 @dataclass(frozen=True)
+class UniformShrink:
+    """All layers shrink alike: bisection."""
+
+    weight: float = 0.5
+    name: ClassVar[str] = "uniform"
+
+    @classmethod
+    def of(cls, facts: ShrinkFacts) -> Self:
+        """Return the policy, the same for all problems."""
+        return cls()
+
+    def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
+        """Return the mean of ``eps`` and ``robust``."""
+        return _between(eps, robust, np.full(len(eps), self.weight))
+
+
+@dataclass(frozen=True)
 class CounterexampleShrink:
-    """Halves the layers in which the witness leaves the robust box; all of them without a
-    witness."""
+    """Layers in which the witness leaves the robust box shrink; all of them without a witness."""
+
+    weight: float = 0.5
+    negligible: float = 1e-12
+    """A layer this close to its robust end, as a pixel intensity, has nothing left to give."""
+    name: ClassVar[str] = "counterexample"
+
+    @classmethod
+    def of(cls, facts: ShrinkFacts) -> Self:
+        """Return the policy, the same for all problems."""
+        return cls()
 
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
         """Return the mean of ``eps`` and ``robust`` where the witness moved beyond ``robust``."""
-        to_blame = np.ones(len(eps), dtype=bool) if extents is None else extents > robust
-        if not (to_blame & (eps - robust > NEGLIGIBLE)).any():
-            to_blame = np.ones(len(eps), dtype=bool)
-        return _between(eps, robust, np.where(to_blame, 0.5, 1.0))
+        blamed = np.ones(len(eps), dtype=bool) if extents is None else extents > robust
+        if not (blamed & (eps - robust > self.negligible)).any():
+            blamed = np.ones(len(eps), dtype=bool)
+        return _between(eps, robust, np.where(blamed, self.weight, 1.0))
 
 
-def fixed(distances: NDArray[np.int64]) -> ShrinkPolicy:
-    """Far layers give way first: ``cw_d = (r - d) / (r + 1)`` at distance ``d``, the farthest,
-    ``r``, at once; ``distances`` is ``(R,)``."""
-    farthest = distances.max()
-    return WeightedShrink((farthest - distances) / (farthest + 1.0))
-
-
-def sensitivity(sensitivities: Array, prose: bool) -> ShrinkPolicy:
-    """Shrink by vanilla-gradient sensitivity ``(R,)`` (Simonyan, Vedaldi, Zisserman 2013).
-
-    By the formula the more sensitive layer gets the smaller weight and shrinks more; with ``prose``
-    the less sensitive layers shrink more. Weights share the range of ``fixed``: 0 to ``r / (r +
-    1)``.
-    """
-    layers = len(sensitivities)
-    share = sensitivities / max(float(sensitivities.max()), np.finfo(np.float64).tiny)
-    return WeightedShrink((layers - 1) / layers * (share if prose else 1.0 - share))
-
-
-POLICIES: dict[str, Callable[[NDArray[np.int64], Array, bool], ShrinkPolicy]] = {
-    "fixed": lambda distances, sensitivities, prose: fixed(distances),
-    "sensitivity": lambda distances, sensitivities, prose: sensitivity(sensitivities, prose),
-    "uniform": lambda distances, *_: WeightedShrink(np.full(len(distances), 0.5)),
-    "counterexample": lambda *_: CounterexampleShrink(),
+POLICIES: Final[dict[str, type[Policy]]] = {
+    policy.name: policy
+    for policy in (FixedShrink, SensitivityShrink, UniformShrink, CounterexampleShrink)
 }
-"""Every ``shrink.policy`` of a spec; called with the layers' distances from the object and their
-sensitivities, both ``(R,)``, and ``order: prose``."""
+"""Every ``shrink.policy`` of a spec."""
 
 
 def _between(eps: Array, robust: Array, weights: Array) -> Array:

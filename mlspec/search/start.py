@@ -1,70 +1,54 @@
-"""Where every strategy begins: what bounds certify along a ray, before any complete query."""
+"""Where every strategy starts: what bounds certify along two rays, before any complete query."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from mlspec.core.bisection import Bisection
+from mlspec.core.neighborhood import CAP
 from mlspec.core.network import Array
-from mlspec.search.effort import Effort
-
-BISECTIONS = 10
-LEAST = 1e-6
-"""Radii below this are not looked for at the start."""
-PRECISION = 1.02
-"""At the start what bounds certify is found to within this factor."""
+from mlspec.search.search import Search
 
 
-def certified_start(effort: Effort, floor: float) -> Array:
-    """Return the radius a strategy starts from, which is certified.
+@dataclass(frozen=True)
+class CertifiedStart:
+    """Finds a certified radius with the same epsilon in all layers, and keeps a share of it."""
 
-    It is the share ``floor`` of the largest uniform radius that bounds certify: a sum of weights
-    alone would leave layers of a poor ratio at nothing. It is no higher than a resumed result,
-    which so stays an answer to the question, and the best so far: from there alone a search could
-    only grow. The uniform radius, and the largest one along the weights, are certified on the way
-    as first answers.
-    """
-    resumed = effort.trace.best.copy()
-    uniform = np.full(
-        effort.radii, _largest(lambda eps: effort.bound(np.full(effort.radii, eps), "bounds"))
-    )
-    lowest = np.minimum(floor * uniform, resumed) if resumed.any() else floor * uniform
-    effort.keep(lowest)
-    along = effort.weights / effort.weights.max()
-    _largest(lambda step: effort.bound(np.minimum(lowest + step * along, 1.0), "bounds"))
-    return lowest
+    floor: float = 0.25
+    """Share of the largest certified uniform epsilon that no layer goes below. Under a weighted sum
+    alone, layers with a low ratio of weight to sensitivity would end at 0."""
+    smallest: float = 1e-6
+    """A smaller uniform epsilon is not looked for; the start is then 0."""
+    precision: float = 0.02
+    """The largest multiple of a ray that bounds certify is found to within this share of it."""
 
+    def run(self, search: Search) -> Array:
+        """Return the radius to start from, which is certified, and make it the floor of the search.
 
-def _largest(holds: Callable[[float], bool]) -> float:
-    """Return the largest number up to 1 that holds, or 0.
+        On the way the largest uniform radius, and from the floor on the largest one along the
+        weights, are certified as first answers. The floor is never above a resumed radius: so that
+        radius stays feasible, and layers may shrink below it again.
+        """
+        ones = np.ones(search.radii)
+        uniform = self._largest(lambda eps: search.verifier.bounded(eps * ones)) * ones
+        lowest = self.floor * uniform
+        if search.resumed.any():
+            lowest = np.minimum(lowest, search.resumed)
+        search.record.keep_floor(lowest)
+        along = search.weights / search.weights.max()
+        self._largest(lambda step: search.verifier.bounded(np.minimum(lowest + step * along, CAP)))
+        return lowest
 
-    Bisects geometrically, so that a fragile classifier, which allows next to nothing, gets as much
-    of it as one that allows a lot.
-    """
-    low, high = LEAST, 1.0
-    while high > PRECISION * low:
-        middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    if high == 1.0 and holds(1.0):
-        return 1.0
-    return low if low > LEAST else 0.0
+    def _largest(self, holds: Callable[[float], bool]) -> float:
+        """Return the largest number up to 1 that holds, to the precision; 0 if none is found.
 
-
-def farthest_bounded(effort: Effort, robust: Array, goal: Array) -> Array:
-    """Return the farthest radius bounds alone certify on the way from ``robust`` to ``goal``."""
-    return farthest(robust, goal, lambda eps: effort.bound(eps, "bounds"))
-
-
-def farthest(robust: Array, goal: Array, holds: Callable[[Array], bool]) -> Array:
-    """Bisect the way from ``robust``, which holds, to ``goal``."""
-    if holds(goal):
-        return goal
-    low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if holds(robust + middle * (goal - robust)):
-            low = middle
-        else:
-            high = middle
-    return robust + low * (goal - robust)
+        The bisection is geometric, so that the precision is the same however small the result is.
+        """
+        bisection = Bisection(relative=self.precision, geometric=True)
+        low, high = bisection.narrow(holds, self.smallest, 1.0)
+        if high == 1.0 and holds(1.0):
+            return 1.0
+        return low if low > self.smallest else 0.0

@@ -26,6 +26,8 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 OptionValue = Annotated[
@@ -49,6 +51,54 @@ class Shrink(SpecModel):
     """For ``sensitivity``: the more sensitive layers shrink more (formula) or less (prose)."""
 
 
+class GradientSearch(SpecModel):
+    """What is tuned of the strategy ``gradient``."""
+
+    quick_seconds: Positive = 8.0
+    """Time limit of a complete query while several proposals are compared."""
+    proposing: Fraction = 0.15
+    """Share of the budget's seconds after which no more proposals are made."""
+    lambda_factors: Annotated[tuple[Weight, ...], Field(min_length=1)] = (1.0, 4.0)
+    """One proposal is made for each, with ``lambda_start`` times the factor: a larger one favours
+    layers with a high ratio of weight to sensitivity."""
+    grown_alone: Annotated[int, Field(ge=0)] = 1
+    """Further proposals: for so many of the layers of the largest weight, one that grows that layer
+    alone first."""
+
+
+class ExactSearch(SpecModel):
+    """What is tuned of the strategy ``exact``."""
+
+    head_start: Fraction = 0.15
+    """Share of the budget's seconds that the strategy ``gradient`` has before."""
+
+
+class Slp(SpecModel):
+    """Sequential linear programming, which shrinks some layers to grow others."""
+
+    steps: Count = 30
+    """Linear programs in a row at most."""
+
+
+class Bracket(SpecModel):
+    """The minimum-norm attack that finds how far along a segment no violation is found."""
+
+    beyond: Annotated[float, Field(ge=1)] = 1.1
+    """It searches up to radii of this multiple of the value of the segment's end."""
+    seconds: Positive = 7.0
+    """Time limit of one attack."""
+
+
+class Certificate(SpecModel):
+    """The last phase: what blocks each layer."""
+
+    reserved: Share = 0.25
+    """Share of the budget's seconds that strategies other than ``exact`` leave to it."""
+    bracketed: Annotated[int, Field(ge=0)] = 64
+    """For so many of the layers of the largest weights an attack first finds how far they could
+    grow alone."""
+
+
 class Search(SpecModel):
     """How the neighborhood grows."""
 
@@ -66,15 +116,25 @@ class Search(SpecModel):
     tolerance: Fraction = 0.02
     """A layer counts as maximal when it cannot grow by this fraction of its epsilon, or by 0.0001
     where that is more."""
-    floor: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    floor: Share = 0.25
     """Every layer keeps at least this share of the largest uniform epsilon that bounds certify; at
     0 the layers that count least may end at nothing."""
     step: Fraction = 0.5
     """Length of a step, as a fraction of the way to where the gradient predicts a violation."""
-    lambda_start: Annotated[float, Field(ge=0)] = 1.0
+    lambda_start: Weight = 1.0
     """First weight of the robustness gradient against the weights of the layers."""
     lambda_decay: Fraction = 0.5
     """Factor on that weight after each failed or stalled step."""
+    gradient: GradientSearch = GradientSearch()
+    """What is tuned of the strategy ``gradient``."""
+    exact: ExactSearch = ExactSearch()
+    """What is tuned of the strategy ``exact``."""
+    slp: Slp = Slp()
+    """Sequential linear programming, which shrinks some layers to grow others."""
+    bracket: Bracket = Bracket()
+    """The minimum-norm attack that finds how far along a segment no violation is found."""
+    certificate: Certificate = Certificate()
+    """The last phase: what blocks each layer."""
 
 
 class Attack(SpecModel):

@@ -60,7 +60,7 @@ def test_one_layer_lowered_as_falling_says_costs_that_share(
 ) -> None:
     rng, objective = case(name, seed)
     eps = rng.random(len(objective.weights)) + 0.01
-    lowered = objective.falling(eps, share)
+    lowered = objective.lowered(eps, share)
     for layer in np.flatnonzero(objective.weights > 1e-3 * objective.weights.sum()):
         changed = eps.copy()
         changed[layer] = lowered[layer]
@@ -78,7 +78,7 @@ def test_what_is_lean_lies_between_and_keeps_its_share_of_the_value(
     count = len(objective.weights)
     robust = rng.random(count) * 0.5 + 0.01
     eps = robust + rng.random(count) * (rng.random(count) < 0.7)
-    lean = objective.lean(eps, robust, share)
+    lean = objective.trimmed(eps, robust, share)
     assert np.all(robust <= lean)
     assert np.all(lean <= eps)
     base, whole, kept = (float(objective.values(each)) for each in (robust, eps, lean))
@@ -99,7 +99,7 @@ def test_the_pieces_lead_a_linear_program_to_the_largest_value(name: str, seed: 
     low, slopes = rng.random(count) * 0.1, rng.random(count) + 0.05
     high = low + rng.random(count)
     budget = slopes @ (low + rng.random() * (high - low))
-    pieces = objective.pieces(low, high)
+    pieces = objective.linear_pieces(low, high)
     rows = np.zeros((len(pieces.limits) + 1, len(pieces.cost)))
     rows[pieces.rows, pieces.columns] = pieces.entries
     rows[-1, :count] = slopes
@@ -122,7 +122,7 @@ def test_the_pieces_lead_a_linear_program_to_the_largest_value(name: str, seed: 
 def test_the_value_grows_along_the_ascent(name: str, seed: int) -> None:
     rng, objective = case(name, seed)
     eps = rng.random(len(objective.weights)) * 0.1 + 0.01
-    direction = objective.ascent(eps, objective.weights)
+    direction = objective.direction(eps, objective.weights)
     assert np.all(direction >= 0.0)
     step = 0.01 / float(np.abs(direction).max())
     assert objective.values(eps + step * direction) > objective.values(eps)

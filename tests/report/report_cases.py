@@ -16,7 +16,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, TopK
-from mlspec.core.trace import Ask, Block, Cut, Query, Step, StopReason, Trace
+from mlspec.core.trace import Ask, Block, Cut, Move, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome, Stage
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
@@ -79,7 +79,7 @@ def make_trace(problem: Problem, steps: int = 8) -> Trace:
             number % 3 if number < steps else 0
         ]
         eps = goal * number / steps
-        trace.steps.append(Step(eps, problem.size(eps), outcome, 0.5 * number, "gradient"))
+        trace.steps.append(Step(eps, problem.size(eps), outcome, 0.5 * number, Move.CEGIS))
         trace.queries.append(Query(Ask.BOUND, Stage.CROWN, outcome, 0.1, milp=False))
         trace.queries.append(Query(Ask.ATTACK, Stage.ATTACK, outcome, 0.2, milp=False))
         milp = number % 2 == 0

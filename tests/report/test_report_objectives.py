@@ -12,8 +12,10 @@ from report_cases import make_problem, make_result, make_trace
 from rich.console import Console, RenderableType
 
 from mlspec import load_spec
+from mlspec.core.events import Finished
 from mlspec.core.objective import OBJECTIVES
 from mlspec.core.problem import Problem
+from mlspec.core.trace import StopReason
 from mlspec.preflight import ModelSize, SolverPlan
 from mlspec.report.comparison import comparison, differences
 from mlspec.report.figure import draw
@@ -93,8 +95,8 @@ def test_progress_is_told_in_terms_of_the_objective(name: str, symbol: str) -> N
     problem = replace(make_problem(), aim=name)
     trace = make_trace(problem)
     screen = Console(file=StringIO(), width=200)
-    with LiveProgress(screen, problem.objective, 60.0, "known") as watch:
-        watch(trace, "done")
+    with LiveProgress(screen, problem, 60.0, "known") as watch:
+        watch(trace, Finished(StopReason.STALLED))
     assert isinstance(screen.file, StringIO)
     value = below(float(problem.objective.values(trace.best)), 4)
     lines = screen.file.getvalue().splitlines()

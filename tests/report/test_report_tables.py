@@ -61,7 +61,7 @@ def test_a_summary_says_the_finding_and_the_facts() -> None:
     assert text.startswith("Label 9 stays predicted while the 3 changes by up to ±")
     assert re.search(r"9 → 8: layer 0 cannot exceed 0\.\d+, the classifier then reads 9 as 8", text)
     assert "cap" in text
-    assert "budget: seconds, after 4.5 s" in text
+    assert "budget of seconds spent, after 4.5 s" in text
     assert "solver highs, seed 0" in text
     complete = next(line for line in text.splitlines() if line.startswith("complete"))
     assert complete.split() == ["complete", "8", "-", "-", "4", "4", "1.6", "s"]

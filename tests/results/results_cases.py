@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from strategies import SMALL, Rng, one_of, random_problem, random_radius, seeded
 
 from mlspec.core.problem import Problem
-from mlspec.core.trace import Ask, Block, Cut, Query, Step, StopReason, Tally, Trace
+from mlspec.core.trace import Ask, Block, Cut, Move, Query, Step, StopReason, Tally, Trace
 from mlspec.core.verdict import Outcome, Stage
 from mlspec.results import Provenance, to_dataset
 
@@ -56,8 +56,8 @@ def random_trace(rng: Rng, problem: Problem) -> Trace:
     trace = Trace(count)
     for _ in range(int(rng.integers(0, 6))):
         eps, outcome = random_radius(rng, count), one_of(rng, tuple(Outcome))
-        note = one_of(rng, ("", "gradient", "Schicht ε"))
-        trace.steps.append(Step(eps, problem.size(eps), outcome, rng.random(), note))
+        move, grown = one_of(rng, tuple(Move)), tuple(rng.integers(count, size=1 + count // 2))
+        trace.steps.append(Step(eps, problem.size(eps), outcome, rng.random(), move, grown))
     for _ in range(int(rng.integers(0, 6))):
         ask, stage = one_of(rng, tuple(Ask)), one_of(rng, tuple(Stage))
         milp = bool(rng.integers(2))

@@ -23,6 +23,7 @@ from mlspec.results import (
     to_dataset,
     value_of,
 )
+from mlspec.results.moves import move_name
 from mlspec.results.schema import ASYMMETRIC, VARIABLES
 
 
@@ -73,7 +74,8 @@ def test_a_dataset_holds_the_search(case: Case) -> None:
         np.testing.assert_array_equal(ds["step_epsilon"][number], step.eps)
         assert float(ds["step_size"][number]) == step.size
         assert ds["step_verdict"].values[number] == step.outcome.value
-        assert ds["step_note"].values[number] == step.note
+        note = move_name(step.move, step.grown, case.problem.layering)
+        assert ds["step_note"].values[number] == note
         assert float(ds["step_seconds"][number]) == step.seconds
     assert ds.sizes["query"] == len(trace.queries)
     for number, query in enumerate(trace.queries):

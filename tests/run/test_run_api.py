@@ -15,6 +15,7 @@ from run_cases import small
 
 import mlspec
 import mlspec.run
+from mlspec.core.events import Event
 from mlspec.core.trace import Trace
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import InputError, ResumeError
@@ -133,8 +134,8 @@ def test_a_watcher_sees_the_best_grow() -> None:
     sizes: list[float] = []
     weights = mlspec.run.prepare(small()).problem.weights
 
-    def watch(trace: Trace, doing: str) -> None:
-        assert doing
+    def watch(trace: Trace, event: Event) -> None:
+        assert isinstance(event, Event)
         sizes.append(float(weights @ trace.best))
 
     result = mlspec.solve(small(), watch=watch)
@@ -142,11 +143,11 @@ def test_a_watcher_sees_the_best_grow() -> None:
     assert sizes[-1] == float(result["size"])
 
 
-def interruption(after: int) -> Callable[[Trace, str], None]:
+def interruption(after: int) -> Callable[[Trace, Event], None]:
     """Return a watcher that presses Ctrl-C once, at its ``after``-th call."""
     calls = 0
 
-    def watch(trace: Trace, doing: str) -> None:
+    def watch(trace: Trace, event: Event) -> None:
         nonlocal calls
         calls += 1
         if calls == after:

@@ -9,15 +9,13 @@ from hypothesis import assume, reject
 from law import law
 from machines import cascade
 from oracles import TooManyCellsError, level
+from search_cases import maximised, new_search
 from strategies import TINY, Question, questions
 
 from mlspec.core.network import Array
 from mlspec.core.objective import OBJECTIVES
-from mlspec.core.protocols import Budget
 from mlspec.core.trace import StopReason
-from mlspec.search.effort import Effort
-from mlspec.search.exact import exact
-from mlspec.search.maximise import maximise
+from mlspec.search.exact import ExactStrategy
 
 GAP = 0.1
 POINTS = 6
@@ -38,8 +36,8 @@ def test_no_robust_radius_of_a_grid_is_worth_more_than_the_bound(question: Quest
 
     assume(robust(np.zeros(count)))
     for objective in (aim(problem.weights) for aim in OBJECTIVES.values()):
-        effort = Effort(objective, cascade(problem), Budget(20.0), lambda trace, doing: None)
-        trace = maximise(effort, lambda effort, start: exact(effort, start, GAP), 0.0, 0.05)
+        search = new_search(objective, cascade(problem), seconds=20.0)
+        trace = maximised(search, ExactStrategy(GAP), tolerance=0.05)
         value = float(objective.values(trace.best))
         assert robust(trace.best)
         if trace.stop is StopReason.OPTIMAL:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from closed_form import Floats, LinearVerifier
 from hypothesis import strategies as st
 from law import law
-from test_search_strategies import ASCENT, STRATEGIES, TOLERANCE, cases
+from search_cases import STRATEGIES, TOLERANCE, ByGradient, maximised, new_search
+from test_search_strategies import cases
 
+from mlspec.core.events import Event
 from mlspec.core.objective import OBJECTIVES, Objective
-from mlspec.core.protocols import Budget
-from mlspec.core.trace import Block, StopReason, Trace
+from mlspec.core.trace import Block, Move, StopReason, Trace
 from mlspec.core.verdict import Outcome, WeakestPoints
-from mlspec.search.ascent import ascend
-from mlspec.search.effort import Effort
-from mlspec.search.exact import exact
-from mlspec.search.expand import expand
-from mlspec.search.gradient import gradient
-from mlspec.search.maximise import Strategy, maximise
+from mlspec.search.ascent import AscentStrategy
+from mlspec.search.exact import ExactStrategy
+from mlspec.search.optimizer import Optimizer
+from mlspec.search.search import Strategy
 from mlspec.search.shrink import POLICIES
-from mlspec.search.trade import trade
+from mlspec.search.slp import SequentialLinearProgramming
 
 GAP = 0.05
 OTHERS = tuple(name for name in OBJECTIVES if name != "weighted_sum")
@@ -35,12 +32,11 @@ def search(
     floor: float = 0.25,
     watched: list[float] | None = None,
 ) -> Trace:
-    def watch(trace: Trace, doing: str) -> None:
+    def watch(trace: Trace, event: Event) -> None:
         if watched is not None:
             watched.append(float(objective.values(trace.best)))
 
-    effort = Effort(objective, verifier, Budget(60.0), watch)
-    return maximise(effort, strategy, floor, TOLERANCE)
+    return maximised(new_search(objective, verifier, watch=watch), strategy, floor)
 
 
 def optimum(verifier: LinearVerifier, objective: Objective, floor: Floats) -> float:
@@ -120,7 +116,7 @@ def test_exact_closes_the_gap_of_every_objective(
     verifier, weights = case
     verifier.hard = 0.0
     objective = OBJECTIVES[name](weights)
-    trace = search(verifier, objective, lambda effort, start: exact(effort, start, GAP))
+    trace = search(verifier, objective, ExactStrategy(GAP))
     assert trace.stop is StopReason.OPTIMAL
     value = float(objective.values(trace.best))
     assert trace.objective_bound <= (1.0 + GAP) * value
@@ -166,13 +162,11 @@ def test_uniform_weights_make_max_min_the_smallest_epsilon() -> None:
 def test_a_layer_that_is_blocked_grows_again_when_a_trade_shrinks_another() -> None:
     """At the boundary no layer can grow; what layer 0 gives up, layer 1 gains."""
     verifier = LinearVerifier(1.0, np.array([5.0, 1.0]))
-    effort = Effort(
-        OBJECTIVES["weighted_sum"](np.ones(2)), verifier, Budget(60.0), lambda trace, doing: None
-    )
+    search = new_search(np.ones(2), verifier)
     touching = np.array([0.19, 0.04])
-    grown = expand(effort, touching, ASCENT)
+    grown = Optimizer().expand(search, touching)
     assert grown.sum() < touching.sum() + 0.02
-    traded = trade(effort, grown, floor=np.full(2, 0.01))
+    traded = SequentialLinearProgramming().improve(search, grown, floor=np.full(2, 0.01))
     assert traded[0] < 0.1
     assert traded[1] > 0.4
     assert verifier.left(traded) > 0.0
@@ -180,15 +174,13 @@ def test_a_layer_that_is_blocked_grows_again_when_a_trade_shrinks_another() -> N
 
 def test_what_blocks_a_layer_is_forgotten_as_soon_as_another_layer_shrinks() -> None:
     verifier = LinearVerifier(1.0, np.array([5.0, 1.0]), bounded=1.0)
-    effort = Effort(
-        OBJECTIVES["weighted_sum"](np.ones(2)), verifier, Budget(60.0), lambda trace, doing: None
-    )
-    blocked = effort.trace.blocked
-    assert effort.prove(np.array([0.1, 0.1]), "first").robust
+    search = new_search(np.ones(2), verifier)
+    blocked, prove = search.trace.blocked, search.verifier.prove
+    assert prove(np.array([0.1, 0.1]), Move.CEGIS).robust
     blocked[0] = Block.WITNESS, None
-    assert effort.prove(np.array([0.1, 0.2]), "layer 1 grows").robust
+    assert prove(np.array([0.1, 0.2]), Move.GROUP, (1,)).robust
     assert 0 in blocked
-    assert effort.prove(np.array([0.05, 0.6]), "a trade").robust
+    assert prove(np.array([0.05, 0.6]), Move.CEGIS).robust
     assert not blocked
 
 
@@ -230,15 +222,11 @@ def test_steering_moves_the_search_but_neither_the_objective_nor_what_is_certifi
             assert points.images.shape[-1] == len(weights)
             return rng.random(len(weights)) * (rng.random(len(weights)) < 0.8)
 
-        ascent, watched = replace(ASCENT, steer=steer), []
-
-        def run(effort: Effort, start: Floats) -> StopReason:
-            if strategy == "ascent":
-                return ascend(effort, start, ascent)
-            policy = POLICIES["uniform"](np.arange(len(weights)), np.ones(len(weights)), False)
-            return gradient(effort, start, policy, ascent, TOLERANCE)
-
-        return search(verifier, OBJECTIVES[name](weights), run, watched=watched), watched
+        optimizer, watched = Optimizer(steer=steer), []
+        moved = (
+            AscentStrategy(optimizer) if strategy == "ascent" else ByGradient("uniform", optimizer)
+        )
+        return search(verifier, OBJECTIVES[name](weights), moved, watched=watched), watched
 
     trace, watched = steered()
     objective = OBJECTIVES[name](weights)

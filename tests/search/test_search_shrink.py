@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mlspec.search.shrink import POLICIES, fixed, sensitivity
+from mlspec.search.shrink import POLICIES, FixedShrink, SensitivityShrink, ShrinkFacts
 from mlspec.spec.search import ShrinkPolicyName
 
 
@@ -36,7 +36,7 @@ def test_shrinking_stays_between_robust_and_eps_and_arrives(
     name: str, prose: bool, situation: tuple[Floats, Floats, Floats, Floats | None]
 ) -> None:
     eps, robust, sensitivities, extents = situation
-    policy = POLICIES[name](np.arange(len(sensitivities)), sensitivities, prose)
+    policy = POLICIES[name].of(ShrinkFacts(np.arange(len(sensitivities)), sensitivities, prose))
     for _ in range(2000):
         shrunk = policy.shrink(eps, robust, extents)
         assert np.all(robust <= shrunk)
@@ -53,25 +53,33 @@ def test_shrinking_stays_between_robust_and_eps_and_arrives(
 
 
 def test_fixed_sends_the_last_layer_back_at_once() -> None:
-    shrunk = fixed(np.arange(4)).shrink(np.full(4, 0.8), np.zeros(4), None)
+    shrunk = FixedShrink.of(ShrinkFacts(np.arange(4), np.ones(4))).shrink(
+        np.full(4, 0.8), np.zeros(4), None
+    )
     np.testing.assert_allclose(shrunk, 0.8 * np.array([3, 2, 1, 0]) / 4)
 
 
 def test_fixed_goes_by_the_distance_of_a_radius_not_by_its_number() -> None:
     down_and_up = np.array([0, 0, 1, 1])
-    shrunk = fixed(down_and_up).shrink(np.full(4, 0.8), np.zeros(4), None)
+    shrunk = FixedShrink.of(ShrinkFacts(down_and_up, np.ones(4))).shrink(
+        np.full(4, 0.8), np.zeros(4), None
+    )
     np.testing.assert_allclose(shrunk, [0.4, 0.4, 0.0, 0.0])
 
 
 def test_sensitivity_orders_layers_as_formula_or_prose_say() -> None:
     eps, robust = np.full(3, 0.5), np.zeros(3)
-    by_formula = sensitivity(np.array([3.0, 1.0, 2.0]), False).shrink(eps, robust, None)
-    by_prose = sensitivity(np.array([3.0, 1.0, 2.0]), True).shrink(eps, robust, None)
+    by_formula, by_prose = (
+        SensitivityShrink.of(ShrinkFacts(np.arange(3), np.array([3.0, 1.0, 2.0]), prose)).shrink(
+            eps, robust, None
+        )
+        for prose in (False, True)
+    )
     assert by_formula[0] < by_formula[2] < by_formula[1]
     assert by_prose[0] > by_prose[2] > by_prose[1]
 
 
 def test_counterexample_blames_the_layers_that_left_the_robust_box() -> None:
-    policy = POLICIES["counterexample"](np.arange(3), np.ones(3), False)
+    policy = POLICIES["counterexample"].of(ShrinkFacts(np.arange(3), np.ones(3)))
     shrunk = policy.shrink(np.full(3, 0.4), np.full(3, 0.2), np.array([0.3, 0.1, 0.2]))
     np.testing.assert_allclose(shrunk, [0.3, 0.4, 0.4])

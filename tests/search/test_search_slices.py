@@ -7,29 +7,29 @@ import pytest
 from closed_form import Floats, LinearVerifier
 from hypothesis import given
 from hypothesis import strategies as st
+from search_cases import new_search
 from strategies import seeded
 
-from mlspec.core.objective import WeightedSum
-from mlspec.core.protocols import Budget
+from mlspec.core.trace import Move
 from mlspec.errors import ContradictionError
-from mlspec.search.effort import Effort
-from mlspec.search.slices import refute_slice
+from mlspec.search.search import Search
+from mlspec.search.slices import SliceRefutation
 
 
-def random_case(rng: np.random.Generator) -> tuple[LinearVerifier, Effort]:
+def random_case(rng: np.random.Generator) -> tuple[LinearVerifier, Search]:
     layers = int(rng.integers(1, 4))
     verifier = LinearVerifier(1.0, rng.uniform(0.5, 20.0, layers))
     verifier.wide = float(rng.choice([0.2, np.inf]))
     weights = rng.uniform(0.1, 1.0, layers) * (rng.random(layers) < 0.9)
     weights[int(rng.integers(layers))] = 1.0
-    effort = Effort(WeightedSum(weights), verifier, Budget(60.0), lambda trace, doing: None)
-    effort.keep(rng.uniform(0.0, 0.9, layers) * 0.2 / (layers * verifier.slopes))
-    return verifier, effort
+    search = new_search(weights, verifier)
+    search.record.keep_floor(rng.uniform(0.0, 0.9, layers) * 0.2 / (layers * verifier.slopes))
+    return verifier, search
 
 
-def largest(verifier: LinearVerifier, effort: Effort) -> float:
+def largest(verifier: LinearVerifier, search: Search) -> float:
     """The largest value of a radius above the floor that is not broken."""
-    floor, weights = effort.trace.floor, effort.weights
+    floor, weights = search.trace.floor, search.weights
     left, value = verifier.left(floor), float(weights @ floor)
     for layer in np.argsort(-weights / verifier.slopes):
         step = min(1.0 - floor[layer], left / verifier.slopes[layer])
@@ -40,38 +40,38 @@ def largest(verifier: LinearVerifier, effort: Effort) -> float:
 
 @given(seeded(random_case), st.floats(1.01, 3.0))
 def test_a_value_beyond_all_robust_radii_is_refuted(
-    case: tuple[LinearVerifier, Effort], factor: float
+    case: tuple[LinearVerifier, Search], factor: float
 ) -> None:
-    verifier, effort = case
-    value = factor * largest(verifier, effort)
-    assert refute_slice(effort, value).refuted
-    assert effort.trace.objective_bound <= value
-    assert effort.trace.upper_bound <= value
+    verifier, search = case
+    value = factor * largest(verifier, search)
+    assert SliceRefutation().run(search, value).refuted
+    assert search.trace.objective_bound <= value
+    assert search.trace.upper_bound <= value
 
 
 @given(seeded(random_case), st.floats(0.5, 0.999))
 def test_a_value_that_a_robust_radius_has_is_not(
-    case: tuple[LinearVerifier, Effort], factor: float
+    case: tuple[LinearVerifier, Search], factor: float
 ) -> None:
-    verifier, effort = case
-    floor = float(effort.weights @ effort.trace.floor)
-    value = floor + factor * (largest(verifier, effort) - floor)
-    found = refute_slice(effort, value)
+    verifier, search = case
+    floor = float(search.weights @ search.trace.floor)
+    value = floor + factor * (largest(verifier, search) - floor)
+    found = SliceRefutation().run(search, value)
     assert not found.refuted
-    assert effort.trace.objective_bound >= value
+    assert search.trace.objective_bound >= value
     if found.suspect is not None:
         assert found.broken or verifier.left(found.suspect) > 0.0
-        assert np.all(found.suspect >= effort.trace.floor - 1e-12)
+        assert np.all(found.suspect >= search.trace.floor - 1e-12)
 
 
 @given(seeded(random_case), st.integers(0, 2**32 - 1))
 def test_refuted_pieces_and_cuts_cover_the_slice(
-    case: tuple[LinearVerifier, Effort], seed: int
+    case: tuple[LinearVerifier, Search], seed: int
 ) -> None:
-    verifier, effort = case
-    weights, floor = effort.weights, effort.trace.floor
-    value = 1.1 * largest(verifier, effort)
-    assert refute_slice(effort, value).refuted
+    verifier, search = case
+    weights, floor = search.weights, search.trace.floor
+    value = 1.1 * largest(verifier, search)
+    assert SliceRefutation().run(search, value).refuted
     layers = np.flatnonzero(weights > 0.0)
     rng = np.random.default_rng(seed)
     for share in rng.dirichlet(np.ones(len(layers)), 50):
@@ -80,7 +80,7 @@ def test_refuted_pieces_and_cuts_cover_the_slice(
         if np.any(eps > 1.0):
             continue
         inside = any(is_between(eps, piece) for piece in verifier.refuted)
-        assert inside or effort.known_cut(eps) is not None
+        assert inside or search.trace.known_cut(eps) is not None
 
 
 def is_between(eps: Floats, piece: Floats) -> bool:
@@ -91,9 +91,9 @@ def is_between(eps: Floats, piece: Floats) -> bool:
 
 def test_a_bound_below_what_is_certified_is_a_contradiction() -> None:
     verifier = LinearVerifier(1.0, np.array([1.0, 2.0]))
-    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(60.0), lambda trace, doing: None)
-    assert effort.prove(np.array([0.4, 0.2]), "test").robust
+    search = new_search(np.ones(2), verifier)
+    assert search.verifier.prove(np.array([0.4, 0.2]), Move.CEGIS).robust
     with pytest.raises(ContradictionError, match="refute all radii"):
-        effort.bound_by(0.5)
+        search.record.refuted(0.5)
     with pytest.raises(ContradictionError, match="certified"):
-        effort.prove(np.array([0.3, 0.3]), "test")
+        search.verifier.prove(np.array([0.3, 0.3]), Move.CEGIS)

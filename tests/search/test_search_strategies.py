@@ -12,53 +12,21 @@ from closed_form import Floats, LinearVerifier
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from search_cases import STRATEGIES, TOLERANCE, ByGradient, maximised, new_search
 
 from mlspec.core.deadline import Deadline
-from mlspec.core.objective import WeightedSum
-from mlspec.core.protocols import Budget
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
 from mlspec.errors import OverdueError
-from mlspec.search.ascent import ascend
-from mlspec.search.effort import Effort
-from mlspec.search.exact import exact
-from mlspec.search.expand import Ascent
-from mlspec.search.gradient import gradient
-from mlspec.search.maximise import Strategy, maximise
-from mlspec.search.naive import naive
+from mlspec.search.certificate import MaximalityCertificate
+from mlspec.search.exact import ExactStrategy
+from mlspec.search.lowering import UpperBoundLowering, VertexCutting
+from mlspec.search.maximise import Maximiser
+from mlspec.search.search import Strategy
 from mlspec.search.shrink import POLICIES
-from mlspec.search.start import PRECISION
+from mlspec.search.start import CertifiedStart
 
-TOLERANCE = 0.02
 GAP = 0.02
-ASCENT = Ascent(step=0.5, lambda_start=1.0, lambda_decay=0.5)
-
-
-def by_gradient(policy: str) -> Strategy:
-    def run(effort: Effort, start: Floats) -> StopReason:
-        sensitivities = np.arange(1.0, effort.radii + 1)
-        policy_ = POLICIES[policy](np.arange(len(sensitivities)), sensitivities, False)
-        return gradient(effort, start, policy_, ASCENT, TOLERANCE)
-
-    return run
-
-
-def by_naive(effort: Effort, start: Floats) -> StopReason:
-    return naive(effort, start, TOLERANCE)
-
-
-def by_ascent(effort: Effort, start: Floats) -> StopReason:
-    return ascend(effort, start, ASCENT)
-
-
-def by_exact(effort: Effort, start: Floats) -> StopReason:
-    return exact(effort, start, GAP, by_gradient("uniform"))
-
-
-STRATEGIES = {f"gradient {policy}": by_gradient(policy) for policy in POLICIES} | {
-    "naive": by_naive,
-    "ascent": by_ascent,
-}
 
 
 def search(
@@ -68,10 +36,7 @@ def search(
     queries: int | None = None,
     floor: float = 0.0,
 ) -> Trace:
-    effort = Effort(
-        WeightedSum(weights), verifier, Budget(60.0, queries), lambda trace, doing: None
-    )
-    return maximise(effort, strategy, floor, TOLERANCE)
+    return maximised(new_search(weights, verifier, queries=queries), strategy, floor)
 
 
 def positive(count: int) -> st.SearchStrategy[Floats]:
@@ -109,7 +74,7 @@ def test_best_is_certified_and_never_beyond_the_optimum(
 def test_exact_closes_the_gap_where_all_can_be_decided(case: tuple[LinearVerifier, Floats]) -> None:
     verifier, weights = case
     verifier.hard = 0.0
-    trace = search(verifier, weights, by_exact)
+    trace = search(verifier, weights, ExactStrategy(GAP, ByGradient("uniform")))
     assert trace.stop in (StopReason.OPTIMAL, StopReason.MAXIMAL)
     assert trace.upper_bound <= (1.0 + GAP) * float(weights @ trace.best)
     assert verifier.left(trace.best) > 0.0
@@ -122,7 +87,7 @@ def test_ascent_asks_nothing_of_the_complete_verifier_but_the_certificate(
     case: tuple[LinearVerifier, Floats],
 ) -> None:
     verifier, weights = case
-    trace = search(verifier, weights, by_ascent)
+    trace = search(verifier, weights, STRATEGIES["ascent"])
     assert all(query.ask is not Ask.COMPLETE for query in trace.queries)
 
 
@@ -148,7 +113,7 @@ def test_gradient_comes_near_the_optimum_that_can_be_decided(
 ) -> None:
     verifier, weights = case
     reachable = LinearVerifier((1 - verifier.hard) * verifier.margin, verifier.slopes)
-    trace = search(verifier, weights, by_gradient(policy))
+    trace = search(verifier, weights, ByGradient(policy))
     # Proofs move along segments, so a wide undecided band also holds back layers that could go on.
     share = 0.85 if verifier.hard < 0.1 else 0.6
     assert weights @ trace.best >= share * reachable.optimum(weights)
@@ -160,9 +125,9 @@ def test_gradient_reaches_the_size_of_naive_with_fewer_complete_queries(
 ) -> None:
     verifier, weights = case
     assume(len(weights) >= 3)
-    plain = search(verifier, weights, by_naive)
+    plain = search(verifier, weights, STRATEGIES["naive"])
     asked, verifier.complete = verifier.complete, 0
-    trace = search(verifier, weights, by_gradient("uniform"))
+    trace = search(verifier, weights, ByGradient("uniform"))
     share = 0.95 if verifier.hard < 0.1 else 0.6
     assert weights @ trace.best >= share * float(weights @ plain.best)
     if not verifier.hard:
@@ -174,7 +139,7 @@ def test_blocked_layers_have_a_witness_just_beyond_their_epsilon(
     case: tuple[LinearVerifier, Floats],
 ) -> None:
     verifier, weights = case
-    trace = search(verifier, weights, by_gradient("uniform"))
+    trace = search(verifier, weights, ByGradient("uniform"))
     for layer in range(len(weights)):
         block, cut = trace.block_of(layer)
         if block is Block.CAP:
@@ -203,15 +168,16 @@ class BlindAttack(LinearVerifier):
 
 def test_the_witness_of_a_complete_query_blocks_its_layer() -> None:
     verifier = BlindAttack(1.0, np.array([3.0, 5.0, 2.0]), bounded=0.5)
-    trace = search(verifier, np.array([1.0, 2.0, 3.0]), by_naive)
+    trace = search(verifier, np.array([1.0, 2.0, 3.0]), STRATEGIES["naive"])
     assert trace.stop is StopReason.MAXIMAL
     assert {trace.block_of(layer)[0] for layer in range(3)} == {Block.WITNESS}
 
 
 def test_without_queries_left_attacks_still_block_layers() -> None:
     verifier = LinearVerifier(1.0, np.array([0.1, 5.0, 3.0]), bounded=0.999)
-    effort = Effort(WeightedSum(np.ones(3)), verifier, Budget(60.0, 0), lambda trace, doing: None)
-    trace = maximise(effort, by_naive, 0.0, tolerance=0.1)
+    trace = maximised(
+        new_search(np.ones(3), verifier, queries=0), STRATEGIES["naive"], tolerance=0.1
+    )
     assert trace.stop is StopReason.QUERIES
     blocks = [trace.block_of(layer)[0] for layer in range(3)]
     assert blocks == [Block.BUDGET, Block.WITNESS, Block.WITNESS]
@@ -232,7 +198,7 @@ def test_the_query_budget_is_kept(
 def test_an_interrupt_keeps_the_best(after: int) -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0, 2.0]), bounded=0.5)
     verifier.interrupt_after = after
-    trace = search(verifier, np.ones(3), by_gradient("uniform"))
+    trace = search(verifier, np.ones(3), ByGradient("uniform"))
     assert trace.stop is StopReason.INTERRUPTED
     assert trace.best.any()
     assert verifier.left(trace.best) > 0.0
@@ -245,23 +211,27 @@ def test_the_alarm_ends_the_search_with_the_best_so_far() -> None:
         raise OverdueError
 
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]), bounded=0.5)
-    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(60.0), lambda trace, doing: None)
-    trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE, late())
+    maximiser = Maximiser(
+        CertifiedStart(0.0),
+        ByGradient("uniform"),
+        UpperBoundLowering(VertexCutting()),
+        MaximalityCertificate(),
+    )
+    trace = maximiser.run(new_search(np.ones(2), verifier), late())
     assert trace.stop is StopReason.SECONDS
     assert trace.best.any()
 
 
 def test_spent_seconds_end_the_search() -> None:
     verifier = LinearVerifier(1.0, np.array([3.0, 5.0]))
-    effort = Effort(WeightedSum(np.ones(2)), verifier, Budget(1e-6), lambda trace, doing: None)
-    trace = maximise(effort, by_gradient("uniform"), 0.0, TOLERANCE)
+    trace = maximised(new_search(np.ones(2), verifier, seconds=1e-6), ByGradient("uniform"))
     assert trace.stop is StopReason.SECONDS
     assert not trace.best.any()
 
 
 def test_a_problem_without_any_danger_ends_at_the_cap() -> None:
     verifier = LinearVerifier(10.0, np.array([1.0, 2.0]), bounded=1.0)
-    trace = search(verifier, np.array([1.0, 0.5]), by_gradient("fixed"))
+    trace = search(verifier, np.array([1.0, 0.5]), ByGradient("fixed"))
     np.testing.assert_array_equal(trace.best, [1.0, 1.0])
     assert trace.stop is StopReason.MAXIMAL
     assert {trace.block_of(layer)[0] for layer in range(2)} == {Block.CAP}
@@ -275,29 +245,16 @@ def test_every_layer_keeps_the_floor(
     verifier, weights = case
     trace = search(verifier, weights, STRATEGIES[name], floor=floor)
     uniform = min(1.0, verifier.bounded * verifier.margin / float(verifier.slopes.sum()))
-    assert np.all(trace.best >= floor * uniform / PRECISION)
+    assert np.all(trace.best >= floor * uniform / (1.0 + CertifiedStart().precision))
 
 
 @pytest.mark.parametrize("name", ["gradient fixed", "ascent"])
 def test_a_resumed_search_trades_away_what_the_earlier_one_had(name: str) -> None:
     """From a poor maximal radius, where every layer could only grow, there is no way up."""
     verifier, weights = LinearVerifier(1.0, np.array([1.0, 1.0]), bounded=0.9), np.array([3.0, 1.0])
-    effort = Effort(WeightedSum(weights), verifier, Budget(60.0), lambda trace, doing: None)
-    assert not effort.recall([], np.array([0.0, 0.85]))
-    trace = maximise(effort, STRATEGIES[name], 0.1, TOLERANCE)
+    resumed = new_search(weights, verifier)
+    verdict = resumed.resume([], np.array([0.0, 0.85]))
+    assert verdict is not None
+    assert verdict.robust
+    trace = maximised(resumed, STRATEGIES[name], 0.1)
     assert weights @ trace.best >= 0.8 * verifier.optimum(weights)
-
-
-def test_a_search_calls_what_it_moves_by_its_name() -> None:
-    heard = []
-    effort = Effort(
-        WeightedSum(np.ones(2)),
-        LinearVerifier(1.0, np.ones(2)),
-        Budget(60.0),
-        lambda trace, doing: heard.append(doing),
-        names=["box at rows 0-3 up", "box at rows 4-7 down"],
-    )
-    maximise(effort, by_ascent, 0.0, TOLERANCE)
-    assert "how far box at rows 0-3 up could go" in heard
-    assert any("2 epsilons (box at rows 0-3 up to box at rows 4-7 down)" in each for each in heard)
-    assert not any("layer" in each for each in heard if "layers" not in each)

@@ -1,0 +1,132 @@
+"""The verifier as a search sees it: within its budget, with every request on the record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from mlspec.core.events import Event, Proving
+from mlspec.core.network import Array
+from mlspec.core.protocols import Path, Verifier
+from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
+from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.search.budget import SearchBudget
+from mlspec.search.record import SearchRecord
+
+
+class CountingVerifier:
+    """Wraps a verifier for one search.
+
+    Before each request the budget is checked (SpentError where it is spent) and the watcher is told
+    of the ``event``; afterwards the request is counted and timed, and its cuts are kept.
+    """
+
+    def __init__(self, verifier: Verifier, budget: SearchBudget, record: SearchRecord) -> None:
+        self._verifier = verifier
+        self._budget = budget
+        self._record = record
+
+    def prove(
+        self,
+        eps: Array,
+        move: Move,
+        grown: tuple[int, ...] = (),
+        *,
+        seconds: float = np.inf,
+        ask: Ask = Ask.COMPLETE,
+    ) -> Verdict:
+        """Ask a complete query, of at most ``seconds``, whether ``eps`` is robust.
+
+        It may run into the time that is reserved, as a query that is cut short is lost.
+        """
+        self._budget.require_query(self._record.trace.complete_queries)
+        self._record.tell(Proving(eps, move, grown))
+        verdict = self._verifier.verify(eps, self._budget.deadline.within(seconds))
+        self._record.query(
+            Query(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
+        )
+        if verdict.extents is not None and verdict.witness is not None:
+            self._record.cut(Cut(verdict.extents, verdict.witness))
+        self._record.step(eps, verdict.outcome, move, grown)
+        return verdict
+
+    def bounded(self, eps: Array) -> bool:
+        """Say whether bounds alone certify ``eps``; if so, it is a step of the search."""
+        self._budget.require_time()
+        verdict = self._verifier.bound(eps, self._budget.deadline)
+        self._record.query(
+            Query(Ask.BOUND, verdict.stage, verdict.outcome, verdict.seconds, milp=False)
+        )
+        if verdict.robust:
+            self._record.step(eps, verdict.outcome, Move.BOUNDS)
+        return verdict.robust
+
+    def certified(self, eps: Array, event: Event) -> CertifiedMargin:
+        """Return the margin that bounds certify, with its gradient; if it is positive, ``eps`` is a
+        step of the search."""
+        with self._timed(event, Ask.BOUND, Stage.CROWN) as ended:
+            found = self._verifier.certified(eps, self._budget.deadline)
+            ended(Outcome.UNKNOWN if found.lost else Outcome.ROBUST)
+        if not found.lost:
+            self._record.step(eps, Outcome.ROBUST, Move.ASCENT)
+        return found
+
+    def weakest(self, eps: Array, event: Event, *, thorough: bool = False) -> WeakestPoints:
+        """Return the weakest points that an attack finds in the neighborhood of ``eps``."""
+        with self._timed(event, Ask.ATTACK, Stage.ATTACK) as ended:
+            points = self._verifier.weakest(eps, self._budget.deadline, thorough=thorough)
+            ended(Outcome.VIOLATED if points.violates else Outcome.UNKNOWN)
+        if points.violates:
+            self._record.cut(Cut(points.extents[0], points.images[0]))
+        return points
+
+    def violation(self, eps: Array, event: Event, *, thorough: bool = False) -> Cut | None:
+        """Return a cut that rules ``eps`` out, a known one or one that an attack finds; None if
+        there is none."""
+        known = self._record.trace.known_cut(eps)
+        if known is None and self.weakest(eps, event, thorough=thorough).violates:
+            known = self._record.trace.cuts[-1]
+        return known
+
+    def nearest(self, path: Path, event: Event, seconds: float) -> tuple[float, Cut] | None:
+        """Return the least share of ``path`` at which an attack of at most ``seconds`` finds a
+        violation, and its cut; None if it finds none."""
+        with self._timed(event, Ask.ATTACK, Stage.ATTACK) as ended:
+            found = self._verifier.nearest(path, self._budget.unreserved.within(seconds))
+            ended(Outcome.UNKNOWN if found is None else Outcome.VIOLATED)
+        if found is not None:
+            self._record.cut(found[1])
+        return found
+
+    def reduced(self, cut: Cut, path: Path) -> Cut:
+        """Return the cut of the same witness, clipped to the smallest neighborhood on ``path`` in
+        which it still violates."""
+        smaller = self._verifier.reduced(cut.witness, path)
+        if not np.array_equal(smaller.extents, cut.extents):
+            self._record.cut(smaller)
+        return smaller
+
+    def refute(self, radii: Array, event: Event) -> Refutation:
+        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+        with self._timed(event, Ask.REFUTE, Stage.CROWN) as ended:
+            refutation = self._verifier.refute(radii, self._budget.deadline)
+            ended(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
+        for cut in refutation.cuts:
+            self._record.cut(cut)
+        return refutation
+
+    @contextmanager
+    def _timed(self, event: Event, ask: Ask, stage: Stage) -> Iterator[Callable[[Outcome], None]]:
+        """Let the block make an incomplete request; it calls what it is given with the outcome."""
+        self._budget.require_time()
+        self._record.tell(event)
+        began = time.monotonic()
+
+        def ended(outcome: Outcome) -> None:
+            seconds = time.monotonic() - began
+            self._record.query(Query(ask, stage, outcome, seconds, milp=False))
+
+        yield ended

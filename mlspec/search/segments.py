@@ -1,0 +1,27 @@
+"""Straight segments between two radii, and how far along one a condition holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlspec.core.bisection import Bisection
+from mlspec.core.network import Array
+from mlspec.core.protocols import Path
+
+
+def segment(low: Array, high: Array) -> Path:
+    """Return the straight path from ``low`` to ``high``, both ``(R,)``."""
+    return lambda shares: low + shares[:, None] * (high - low)
+
+
+def farthest(
+    robust: Array, goal: Array, holds: Callable[[Array], bool], bisection: Bisection
+) -> Array:
+    """Return the radius nearest to ``goal``, on the segment from ``robust``, that is found to hold.
+
+    ``robust`` holds; both are ``(R,)``.
+    """
+    if holds(goal):
+        return goal
+    share, _ = bisection.narrow(lambda share: holds(robust + share * (goal - robust)), 0.0, 1.0)
+    return robust + share * (goal - robust)
