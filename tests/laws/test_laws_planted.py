@@ -5,11 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+import pytest
+from hypothesis import strategies as st
 from law import law
 from machines import BOUNDS, SECONDS, analyse, cascade
 from soundness import exact
 from soundness.asking import wrong_level, wrong_verdict
 from soundness.cases import Case, cases
+from soundness.rounding import cancelling_case
 
 from mlspec.core.deadline import Deadline
 
@@ -56,3 +59,13 @@ def test_whole_verifiers_are_never_wrong(case: Case) -> None:
         assert not wrong_verdict(case, verdict.outcome, verdict.margin, verdict.witness), verdict
     level = verifier.level(case.eps, Deadline.after(SECONDS))
     assert not wrong_level(case, level.lower, level.images, level.margins)
+
+
+@pytest.mark.xfail(strict=False, reason="bounds are not rounded outwards yet")
+@law(st.integers(0, 2**32 - 1).map(cancelling_case), quick=300, deep=6000)
+def test_rounding_makes_nothing_robust(case: Case) -> None:
+    box = case.problem.neighborhood(case.eps).box
+    for kind in BOUNDS:
+        found = analyse(case.problem, box, kind)
+        assert not found.robust, (kind, found.margin, float(case.margin))
+        assert Fraction(found.margin) <= case.margin or not np.isfinite(found.margin), kind
