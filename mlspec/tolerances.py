@@ -50,3 +50,9 @@ eps``)."""
 
 SMALLEST_DIVISOR: Final = 1e-300
 """What 0 counts as in a denominator, so that quotients of ordinary numbers stay finite."""
+
+UNIT_ROUNDOFF: Final = 2.0**-53
+"""One float64 operation is off by at most this share of its result, rounding to nearest."""
+
+SMALLEST_NORMAL: Final = 2.0**-1022
+"""The smallest normal float64: one operation whose result underflows is off by less than this."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import highspy
 import numpy as np
@@ -28,14 +28,16 @@ TERMINATIONS: Mapping[Any, Termination] = {
     highspy.HighsModelStatus.kSolveError: Termination.NUMERICAL,
 }
 """Everything else is ``FAILED``."""
-NO_LIMIT = 2**31 - 1
-STRICTEST: Options = {"dual_feasibility_tolerance": 1e-10}
-"""The least HiGHS allows. It stops at smaller reduced costs: many of them, on variables of wide
-range, could add up to a violation."""
 
 
 class HighsEngine:
     """One program inside HiGHS."""
+
+    no_limit: ClassVar[int] = 2**31 - 1
+    """What HiGHS takes for no limit of a count."""
+    strictest: ClassVar[Options] = {"dual_feasibility_tolerance": 1e-10}
+    """The least HiGHS allows. It stops at smaller reduced costs: many of them, on variables of wide
+    range, could add up to a violation."""
 
     def __init__(self, program: LinearProgram, options: Options, first: bool) -> None:
         self._discrete = bool(program.integer.any())
@@ -71,14 +73,14 @@ class HighsEngine:
         # HiGHS's clock runs on from one solve to the next; only over MILPs is the limit of one.
         relaxing = self._highs.getOptionValue("solve_relaxation")[1]
         spent = 0.0 if self._discrete and not relaxing else self._highs.getRunTime()
-        set_option(self._highs, "time_limit", spent + seconds)
+        set_option(self._highs, "time_limit", spent + max(seconds, 0.0))
         self._highs.run()
         return self._outcome()
 
     def seek(self, target: float, start: Array | None, seconds: float) -> Array | None:
         """Return the best point ``(n,)`` found within ``seconds``, or the first whose objective is
         at most ``target``; ``start`` is a point to begin with."""
-        options = {"objective_target": target, "mip_max_improving_sols": NO_LIMIT}
+        options = {"objective_target": target, "mip_max_improving_sols": self.no_limit}
         before = {key: self._highs.getOptionValue(key)[1] for key in options}
         for key, value in options.items():
             set_option(self._highs, key, value)
@@ -121,7 +123,7 @@ def opened(program: LinearProgram, options: Options, cancelled: threading.Event)
     """Return a HiGHS that holds ``program`` and ends soon once ``cancelled`` is set."""
     highs = highspy.Highs()
     highs.silent()
-    for key, value in {**STRICTEST, **options}.items():
+    for key, value in {**HighsEngine.strictest, **options}.items():
         set_option(highs, key, value)
     if highs.passModel(as_highs(program)) == highspy.HighsStatus.kError:
         raise SolverError("HiGHS refused the model; this is a defect, please report it")

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from mlspec.backends.program import LinearProgram
 from mlspec.core.network import Array
 
-LEAST_SPREAD = 1e-12
-
 
 class Pieces:
     """All pieces of a program; integers are counted by their place among the integers."""
@@ -48,11 +46,12 @@ class Pieces:
 
     def replayed(self, values: Array) -> tuple[Array, Array]:
         """Return a point ``(n,)`` with the same input whose outputs are what they should be, and
-        who wins there ``(integers,)``."""
-        point, winners = values.copy(), np.zeros(len(self.columns))
+        the integers that this decides, ``(integers,)``; those without a piece are rounded."""
+        point, winners = values.copy(), values[self.columns].round()
         for piece, wins in zip(self._pieces, self._wins, strict=True):
             candidates = piece.values(point)
             point[piece.output] = candidates.max()
+            winners[wins] = 0.0
             winner = int(candidates.argmax())
             if winner < len(wins):
                 winners[wins[winner]] = 1.0
@@ -64,7 +63,7 @@ class Pieces:
         gaps = []
         for piece, spread in zip(self._pieces, self._spreads, strict=True):
             second, first = np.sort(piece.values(point))[-2:]
-            gaps.append(float(first - second) / max(spread, LEAST_SPREAD))
+            gaps.append(float(first - second) / spread if spread > 0.0 else np.inf)
         chosen = np.zeros(len(self.columns), dtype=bool)
         for number in np.argsort(gaps, kind="stable")[:count].tolist():
             chosen[self._wins[number]] = True

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 import highspy
 import numpy as np
@@ -18,14 +20,12 @@ from mlspec.backends.program import LinearProgram
 from mlspec.backends.session import LEAST_SECONDS
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
-from mlspec.branching.tree import Tree
+from mlspec.branching.tree import BranchAndCut, Tree
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
-AGREED = 0.3
-"""A relaxed integer this near to a point's agrees with it."""
-SHOWN = 8
-"""Points that are remembered."""
+BRANCH_AND_CUT: Final = BranchAndCut()
 
 
 class BranchingEngine:
@@ -35,7 +35,10 @@ class BranchingEngine:
     numerical trouble.
     """
 
-    def __init__(self, program: LinearProgram, options: Options) -> None:
+    def __init__(
+        self, program: LinearProgram, options: Options, method: BranchAndCut = BRANCH_AND_CUT
+    ) -> None:
+        self._method = method
         self._whole = HighsEngine(program, options, True)
         self._program = program
         self._options = options
@@ -83,18 +86,19 @@ class BranchingEngine:
 
     def _branched(self, aim: int, seconds: float) -> Outcome:
         if self._relaxation is None:
-            self._relaxation = Relaxation(self._program, self._options, self._cancelled)
+            self._relaxation = Relaxation(
+                self._program, self._options, self._cancelled, self._method.cuts.loose
+            )
         relaxation = self._relaxation
         # The row of the aim is the limit of the objective instead: then there are bounds to see.
         relaxation.switch({**self._limits, aim: np.inf})
         relaxation.aim(self._cost)
         relaxation.known = self._shown
         program = replace(self._program, cost=self._cost)
-        tree = Tree(program, relaxation, self._limits[aim], seconds, self._cancelled)
+        limit, deadline = self._limits[aim], Deadline.after(seconds)
+        tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
         hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
-        submips = SubMipSolver(
-            lambda submip, left: self._searched(aim, submip, left), self._whole.cancel
-        )
+        submips = SubMipSolver(partial(self._searched, aim), self._whole.cancel)
         point = tree.run(hint, submips)
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
@@ -115,7 +119,7 @@ class BranchingEngine:
         else:
             found = self._improved(aim, start, seconds)
         if found is not None:
-            self._shown = [*self._shown, found][-SHOWN:]
+            self._shown = [*self._shown, found][-self._method.remembered :]
             if self._cost @ found <= self._limits[aim]:
                 return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
         return Outcome(Termination.LIMIT, None, None, "no point near the given one")
@@ -130,16 +134,16 @@ class BranchingEngine:
             return None
         columns = np.flatnonzero(self._program.integer)
         values = start[columns].round()
-        agreed = np.abs(relaxed[columns] - values) <= AGREED
+        agreed = np.abs(relaxed[columns] - values) <= self._method.agreed
         left = max(seconds - (time.monotonic() - began), LEAST_SECONDS)
         with self._fixed(columns[agreed], values[agreed]):
             return self._sought(aim, -np.inf, start, left)
 
-    def _searched(self, aim: int, submip: SubMip, seconds: float) -> Array | None:
+    def _searched(self, aim: int, submip: SubMip, deadline: Deadline) -> Array | None:
         """Let HiGHS search for a point within the limit in a sub-MIP of the program."""
         columns = np.flatnonzero(self._program.integer)[submip.fixed]
         with self._fixed(columns, submip.values[submip.fixed]):
-            found = self._sought(aim, self._limits[aim], submip.start, seconds)
+            found = self._sought(aim, self._limits[aim], submip.start, deadline.left)
         return found if found is not None and self._cost @ found <= self._limits[aim] else None
 
     def _sought(self, aim: int, target: float, start: Array | None, seconds: float) -> Array | None:
@@ -190,7 +194,10 @@ class BranchingEngine:
 
 
 def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
-    if first and program.pieces:
+    # The tree branches between 0 and 1: any other integer is for HiGHS itself.
+    ends = program.lower[program.integer], program.upper[program.integer]
+    binary = bool(np.all(ends[0] == 0.0) and np.all(ends[1] == 1.0))
+    if first and program.pieces and binary:
         return BranchingEngine(program, options)
     return HighsEngine(program, options, first)
 

@@ -8,6 +8,11 @@ every choice ``I(i)`` of a candidate for each input gives the valid inequality
 
 and all of them together the hull (Anderson, Huchette, Ma, Tjandraatmadja, Vielma 2020, Theorem 2).
 The most violated one is found input by input. The big-M rows of a model are much weaker.
+
+The coefficients of ``z`` are sums that float64 rounds. As ``z >= 0`` and ``sum z = 1``, a cut whose
+limit is raised by the largest of their errors holds in exact arithmetic. An error is at most
+``gamma_n`` times the absolute values of the sum's terms (``mlspec.core.rounding``), and these are
+at most ``sum_i (|w^k_i| + |w^I(i)_i|) max(|L_i|, |U_i|) + |b^k|``.
 """
 
 from __future__ import annotations
@@ -20,12 +25,8 @@ from numpy.typing import NDArray
 
 from mlspec.backends.program import LinearProgram, Piece
 from mlspec.core.network import Array
-from mlspec.tolerances import BOUND_ROUNDING
-
-LEAST_VIOLATION = 1e-4
-"""Of a row whose coefficients have norm 1: shallower cuts are not worth their row."""
-CRUMB = 1e-7
-"""Smaller coefficients of a row whose largest is about 1 are taken at their end instead."""
+from mlspec.core.rounding import gamma
+from mlspec.tolerances import BOUND_ROUNDING, SMALLEST_NORMAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class Cut:
 
 
 class Hull:
-    """The hull of one piece."""
+    """The hull of one piece over the box ``lower <= x <= upper``, both ``(n,)``, and finite for the
+    variables of the piece."""
 
     def __init__(self, piece: Piece, lower: Array, upper: Array) -> None:
         weights, constants = piece.weights, piece.constants
@@ -54,9 +56,14 @@ class Hull:
         self._columns = np.concatenate([[piece.output], piece.inputs, piece.wins])
         self._ends = lower[self._columns], upper[self._columns]
         self._places = np.arange(len(piece.inputs))
+        self._reach = np.maximum(np.abs(self._lower), np.abs(self._upper))
+        self._size = float((np.abs(weights) @ self._reach + np.abs(constants)).max())
+        """The largest sum of absolute values that one candidate's value is a sum of."""
 
-    def cut(self, x: Array) -> Cut | None:
-        """Return the cut that ``x`` ``(n,)`` violates most, if it does."""
+    def cut(self, x: Array, least_violation: float, smallest: float) -> Cut | None:
+        """Return the cut that ``x`` ``(n,)`` violates most, if it does by ``least_violation`` in
+        the norm of the cut's coefficients; coefficients below ``smallest``, where the largest is
+        about 1, are replaced by their variable's end."""
         wins = x[self.piece.wins]
         if self._has_rest:
             wins = np.append(wins, 1.0 - wins.sum())
@@ -79,11 +86,13 @@ class Hull:
         gains = gains + self._constants
         excess = x[self.piece.output] - weight @ inputs - gains @ wins
         norm = np.sqrt(1.0 + weight @ weight)
-        if excess <= LEAST_VIOLATION * norm:
+        # What is not a number exceeds nothing.
+        if not excess > least_violation * norm:
             return None
-        return self._as_cut(weight, gains, float(excess / norm))
+        cut = self._as_cut(weight, gains, float(excess / norm), smallest)
+        return cut if np.isfinite(cut.limit) else None
 
-    def _as_cut(self, weight: Array, gains: Array, violation: float) -> Cut:
+    def _as_cut(self, weight: Array, gains: Array, violation: float, smallest: float) -> Cut:
         """Return ``output - weight @ inputs - gains @ wins <= 0`` as a row of order one."""
         limit = 0.0
         if self._has_rest:
@@ -91,22 +100,45 @@ class Hull:
             gains = gains[:-1] - gains[-1]
         values = np.concatenate([[1.0], -weight, -gains])
         lower, upper = self._ends
-        # What float64 sums of these terms may have lost.
-        largest = np.abs(values) @ np.maximum(np.abs(lower), np.abs(upper)) + abs(limit)
-        limit += float(BOUND_ROUNDING * largest)
+        reach = np.maximum(np.abs(lower), np.abs(upper))
+        # The first share is for the model, whose rows may differ from the network's own sums.
+        terms = self._size + float(np.abs(weight) @ self._reach)
+        size = 2.0 * terms + float(np.abs(values) @ reach)
+        operations = 4.0 * len(values) + 16.0
+        limit += (BOUND_ROUNDING + float(gamma(operations))) * size
         unit = float(np.ldexp(1.0, np.frexp(np.abs(values).max())[1]))
         values, limit = values / unit, limit / unit
-        small = np.abs(values) < CRUMB
-        limit -= float(np.minimum(values * lower, values * upper)[small].sum())
+        small = np.abs(values) < smallest
+        ends = np.minimum(values * lower, values * upper)[small]
+        limit -= float(ends.sum())
+        limit += float(gamma(operations)) * (float(np.abs(ends).sum()) + abs(limit))
+        limit += operations * SMALLEST_NORMAL * (1.0 + float(reach.max()))
         return Cut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
 
 
-def deepest(candidates: Sequence[Hull], x: Array, most: int) -> list[Cut]:
-    """Return up to ``most`` cuts that ``x`` violates, the most violated first."""
-    found = [cut for cut in (hull.cut(x) for hull in candidates) if cut is not None]
-    return sorted(found, key=lambda cut: -cut.violation)[:most]
+@dataclass(frozen=True)
+class HullCuts:
+    """Separation of cuts by the hulls of single pieces."""
+
+    least_violation: float = 1e-4
+    """Shallower cuts are not worth their row; in the norm of a cut's coefficients."""
+    smallest_coefficient: float = 1e-7
+    """Smaller coefficients of a row whose largest is about 1 are taken at their variable's end:
+    HiGHS drops some of them, and others stand in its way."""
+
+    def deepest(self, hulls: Sequence[Hull], x: Array, most: int) -> list[Cut]:
+        """Return up to ``most`` cuts that ``x`` ``(n,)`` violates, the most violated first."""
+        found = (hull.cut(x, self.least_violation, self.smallest_coefficient) for hull in hulls)
+        return sorted((cut for cut in found if cut is not None), key=lambda cut: -cut.violation)[
+            :most
+        ]
 
 
 def hulls_of(program: LinearProgram) -> list[Hull]:
-    """Return the hulls of all pieces of ``program``."""
-    return [Hull(piece, program.lower, program.upper) for piece in program.pieces]
+    """Return the hulls of the pieces of ``program``, but of those with an infinite end."""
+    finite = np.isfinite(program.lower) & np.isfinite(program.upper)
+    return [
+        Hull(piece, program.lower, program.upper)
+        for piece in program.pieces
+        if finite[[piece.output, *piece.inputs, *piece.wins]].all()
+    ]

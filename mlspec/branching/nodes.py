@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from mlspec.backends.highs import NO_LIMIT
 from mlspec.backends.pieces import Pieces
-from mlspec.branching.hull import Hull, deepest
+from mlspec.backends.program import LinearProgram
+from mlspec.branching.hull import HullCuts, hulls_of
 from mlspec.branching.relaxation import (
     STATUS,
     Basis,
@@ -18,22 +17,42 @@ from mlspec.branching.relaxation import (
     Relaxation,
     Relaxed,
 )
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 
-ROOT_ROUNDS, NODE_ROUNDS = 40, 3
-"""Rounds of cuts at most."""
-ROOT_CUTS, NODE_CUTS = 500, 80
-"""Cuts of one round at most."""
-TAIL, TAIL_GAIN = 4, 0.2
-"""The root is done when so many rounds together close less than this share of what is left."""
-NODE_GAIN = 0.05
-"""The same for one round at a node."""
-MOST_CUTS = 1.5
-"""Loose cuts are dropped when there are so many times the root's."""
 Sides = tuple[float, float]
 """A bound where an integer is 0, and one where it is 1."""
 STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
 """Ends that are nobody's fault."""
+
+
+@dataclass(frozen=True)
+class CuttingPlanes:
+    """How the relaxations of nodes are tightened by cuts."""
+
+    hull: HullCuts = field(default_factory=HullCuts)
+    """Which cuts."""
+    root_rounds: int = 40
+    """Rounds of cuts at the root, at most."""
+    root_cuts: int = 500
+    """Cuts of one round at the root, at most."""
+    tail_rounds: int = 4
+    """The root is done when so many rounds ..."""
+    tail_gain: float = 0.2
+    """... together close less than this share of what is left to the limit."""
+    drop_every: int = 3
+    """Rounds at the root after which cuts that do not bind are dropped."""
+    node_rounds: int = 3
+    """Rounds of cuts at any other node, at most."""
+    node_cuts: int = 80
+    """Cuts of one round at any other node, at most."""
+    node_gain: float = 0.05
+    """A node is done when a round closes less than this share of what is left to the limit."""
+    most: float = 1.5
+    """Cuts that do not bind are dropped when there are so many times as many as after the root."""
+    loose: float = 1e-3
+    """So far from tight, in rows of order one, a cut does not bind. What a known point of the
+    program may be off by is far less: a cut that it violates by more is wrong."""
 
 
 @dataclass(order=True)
@@ -66,17 +85,19 @@ class NodeSolver:
 
     def __init__(
         self,
+        planes: CuttingPlanes,
         relaxation: Relaxation,
+        program: LinearProgram,
         pieces: Pieces,
-        hulls: Sequence[Hull],
         limit: float,
-        deadline: float,
+        deadline: Deadline,
         cancelled: threading.Event,
     ) -> None:
+        self._planes = planes
         self._relaxation = relaxation
         self._sides: tuple[Relaxation, ...] = ()
         self._pieces = pieces
-        self._hulls = hulls
+        self._hulls = hulls_of(program)
         self._limit = limit
         self._deadline = deadline
         self._cancelled = cancelled
@@ -84,21 +105,26 @@ class NodeSolver:
 
     def spent(self) -> bool:
         """Whether there is no more time."""
-        return self._cancelled.is_set() or time.monotonic() >= self._deadline
+        return self._cancelled.is_set() or self._deadline.passed
 
     def root(self) -> Relaxed:
         """Return the relaxation of the whole problem, cut until cuts bring little."""
+        planes = self._planes
         self.fix({})
         relaxed = self.relaxed()
         history = [relaxed.bound]
-        for done in range(ROOT_ROUNDS):
+        for done in range(planes.root_rounds):
             if relaxed.values is None or relaxed.bound > self._limit or self.spent():
                 break
-            cuts = deepest(self._hulls, relaxed.values, ROOT_CUTS)
+            cuts = planes.hull.deepest(self._hulls, relaxed.values, planes.root_cuts)
             left = self._limit - relaxed.bound
-            if not cuts or (done > TAIL and relaxed.bound - history[-1 - TAIL] < TAIL_GAIN * left):
+            if not cuts:
                 break
-            if done % 3 == 2:
+            if done > planes.tail_rounds:
+                gained = relaxed.bound - history[-1 - planes.tail_rounds]
+                if gained < planes.tail_gain * left:
+                    break
+            if done % planes.drop_every == planes.drop_every - 1:
                 self._relaxation.drop_loose()
             self._relaxation.add(cuts)
             relaxed = self.relaxed()
@@ -109,24 +135,25 @@ class NodeSolver:
     def solved(self, node: Node) -> Solved | float | None:
         """Return what cuts of its own say of ``node``: only a bound, if that proves it; None if
         time ran out."""
+        planes = self._planes
         self.fix(node.fixed)
         if node.basis is not None:
             self._relaxation.start_from(node.basis)
         relaxed = self.relaxed()
         bound = max(node.bound, relaxed.bound)
-        for _ in range(NODE_ROUNDS):
+        for _ in range(planes.node_rounds):
             if relaxed.values is None or bound > self._limit or self.spent():
                 break
-            cuts = deepest(self._hulls, relaxed.values, NODE_CUTS)
+            cuts = planes.hull.deepest(self._hulls, relaxed.values, planes.node_cuts)
             if not cuts:
                 break
-            if self._relaxation.cuts > MOST_CUTS * self._root_cuts:
+            if self._relaxation.cuts > planes.most * self._root_cuts:
                 self._relaxation.drop_loose()
             self._relaxation.add(cuts)
             relaxed = self.relaxed()
             gained = relaxed.bound - bound
             bound = max(bound, relaxed.bound)
-            if gained < NODE_GAIN * (self._limit - bound):
+            if gained < planes.node_gain * (self._limit - bound):
                 break
         if bound > self._limit:
             return bound
@@ -159,7 +186,7 @@ class NodeSolver:
 
     def relaxed(self) -> Relaxed:
         """Run as things are; raises NumericalTroubleError."""
-        return self._run(self._relaxation, NO_LIMIT)
+        return self._run(self._relaxation, None)
 
     def _fix(self, relaxation: Relaxation, fixed: Mapping[int, float]) -> None:
         lower, upper = (ends.copy() for ends in self._pieces.ends)
@@ -167,9 +194,9 @@ class NodeSolver:
         lower[places] = upper[places] = list(fixed.values())
         relaxation.fix(self._pieces.columns, lower, upper)
 
-    def _run(self, relaxation: Relaxation, iterations: int) -> Relaxed:
+    def _run(self, relaxation: Relaxation, iterations: int | None) -> Relaxed:
         for _ in range(2):
-            relaxed = relaxation.solve(self._deadline - time.monotonic(), iterations)
+            relaxed = relaxation.solve(self._deadline, iterations)
             if relaxed.values is not None or relaxed.bound > self._limit or relaxed.end in STOPPED:
                 return relaxed
             # A bad basis may be all that is wrong.

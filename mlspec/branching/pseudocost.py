@@ -6,8 +6,6 @@ import numpy as np
 
 from mlspec.core.network import Array
 
-LEAST_GAIN = 1e-6
-
 
 class Pseudocosts:
     """Mean gain of the bound per unit of each integer's change, downwards and upwards."""
@@ -25,12 +23,7 @@ class Pseudocosts:
         """Whether both sides were tried."""
         return bool(self._counts[integer].all())
 
-    def expected(self, integer: int, value: float) -> float:
-        """Return the score to expect of branching where the integer has ``value``."""
+    def expected(self, integer: int, value: float) -> Array:
+        """Return the gains to expect of both sides where the integer has ``value``, ``(2,)``."""
         mean = self._sums[integer] / np.maximum(self._counts[integer], 1)
-        return score(mean * np.array([value, 1.0 - value]))
-
-
-def score(gains: Array) -> float:
-    """Return what two gains of the bound, ``(2,)``, are worth together (Achterberg 2007)."""
-    return float(np.prod(np.maximum(gains, LEAST_GAIN)))
+        return np.asarray(mean * np.array([value, 1.0 - value]))

@@ -1,9 +1,7 @@
-"""The linear relaxation of a program in HiGHS, with cuts, and bounds that need no tolerance.
+"""The linear relaxation of a program in HiGHS, with cuts.
 
-Weak duality: whatever the multipliers ``y`` of the rows, a point with ``A x >= b`` (rows the other
-way round likewise) and ``l <= x <= u`` has ``c x >= y b + min (c - y A) x`` over that box, if no
-``y`` is negative. Bounds are computed so, in float64, from the multipliers that HiGHS ends with:
-they hold however inexact those are (Neumaier and Shcherbina 2004).
+Its bounds are dual bounds (``mlspec.branching.bound``) of the multipliers that HiGHS ends with:
+they hold however inexact those are, and whatever HiGHS's tolerances.
 """
 
 from __future__ import annotations
@@ -11,32 +9,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import highspy
 import numpy as np
 from scipy import sparse
 
 from mlspec.backends.engine import Options
-from mlspec.backends.highs import NO_LIMIT, opened, set_option
+from mlspec.backends.highs import HighsEngine, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
+from mlspec.branching.bound import Rows, dual_bound
 from mlspec.branching.hull import Cut
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 
-LOOSE = 1e-3
-"""Cuts that are this far from tight are dropped; what a known point may be off by is far less."""
-ROUNDING = 1e-9
-"""A bound is lowered by this share of its largest terms, far more than float64 sums lose."""
-RUNS: Options = {
-    "presolve": "off",
-    "simplex_scale_strategy": 0,
-    "dual_simplex_cost_perturbation_multiplier": 0.0,
-}
-"""A basis of the last run is worth more than a presolved model. Rows and columns are of order one
-as they come: scaled ones need a second run. A run that is cut short says something only of costs
-that are not perturbed."""
-SHORT: Options = {"simplex_dual_edge_weight_strategy": 1}
-"""Devex: a run of few iterations from a given basis takes less time than its steepest edges."""
 STATUS = highspy.HighsModelStatus
 
 
@@ -69,13 +55,28 @@ class Basis:
 
 
 class Relaxation:
-    """Minimises ``cost`` over a program without its integrality."""
+    """Minimises ``cost`` over a program without its integrality.
+
+    A cut is ``loose`` at an optimum, or leaves a known point out, if it is so far from tight there.
+    """
+
+    runs: ClassVar[Options] = {
+        "presolve": "off",
+        "simplex_scale_strategy": 0,
+        "dual_simplex_cost_perturbation_multiplier": 0.0,
+    }
+    """A basis of the last run is worth more than a presolved model. Rows and columns are of order
+    one as they come: scaled ones need a second run. A run that is cut short says something only of
+    costs that are not perturbed."""
+    short: ClassVar[Options] = {"simplex_dual_edge_weight_strategy": 1}
+    """Devex: a run of few iterations from a given basis takes less time than its steepest edges."""
 
     def __init__(
-        self, program: LinearProgram, options: Options, cancelled: threading.Event
+        self, program: LinearProgram, options: Options, cancelled: threading.Event, loose: float
     ) -> None:
+        self._loose = loose
         self._program = replace(program, integer=np.zeros_like(program.integer))
-        self._options, self._cancelled = {**options, **RUNS}, cancelled
+        self._options, self._cancelled = {**options, **self.runs}, cancelled
         self._highs = opened(self._program, self._options, cancelled)
         self._limits: dict[int, float] = {}
         self._cost = program.cost.copy()
@@ -85,7 +86,7 @@ class Relaxation:
         self._low = np.where(program.kind <= 0, program.rhs, -np.inf)
         self._high = np.where(program.kind >= 0, program.rhs, np.inf)
         self._cuts: list[Cut] = []
-        self._stacked: sparse.csr_array | None = program.matrix
+        self._stacked: Rows | None = None
         self._epoch = 0
         self.known: Sequence[Array] = ()
         """Points ``(n,)`` of the program, integers and all: no cut may leave one out."""
@@ -115,7 +116,8 @@ class Relaxation:
     def beside(self) -> Relaxation:
         """Return another relaxation of the same program, meant for short runs from a basis of this
         one, which it ``follows``."""
-        other = Relaxation(self._program, {**self._options, **SHORT}, self._cancelled)
+        options = {**self._options, **self.short}
+        other = Relaxation(self._program, options, self._cancelled, self._loose)
         other.switch(self._limits)
         other.aim(self._cost)
         return other
@@ -146,10 +148,12 @@ class Relaxation:
         """Begin the next run anew, from no basis."""
         self._highs.clearSolver()
 
-    def solve(self, seconds: float, iterations: int = NO_LIMIT) -> Relaxed:
-        """Run for so long at most."""
-        set_option(self._highs, "time_limit", self._highs.getRunTime() + max(seconds, 0.0))
-        set_option(self._highs, "simplex_iteration_limit", iterations)
+    def solve(self, deadline: Deadline = NEVER, iterations: int | None = None) -> Relaxed:
+        """Run until ``deadline``, for so many simplex iterations at most."""
+        limit = self._highs.getRunTime() + max(deadline.left, 0.0)
+        most = HighsEngine.no_limit if iterations is None else iterations
+        set_option(self._highs, "time_limit", limit)
+        set_option(self._highs, "simplex_iteration_limit", most)
         self._highs.run()
         end = self._highs.getModelStatus()
         solution = self._highs.getSolution()
@@ -168,12 +172,14 @@ class Relaxation:
         """
         if relaxed.multipliers is None:
             return np.ones_like(self._cost)
-        return np.asarray(abs(self._all_rows()).T @ np.abs(relaxed.multipliers))
+        return np.asarray(self._all_rows().magnitudes.T @ np.abs(relaxed.multipliers))
 
     def add(self, cuts: Sequence[Cut]) -> None:
         """Add cuts; raises NumericalTroubleError where one leaves out a point that is known."""
         for cut in cuts:
-            if any(cut.values @ point[cut.columns] > cut.limit + LOOSE for point in self.known):
+            if any(
+                cut.values @ point[cut.columns] > cut.limit + self._loose for point in self.known
+            ):
                 raise NumericalTroubleError("a cut leaves out a point of the program")
         self._append(cuts)
 
@@ -191,7 +197,7 @@ class Relaxation:
         loose = [
             number
             for number, (cut, value) in enumerate(zip(self._cuts, activity, strict=True))
-            if cut.limit - value > LOOSE
+            if cut.limit - value > self._loose
         ]
         if loose:
             self._drop(loose)
@@ -220,39 +226,13 @@ class Relaxation:
         box = self._lower, self._upper
         return dual_bound(multipliers, cost, self._all_rows(), (low, high), box)
 
-    def _all_rows(self) -> sparse.csr_array:
+    def _all_rows(self) -> Rows:
         if self._stacked is None:
             starts = np.cumsum([0, *(len(cut.columns) for cut in self._cuts)])
             columns = np.concatenate([cut.columns for cut in self._cuts] or [np.zeros(0, int)])
             values = np.concatenate([cut.values for cut in self._cuts] or [np.zeros(0)])
             shape = (len(self._cuts), self._matrix.shape[1])
             cuts = sparse.csr_array((values, columns, starts), shape=shape)
-            self._stacked = sparse.csr_array(sparse.vstack([self._matrix, cuts], format="csr"))
+            stacked = sparse.vstack([self._matrix, cuts], format="csr")
+            self._stacked = Rows.of(sparse.csr_array(stacked))
         return self._stacked
-
-
-def dual_bound(
-    multipliers: Array,
-    cost: Array,
-    rows: sparse.csr_array,
-    row_ends: tuple[Array, Array],
-    ends: tuple[Array, Array],
-) -> float:
-    """Return a lower bound of ``cost @ x`` where ``rows @ x`` and ``x`` lie between their ends.
-
-    It holds for all ``multipliers`` ``(m,)``; there are ``m`` rows and ``n`` variables.
-    """
-    chosen = np.where(multipliers > 0.0, *row_ends)
-    # A row without that end says nothing: its multiplier can only be noise.
-    multipliers = np.where(np.isfinite(chosen), multipliers, 0.0)
-    of_rows = multipliers * np.where(np.isfinite(chosen), chosen, 0.0)
-    reduced = cost - rows.T @ multipliers
-    of_ends = np.minimum(_times(reduced, ends[0]), _times(reduced, ends[1]))
-    terms = np.abs(of_rows).sum() + np.abs(of_ends).sum()
-    bound = float(of_rows.sum() + of_ends.sum() - ROUNDING * terms)
-    return bound if np.isfinite(bound) else -np.inf
-
-
-def _times(reduced: Array, ends: Array) -> Array:
-    """Return the product, where nothing times infinity is nothing."""
-    return np.where(reduced == 0.0, 0.0, reduced * np.where(reduced == 0.0, 0.0, ends))

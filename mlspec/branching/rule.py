@@ -4,29 +4,49 @@ relaxation is loose."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.branching.nodes import Node, NodeSolver, Sides, Solved
-from mlspec.branching.pseudocost import Pseudocosts, score
+from mlspec.branching.pseudocost import Pseudocosts
+from mlspec.core.network import Array
 
-TRIED, TRIED_LATER, EXPECTED = 6, 3, 2
-"""Integers whose two sides are tried: new ones in the first nodes, later, and the best known."""
-EARLY = 10
-"""Nodes that count as the first."""
-IDLE = 2
-"""Trials in a row that may bring nothing better."""
-TRIAL_ITERATIONS = 250
-"""Simplex iterations of one trial."""
-INTEGRAL = 1e-6
-"""So near to an integer a value is one."""
+
+@dataclass(frozen=True)
+class ReliabilityBranching:
+    """Tries both sides of a few integers by some simplex iterations, and learns from it."""
+
+    tried_first: int = 6
+    """Integers that were never tried, of which both sides are tried, at each of the first nodes."""
+    first_nodes: int = 10
+    """Nodes that count as the first."""
+    tried_later: int = 3
+    """Integers that were never tried, of which both sides are tried, at each later node."""
+    tried_again: int = 2
+    """Integers of the best pseudocosts of which both sides are tried at each node."""
+    idle: int = 2
+    """So many trials in a row that find nothing better end the search."""
+    iterations: int = 250
+    """Simplex iterations of one trial, at most."""
+    integral: float = 1e-6
+    """So near to an integer a value is one."""
+    least_gain: float = 1e-6
+    """A smaller gain of the bound counts as this one: products of gains shall not vanish."""
+
+    def score(self, gains: Array) -> float:
+        """Return what two gains of the bound, ``(2,)``, are worth together (Achterberg 2007)."""
+        return float(np.prod(np.maximum(gains, self.least_gain)))
 
 
 class BranchingRule:
-    """Chooses, and learns from what it tries."""
+    """Chooses by reliability branching, and remembers what trials brought."""
 
-    def __init__(self, solver: NodeSolver, pieces: Pieces, limit: float) -> None:
+    def __init__(
+        self, method: ReliabilityBranching, solver: NodeSolver, pieces: Pieces, limit: float
+    ) -> None:
+        self._method = method
         self._solver = solver
         self._pieces = pieces
         self._limit = limit
@@ -34,14 +54,16 @@ class BranchingRule:
         self._chosen = 0
 
     def choose(self, node: Node, solved: Solved) -> tuple[int | None, Sides]:
-        """Return the integer to branch on, and bounds of both sides; None where all are fixed."""
+        """Return the integer to branch on, and bounds of both sides; None where no integer, with a
+        piece or without, is open or fractional any more."""
         self._chosen += 1
+        method = self._method
         bound, idle = solved.bound, 0
         best: tuple[float, int | None, Sides] = (-1.0, None, (bound, bound))
         for place in self._worth_trying(node, solved):
             value = solved.values[self._pieces.columns[place]]
-            value = float(np.clip(value, INTEGRAL, 1.0 - INTEGRAL))
-            found = self._solver.sides(node.fixed, place, solved.basis, TRIAL_ITERATIONS)
+            value = float(np.clip(value, method.integral, 1.0 - method.integral))
+            found = self._solver.sides(node.fixed, place, solved.basis, method.iterations)
             bounds = max(bound, found[0]), max(bound, found[1])
             if min(bounds) > self._limit:
                 return place, bounds
@@ -50,23 +72,44 @@ class BranchingRule:
                 self._pseudocosts.note(place, number, gains[number], distance)
             # A side that is closed at once is worth more than two that are a little better.
             left = self._limit - solved.last.bound
-            worth = score(gains) + (max(bounds) > self._limit) * left**2
+            worth = method.score(gains) + (max(bounds) > self._limit) * left**2
             idle = 0 if worth > best[0] else idle + 1
             best = max(best, (worth, place, bounds), key=lambda each: each[0])
-            if idle == IDLE or self._solver.spent():
+            if idle == method.idle or self._solver.spent():
                 break
         return best[1], best[2]
 
     def _worth_trying(self, node: Node, solved: Solved) -> Iterator[int]:
-        """Yield integers whose sides to try, the loosest pieces first."""
+        """Yield integers whose sides to try: some of the best pseudocosts, then some that were
+        never tried, those of the loosest pieces first."""
+        method = self._method
         integers = solved.values[self._pieces.columns]
-        loose = self._pieces.looseness(solved.values, solved.prices)
-        loose[list(node.fixed)] = -1.0
-        order = [place for place in np.argsort(-loose, kind="stable").tolist() if loose[place] >= 0]
-        broken = [place for place in order if INTEGRAL < integers[place] < 1.0 - INTEGRAL]
-        order = broken or order[:1]
+        order = self._order(node, solved, integers)
         known = [place for place in order if self._pseudocosts.known(place)]
-        known.sort(key=lambda place: -self._pseudocosts.expected(place, float(integers[place])))
+        gains = {
+            place: self._pseudocosts.expected(place, float(integers[place])) for place in known
+        }
+        known.sort(key=lambda place: -method.score(gains[place]))
         fresh = [place for place in order if not self._pseudocosts.known(place)]
-        yield from known[:EXPECTED]
-        yield from fresh[: TRIED if self._chosen <= EARLY else TRIED_LATER]
+        yield from known[: method.tried_again]
+        early = self._chosen <= method.first_nodes
+        yield from fresh[: method.tried_first if early else method.tried_later]
+
+    def _order(self, node: Node, solved: Solved, integers: Array) -> list[int]:
+        """Return the integers to choose from, those of the loosest pieces first; integers without
+        a piece come last.
+
+        These are the fractional ones; where there are none, one that is not fixed.
+        """
+        method = self._method
+        loose = self._pieces.looseness(solved.values, solved.prices)
+        unfixed = np.ones(len(integers), dtype=bool)
+        unfixed[list(node.fixed)] = False
+        leading = unfixed & (loose >= 0.0)
+        broken = (method.integral < integers) & (integers < 1.0 - method.integral)
+        order = np.argsort(-loose, kind="stable")
+        # Of two integers that mirror each other one is enough, if rows bind the other to it.
+        for chosen in (leading & broken, unfixed & broken):
+            if chosen.any():
+                return [place for place in order.tolist() if chosen[place]]
+        return [place for place in order.tolist() if leading[place]][:1]

@@ -20,17 +20,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.pieces import Pieces
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 
-TIES = 80
-"""Pieces nearest to a tie at a known point that local branching leaves free."""
-NODES = 0, 3, 12, 30
-"""A sub-MIP is searched from one of these nodes of the tree to the next."""
-SHARE, RATIO = 0.1, 0.5
-"""A search has this share of the whole time at most, and this share of the time that was spent."""
-POLL_SECONDS = 0.01
-INTEGRAL = 1e-3
-"""A relaxed integer this near to an integer counts as one."""
+
+@dataclass(frozen=True)
+class LargeNeighborhoods:
+    """Which sub-MIPs are searched, and when."""
+
+    ties: int = 80
+    """Pieces nearest to a tie at a known point that local branching leaves free."""
+    agreed: float = 0.5
+    """RINS fixes a relaxed integer that is nearer than this to that of the known point."""
+    integral: float = 1e-3
+    """RENS fixes a relaxed integer that is this near to an integer."""
+    nodes: tuple[int, ...] = (0, 3, 12, 30)
+    """A sub-MIP is searched from one of these nodes of the tree to the next."""
+    share: float = 0.1
+    """A search has this share of the whole time, at most ..."""
+    ratio: float = 0.5
+    """... and this share of the time that was spent when it began."""
+    poll_seconds: float = 0.01
+    """How often a search that has to end is told so."""
+
+    def around(self, pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[SubMip]:
+        """Yield the sub-MIPs to search, the smallest first.
+
+        ``relaxed`` is the optimum of the root, ``hint`` a point of the program, both ``(n,)``.
+        """
+        integers = relaxed[pieces.columns]
+        if hint is None:
+            _, known = pieces.replayed(relaxed)
+        else:
+            known = hint[pieces.columns].round()
+            # Local branching: what a point of the program decides by a hair is free.
+            yield SubMip(~pieces.nearest_ties(hint, self.ties), known, hint)
+        # RINS: fixed where the point and the relaxation agree.
+        yield SubMip(np.abs(integers - known) < self.agreed, known, hint)
+        # RENS: fixed where the relaxation is integral.
+        yield SubMip(np.abs(integers - integers.round()) < self.integral, integers.round())
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +77,8 @@ class SubMip:
 class SubMipSolver:
     """How a sub-MIP is searched."""
 
-    search: Callable[[SubMip, float], Array | None]
-    """Returns a point ``(n,)`` within the limit, if one is found within so many seconds."""
+    search: Callable[[SubMip, Deadline], Array | None]
+    """Returns a point ``(n,)`` within the limit, if one is found in time."""
     cancel: Callable[[], None]
     """Makes the search that runs in another thread end soon."""
 
@@ -59,11 +87,18 @@ class SubMipSearch:
     """Searches one sub-MIP after the other in a thread of its own; a context manager."""
 
     def __init__(
-        self, solver: SubMipSolver, waiting: Iterator[SubMip], began: float, deadline: float
+        self,
+        method: LargeNeighborhoods,
+        solver: SubMipSolver,
+        waiting: Iterator[SubMip],
+        began: float,
+        deadline: Deadline,
     ) -> None:
+        """``began`` is when the tree began, in ``time.monotonic()`` seconds."""
+        self._method = method
         self._solver = solver
         self._waiting = waiting
-        self._nodes = iter(NODES)
+        self._nodes = iter(method.nodes)
         self._due = next(self._nodes, None)
         self._began, self._deadline = began, deadline
         self._pool = ThreadPoolExecutor(1)
@@ -83,35 +118,17 @@ class SubMipSearch:
         self._running = None
         submip = next(self._waiting, None)
         if point is None and submip is not None and self._due is not None:
-            self._running = self._pool.submit(self._solver.search, submip, self._seconds())
+            self._running = self._pool.submit(self._solver.search, submip, self._limit())
         return point
 
-    def _seconds(self) -> float:
-        now = time.monotonic()
-        most = SHARE * (self._deadline - self._began)
-        return min(most, RATIO * (now - self._began), self._deadline - now)
+    def _limit(self) -> Deadline:
+        spent = time.monotonic() - self._began
+        whole = spent + self._deadline.left
+        return self._deadline.within(min(self._method.share * whole, self._method.ratio * spent))
 
     def __exit__(self, *_: object) -> None:
         """End what still runs."""
         while self._running is not None and not self._running.done():
             self._solver.cancel()
-            time.sleep(POLL_SECONDS)
+            time.sleep(self._method.poll_seconds)
         self._pool.shutdown()
-
-
-def submips(pieces: Pieces, relaxed: Array, hint: Array | None) -> Iterator[SubMip]:
-    """Yield the sub-MIPs to search, the smallest first.
-
-    ``relaxed`` is the optimum of the root, ``hint`` a point of the program, both ``(n,)``.
-    """
-    integers = relaxed[pieces.columns]
-    if hint is None:
-        _, known = pieces.replayed(relaxed)
-    else:
-        known = hint[pieces.columns].round()
-        # Local branching: what a point of the program decides by a hair is free.
-        yield SubMip(~pieces.nearest_ties(hint, TIES), known, hint)
-    # RINS: fixed where the point and the relaxation agree.
-    yield SubMip(np.abs(integers - known) < 0.5, known, hint)
-    # RENS: fixed where the relaxation is integral.
-    yield SubMip(np.abs(integers - integers.round()) < INTEGRAL, integers.round())

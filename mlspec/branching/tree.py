@@ -10,39 +10,59 @@ from __future__ import annotations
 import heapq
 import threading
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.hull import hulls_of
-from mlspec.branching.nodes import Node, NodeSolver
+from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver
 from mlspec.branching.relaxation import Relaxation
-from mlspec.branching.rule import BranchingRule
-from mlspec.branching.submips import SubMipSearch, SubMipSolver, submips
+from mlspec.branching.rule import BranchingRule, ReliabilityBranching
+from mlspec.branching.submips import LargeNeighborhoods, SubMipSearch, SubMipSolver
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 
 
+@dataclass(frozen=True)
+class BranchAndCut:
+    """The method: what it consists of."""
+
+    cuts: CuttingPlanes = field(default_factory=CuttingPlanes)
+    """How nodes are bounded."""
+    branching: ReliabilityBranching = field(default_factory=ReliabilityBranching)
+    """How an integer to branch on is chosen."""
+    submips: LargeNeighborhoods = field(default_factory=LargeNeighborhoods)
+    """Where points are looked for beside the tree."""
+    remembered: int = 8
+    """Points near given images that are remembered: violations may be near them too."""
+    agreed: float = 0.3
+    """Near an image only those integers stay free whose relaxed value is farther than this from
+    that of the best point there (RINS)."""
+
+
 class Tree:
-    """Decides whether a program has a point whose cost is at most ``limit``."""
+    """Decides whether a program of binaries has a point whose cost is at most ``limit``."""
 
     def __init__(
         self,
+        method: BranchAndCut,
         program: LinearProgram,
         relaxation: Relaxation,
         limit: float,
-        seconds: float,
+        deadline: Deadline,
         cancelled: threading.Event,
     ) -> None:
+        self._method = method
         self._cost = program.cost
         self._limit = limit
         self._began = time.monotonic()
-        self._deadline = self._began + seconds
+        self._deadline = deadline
         self._pieces = Pieces(program)
         self._solver = NodeSolver(
-            relaxation, self._pieces, hulls_of(program), limit, self._deadline, cancelled
+            method.cuts, relaxation, program, self._pieces, limit, deadline, cancelled
         )
-        self._rule = BranchingRule(self._solver, self._pieces, limit)
+        self._rule = BranchingRule(method.branching, self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a point in whose linear region the best one is known."""
         self.nodes = 0
@@ -66,8 +86,9 @@ class Tree:
         self.bound = root.bound
         if self.proved or root.values is None:
             return None
-        waiting = submips(self._pieces, root.values, hint)
-        with SubMipSearch(solver, waiting, self._began, self._deadline) as search:
+        submips = self._method.submips
+        waiting = submips.around(self._pieces, root.values, hint)
+        with SubMipSearch(submips, solver, waiting, self._began, self._deadline) as search:
             return self._grown(root.bound, search)
 
     def _grown(self, root: float, search: SubMipSearch) -> Array | None:

@@ -1,9 +1,10 @@
-"""Branch and cut of our own: its cuts, its bounds, its answers."""
+"""Branch and cut: its answers, its deadlines, what it leaves to HiGHS."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
@@ -11,125 +12,28 @@ import highspy
 import numpy as np
 import pytest
 from backend_cases import compiled, random_questions
-from hypothesis import strategies as st
 from law import law
 from machines import SECONDS, solver
 from scipy import optimize, sparse
 from strategies import Question, questions
 
 import mlspec
+from mlspec.backends.engine import Engine
+from mlspec.backends.engine import Outcome as Ended
+from mlspec.backends.highs import HighsEngine
 from mlspec.backends.pieces import Pieces
-from mlspec.backends.program import Piece, arrays_of
+from mlspec.backends.program import LinearProgram, Piece, arrays_of
 from mlspec.branching import nodes, submips
-from mlspec.branching.engine import BranchingEngine
-from mlspec.branching.hull import LEAST_VIOLATION, Cut, Hull, deepest, hulls_of
-from mlspec.branching.relaxation import Relaxation, Relaxed, dual_bound
-from mlspec.branching.submips import SubMip
+from mlspec.branching.engine import BRANCHING, BranchingEngine
+from mlspec.branching.hull import Cut, Hull, HullCuts, hulls_of
+from mlspec.branching.relaxation import Relaxation, Relaxed
+from mlspec.branching.submips import LargeNeighborhoods, SubMip
+from mlspec.branching.tree import BranchAndCut
 from mlspec.core import forward
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.run import prepare
-
-Rng = np.random.Generator
-
-
-@st.composite
-def windows(draw: st.DrawFn) -> tuple[Piece, Array, Array, Rng]:
-    """A piece over a box; its output is variable 0, then come its inputs and its wins."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    inputs, candidates = draw(st.integers(1, 5)), draw(st.integers(1, 4))
-    rest = draw(st.sampled_from([None, 0.0, 0.3])) if candidates > 1 else 0.0
-    places = np.arange(1, 1 + inputs + candidates)
-    weights = rng.normal(size=(candidates, inputs)) * 10.0 ** draw(st.integers(-4, 1))
-    weights[rng.random(weights.shape) < 0.2] = 0.0
-    constants = rng.normal(size=candidates)
-    lower = rng.uniform(-1.0, 1.0, inputs)
-    upper = lower + rng.choice([0.0, 1e-9, 0.1, 2.0], inputs)
-    ends = np.full(1, 50.0), np.ones(candidates)
-    return (
-        Piece(0, places[:inputs], weights, constants, places[inputs:], rest),
-        np.concatenate([-ends[0], lower, np.zeros(candidates)]),
-        np.concatenate([ends[0], upper, ends[1]]),
-        rng,
-    )
-
-
-def loose_points(piece: Piece, lower: Array, upper: Array, rng: Rng) -> Array:
-    """Return relaxed points ``(20, n)`` whose outputs are too high."""
-    points = rng.uniform(lower, upper, (20, len(lower)))
-    shares = rng.dirichlet(np.ones(len(piece.wins) + (piece.rest is not None)), 20)
-    points[:, piece.wins] = shares[:, : len(piece.wins)]
-    return points
-
-
-@law(windows(), quick=60, deep=2000)
-def test_a_cut_cuts_off_its_point_and_no_true_one(case: tuple[Piece, Array, Array, Rng]) -> None:
-    piece, lower, upper, rng = case
-    hull = Hull(piece, lower, upper)
-    corners = np.where(rng.random((200, len(lower))) < 0.5, lower, upper)
-    true = np.vstack([corners, rng.uniform(lower, upper, (200, len(lower)))])
-    for point in true:
-        values = piece.weights @ point[piece.inputs] + piece.constants
-        point[piece.wins] = 0.0
-        if piece.rest is not None and values.max() <= piece.rest:
-            point[piece.output] = piece.rest
-        else:
-            point[piece.output] = values.max()
-            point[piece.wins[values.argmax()]] = 1.0
-    for loose in loose_points(piece, lower, upper, rng):
-        cut = hull.cut(loose)
-        if cut is not None:
-            assert cut.values @ loose[cut.columns] > cut.limit
-            assert (true[:, cut.columns] @ cut.values <= cut.limit + 1e-12).all()
-
-
-@law(windows(), quick=40, deep=500)
-def test_cuts_are_the_convex_hull(case: tuple[Piece, Array, Array, Rng]) -> None:
-    """A point is cut off exactly if its output exceeds what shares of the candidates reach."""
-    piece, lower, upper, rng = case
-    hull = Hull(piece, lower, upper)
-    weights, constants = piece.weights, piece.constants
-    if piece.rest is not None:
-        weights = np.vstack([weights, 0.0 * weights[:1]])
-        constants = np.append(constants, piece.rest)
-    for point in loose_points(piece, lower, upper, rng)[:5]:
-        wins = point[piece.wins]
-        if piece.rest is not None:
-            wins = np.append(wins, 1.0 - wins.sum())
-        low, high = (np.outer(wins, ends[piece.inputs]).ravel() for ends in (lower, upper))
-        reached = optimize.linprog(
-            -weights.ravel(),
-            A_eq=np.tile(np.eye(len(piece.inputs)), len(wins)),
-            b_eq=point[piece.inputs],
-            bounds=np.column_stack([low, np.maximum(low, high)]),
-        )
-        assert reached.success
-        most = constants @ wins - reached.fun
-        slack = 20.0 * LEAST_VIOLATION * np.sqrt(1.0 + (weights**2).sum())
-        for distance in (-slack, slack):
-            point[piece.output] = most + distance
-            assert (hull.cut(point) is not None) == (distance > 0.0)
-
-
-@law(st.integers(0, 2**32 - 1), quick=60, deep=2000)
-def test_a_dual_bound_holds_for_any_multipliers(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    rows, columns = rng.integers(1, 6, 2)
-    matrix = rng.normal(size=(rows, columns))
-    lower = rng.uniform(-1.0, 0.0, columns)
-    upper = lower + rng.uniform(0.0, 2.0, columns)
-    inside = rng.uniform(lower, upper)
-    low = np.where(rng.random(rows) < 0.5, -np.inf, matrix @ inside - rng.random(rows))
-    high = np.where(rng.random(rows) < 0.5, np.inf, matrix @ inside + rng.random(rows))
-    cost = rng.normal(size=columns)
-    least = optimize.milp(
-        cost,
-        constraints=optimize.LinearConstraint(matrix, low, high),
-        bounds=optimize.Bounds(lower, upper),
-    ).fun
-    for multipliers in (rng.normal(size=rows), np.zeros(rows), 1e6 * rng.normal(size=rows)):
-        found = dual_bound(multipliers, cost, sparse.csr_array(matrix), (low, high), (lower, upper))
-        assert found <= least + 1e-9
 
 
 @law(questions(), quick=15, deep=300)
@@ -163,6 +67,7 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
                 assert point[piece.output] <= piece.rest + slack
 
 
+PLANES = nodes.CuttingPlanes()
 OPEN = (2, 3)
 """Rivals that are not decided within seconds."""
 
@@ -178,7 +83,7 @@ def open_model() -> MilpModel:
 def test_it_agrees_with_the_solver_of_highs(cuts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without cuts it has to branch on networks of this size."""
     if not cuts:
-        monkeypatch.setattr(nodes, "deepest", lambda *_: [])
+        monkeypatch.setattr(HullCuts, "deepest", lambda *_: [])
     counts, ends = [], set()
     for question in random_questions(12):
         model = compiled(question, "interval", decision=True)
@@ -239,8 +144,8 @@ def test_a_cut_that_leaves_out_a_known_point_is_no_basis_of_a_proof(
     image = question.problem.neighborhood(question.eps).box.lower
     real = Hull.cut
 
-    def wrong(hull: Hull, x: Array) -> Cut | None:
-        cut = real(hull, x)
+    def wrong(hull: Hull, x: Array, least: float, smallest: float) -> Cut | None:
+        cut = real(hull, x, least, smallest)
         return cut and replace(cut, limit=cut.limit - 10.0)
 
     for row in model.margins:
@@ -257,9 +162,9 @@ def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPa
     """HiGHS's word alone does not close a leaf."""
     monkeypatch.setattr(Relaxation, "_infeasible", lambda _: -np.inf)
     program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
-    relaxation = Relaxation(program, {}, threading.Event())
+    relaxation = Relaxation(program, {}, threading.Event(), PLANES.loose)
     relaxation.switch(dict.fromkeys(layout.margins.values(), -1e3))
-    assert relaxation.solve(SECONDS).bound == -np.inf
+    assert relaxation.solve().bound == -np.inf
 
 
 def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces, list[Hull]]:
@@ -268,15 +173,15 @@ def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces, list[Hull]]:
     columns, values = program.row(layout.margins[OPEN[0]])
     cost = np.zeros(program.columns)
     cost[columns] = values
-    relaxation = Relaxation(program, {}, threading.Event())
+    relaxation = Relaxation(program, {}, threading.Event(), PLANES.loose)
     relaxation.switch(dict.fromkeys(layout.margins.values(), np.inf))
     relaxation.aim(cost)
-    pieces, hulls = Pieces(program), hulls_of(program)
-    limit = float(program.rhs[layout.margins[OPEN[0]]])
-    deadline = time.monotonic() + SECONDS
-    node_solver = nodes.NodeSolver(relaxation, pieces, hulls, limit, deadline, threading.Event())
+    pieces, limit = Pieces(program), float(program.rhs[layout.margins[OPEN[0]]])
+    node_solver = nodes.NodeSolver(
+        PLANES, relaxation, program, pieces, limit, NEVER, threading.Event()
+    )
     node_solver.root()
-    return node_solver, relaxation, pieces, hulls
+    return node_solver, relaxation, pieces, hulls_of(program)
 
 
 def test_a_relaxation_beside_another_follows_its_cuts() -> None:
@@ -287,22 +192,22 @@ def test_a_relaxation_beside_another_follows_its_cuts() -> None:
         node = node_solver.relaxed()
         aside.follow(main)
         assert aside.cuts == main.cuts > 0
-        assert aside.solve(SECONDS).bound == pytest.approx(node.bound, abs=1e-6)
+        assert aside.solve().bound == pytest.approx(node.bound, abs=1e-6)
         aside.start_from(main.basis)
-        assert aside.solve(SECONDS, iterations=0).bound == pytest.approx(node.bound, abs=1e-6)
+        assert aside.solve(iterations=0).bound == pytest.approx(node.bound, abs=1e-6)
         assert node.values is not None
         before = main.cuts
         main.drop_loose()
         assert main.cuts < before
-        main.add(deepest(hulls, node.values + 1e-3, 20))
+        main.add(PLANES.hull.deepest(hulls, node.values + 1e-3, 20))
 
 
 def test_submips_are_searched_from_one_node_to_another() -> None:
     begun: list[float] = []
     cancelled, found, point = threading.Event(), threading.Event(), np.ones(3)
 
-    def search(submip: SubMip, seconds: float) -> Array | None:
-        assert 0.0 <= seconds <= SECONDS
+    def search(submip: SubMip, deadline: Deadline) -> Array | None:
+        assert deadline.left <= SECONDS
         begun.append(float(submip.values[0]))
         if begun[-1] == 0.0:
             cancelled.wait(SECONDS)
@@ -313,9 +218,10 @@ def test_submips_are_searched_from_one_node_to_another() -> None:
     def searching(*values: float) -> submips.SubMipSearch:
         waiting = (SubMip(np.zeros(1, dtype=bool), np.full(1, value)) for value in values)
         solver = submips.SubMipSolver(search, cancelled.set)
-        return submips.SubMipSearch(solver, waiting, now, now + SECONDS)
+        return submips.SubMipSearch(method, solver, waiting, now, Deadline.after(SECONDS))
 
-    first, second, *_ = submips.NODES
+    method = LargeNeighborhoods()
+    first, second, *_ = method.nodes
     now = time.monotonic()
     with searching(0.0, 1.0) as endless:
         assert endless.result(first) is None
@@ -379,3 +285,76 @@ def test_around_an_image_the_more_ties_are_free_the_more_is_found(question: Ques
 def decides(report: SolveReport) -> bool:
     """Whether there is a point within the limits."""
     return report.termination is Termination.OPTIMAL
+
+
+NO_CUTS = BranchAndCut(cuts=nodes.CuttingPlanes(root_rounds=0, node_rounds=0))
+
+
+def asked(engine: Engine, program: LinearProgram, rows: Iterable[int], row: int) -> Ended:
+    """Let ``engine`` decide the margin in ``row``, one of the ``rows`` of margins."""
+    limits = dict.fromkeys(rows, np.inf) | {row: float(program.rhs[row])}
+    cost = np.zeros(program.columns)
+    columns, values = program.row(row)
+    cost[columns] = values
+    engine.change_rows(limits)
+    engine.change_cost(cost)
+    return engine.run(SECONDS)
+
+
+def test_integers_without_a_piece_are_branched_on_too() -> None:
+    """Whatever a program does not say of its integers, the answers stay those of HiGHS."""
+    ends = []
+    options = solver("highs").profile.native_options()
+    for question in random_questions(8):
+        program, layout = arrays_of(compiled(question, "interval", decision=True))
+        rows = list(layout.margins.values())
+        for kept in (program.pieces[::2], program.pieces[:1]):
+            partly = replace(program, pieces=kept)
+            for row in rows:
+                expected = asked(HighsEngine(program, options, True), program, rows, row)
+                found = asked(BranchingEngine(partly, options, NO_CUTS), partly, rows, row)
+                assert found.message.startswith("branch and cut, ")
+                assert (found.values is None) == (expected.values is None)
+                ends.append(found.termination)
+                if found.values is not None:
+                    integers = found.values[program.integer]
+                    assert np.abs(integers - integers.round()).max() < 1e-5
+    assert set(ends) == {Termination.OPTIMAL, Termination.INFEASIBLE}
+
+
+def half(pieces: tuple[Piece, ...], *, most: float = 1.0) -> LinearProgram:
+    """A program that only half a unit of its last integer makes feasible: ``2 z = 1``.
+
+    Columns: output, input, two binaries, an aim that is at most 0.
+    """
+    matrix = sparse.csr_array(np.array([[0.0, 0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0]]))
+    return LinearProgram(
+        cost=np.zeros(5),
+        lower=np.array([0.0, 0.0, 0.0, 0.0, -1.0]),
+        upper=np.array([1.0, 1.0, 1.0, most, 1.0]),
+        integer=np.array([False, False, True, True, False]),
+        matrix=matrix,
+        kind=np.array([0, 1]),
+        rhs=np.array([1.0, 0.0]),
+        pieces=pieces,
+    )
+
+
+@pytest.mark.parametrize("wins", [(2,), (2, 3)])
+def test_a_leaf_is_no_point_while_an_integer_is_fractional(wins: tuple[int, ...]) -> None:
+    """The last integer has no piece, or mirrors another without a row that binds it."""
+    weights, constants = np.ones((len(wins), 1)), np.zeros(len(wins))
+    rest = 0.0 if len(wins) == 1 else None
+    piece = Piece(0, np.array([1]), weights, constants, np.array(wins), rest)
+    program = half((piece,))
+    engine = BranchingEngine(program, {}, NO_CUTS)
+    outcome = asked(engine, program, [1], 1)
+    assert outcome.message.startswith("branch and cut, ")
+    assert outcome.termination is Termination.INFEASIBLE
+
+
+def test_programs_with_other_integers_than_binaries_are_left_to_highs() -> None:
+    piece = Piece(0, np.array([1]), np.ones((1, 1)), np.zeros(1), np.array([2]), 0.0)
+    assert isinstance(BRANCHING.load(half((piece,)), {}, True), BranchingEngine)
+    for program in (half((piece,), most=5.0), half(()), replace(half((piece,)), upper=np.zeros(5))):
+        assert isinstance(BRANCHING.load(program, {}, True), HighsEngine)

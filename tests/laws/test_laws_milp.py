@@ -12,7 +12,7 @@ from machines import BOUNDS, SECONDS, analyse, highs
 from oracles import TooManyCellsError, level, points
 from strategies import Question, questions
 
-from mlspec.branching import nodes
+from mlspec.branching.hull import HullCuts
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
@@ -109,7 +109,7 @@ def test_a_decision_is_infeasible_exactly_where_the_enumerated_margin_is_positiv
     for way in ("whole", "cut", "branched"):
         with pytest.MonkeyPatch.context() as patch:
             if way == "branched":
-                patch.setattr(nodes, "deepest", lambda *_: [])
+                patch.setattr(HullCuts, "deepest", lambda *_: [])
             possible = False
             for claim in problem.property.claims:
                 _, session = whole_model(problem, box, bounds, claim, decision=True)
