@@ -131,6 +131,17 @@ def test_nothing_else_is_taken_for_one(source: str) -> None:
     assert not list(numeric_globals(ast.parse(source)))
 
 
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_default_case_passes_in_silence(name: str) -> None:
+    """``case _: pass`` would let a new kind of op, outcome or stage through unseen."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Match):
+            for case in node.cases:
+                if isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None:
+                    idle = isinstance(case.body[0], ast.Pass | ast.Continue)
+                    assert not idle, f"{name}:{node.lineno}"
+
+
 def test_matches_have_to_be_whole() -> None:
     """Mypy refuses a match that leaves a case out: none falls through unseen."""
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
