@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
 from types import MappingProxyType
+
+
+class ExitCode(IntEnum):
+    """What a command tells the shell."""
+
+    DONE = 0
+    BAD_NEWS = 1
+    """The answer is one that a script must notice: violated, unknown, nothing certified."""
+    USAGE = 2
+    """A mistake in the spec or on the command line, or a place that cannot be written."""
+    SOLVER = 3
+    """A solver is missing, over its licence, or failed; or two stages contradict each other."""
+    INTERNAL = 70
+    """An error of mlspec itself."""
+    INTERRUPTED = 130
+    """By Ctrl-C or SIGTERM; the result so far is saved."""
 
 
 class MlspecError(Exception):
     """Base of all expected errors: the message names the thing, shows the value and says the
     fix."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class SpecError(MlspecError):
@@ -32,7 +49,7 @@ class ResumeError(MlspecError):
     """An earlier result could not be proved again: the search that was to go on from it did not
     begin."""
 
-    exit_code = 1
+    exit_code = ExitCode.BAD_NEWS
 
 
 class DataError(MlspecError):
@@ -44,13 +61,13 @@ class NetworkError(MlspecError):
 
 
 class SaveWarning(UserWarning):
-    """A result could not be saved while its search runs."""
+    """A result could not be saved while its search runs, or not where it was asked for."""
 
 
 class SolverError(MlspecError):
     """A solver is missing, over its licence, or failed."""
 
-    exit_code = 3
+    exit_code = ExitCode.SOLVER
 
 
 class MissingSolverError(SolverError):
@@ -64,7 +81,7 @@ class LicenceError(SolverError):
 class OptionError(SolverError):
     """A solver does not know an option, or refuses its value."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
     def __init__(self, option: str, message: str) -> None:
         super().__init__(message)
@@ -78,5 +95,5 @@ class ContradictionError(MlspecError):
     ``evidence`` holds the arrays that show it, for a bug report.
     """
 
-    exit_code = 3
+    exit_code = ExitCode.SOLVER
     evidence: Mapping[str, object] = MappingProxyType({})

@@ -8,11 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import xarray as xr
+
 from mlspec import __version__
 from mlspec.core.problem import Problem
+from mlspec.core.trace import Trace
 from mlspec.errors import InputError
 from mlspec.problem.resolve import resolve
-from mlspec.results import Provenance
+from mlspec.results import Provenance, to_dataset
 from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of
@@ -30,6 +33,10 @@ class Experiment:
     """The name of the spec's file, without its ending."""
     problem: Problem
     provenance: Provenance
+
+    def unsolved(self) -> xr.Dataset:
+        """Return the result that a search begins with: the question, and nothing certified."""
+        return to_dataset(self.problem, Trace(self.problem.layering.count), self.provenance)
 
 
 def prepare(spec: ExperimentSpec) -> Experiment:

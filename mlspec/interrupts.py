@@ -11,12 +11,6 @@ from types import FrameType
 
 from mlspec.errors import OverdueError
 
-EXIT_CODE = 130
-"""Of a command that was interrupted."""
-GRACE = 0.5
-"""Seconds given to deadlines that are kept, before the alarm."""
-SOON = 0.01
-"""Seconds until an alarm rings again that came where it would be lost."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ALARM = getattr(signal, "SIGALRM", None)
 """None on systems without."""
@@ -65,13 +59,13 @@ def overdue_after(seconds: float) -> Iterator[None]:
 
     def ring(number: int, frame: FrameType | None) -> None:
         if _swallows_errors(frame):
-            signal.setitimer(signal.ITIMER_REAL, SOON)
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
         else:
             raise OverdueError
 
     signal.signal(ALARM, ring)
     try:
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.0) + GRACE)
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.0) + 0.5)
         yield
     finally:
         try:

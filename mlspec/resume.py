@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
-from mlspec.errors import InputError
+from mlspec.errors import InputError, MissingSolverError, SpecError
 from mlspec.problem.onnx_import import read_network
-from mlspec.results import aim_of, label_names_of, layering_of, per_radius, property_of
+from mlspec.results import aim_of, label_names_of, layering_of, per_radius, property_of, radii_of
+from mlspec.solvers import chosen
+from mlspec.spec import ExperimentSpec, Source
+from mlspec.spec.search import named
 
 
 def problem_of(result: xr.Dataset) -> Problem:
@@ -32,6 +37,36 @@ def problem_of(result: xr.Dataset) -> Problem:
         label_names=label_names_of(result),
         aim=aim_of(result),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A stored neighborhood with what it takes to verify it again."""
+
+    problem: Problem
+    spec: ExperimentSpec
+    eps: Array
+    """The certified epsilons, ``(R,)``."""
+
+
+def stored(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Stored:
+    """Return the neighborhood of a result, to be verified with its own solver or another.
+
+    ``solver`` is ``NAME`` or ``NAME,NAME``; ``origin`` is what errors call the result. Raises
+    SpecError or MissingSolverError where the solver cannot be used here.
+    """
+    spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
+    source = Source(origin if solver is None else "--solver")
+    choice = spec.solver if solver is None else named(solver, source)
+    try:
+        chosen(choice, source)
+    except (SpecError, MissingSolverError) as error:
+        advice = "; any other can verify the result, such as --solver highs"
+        raise type(error)(f"{error}{'' if solver is not None else advice}") from None
+    # The machine that made the result may have had another device.
+    verifier = spec.verifier.model_copy(update={"device": "auto"})
+    spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
+    return Stored(problem_of(result), spec, radii_of(result))
 
 
 def require_same_question(problem: Problem, earlier: xr.Dataset) -> None:

@@ -6,6 +6,7 @@ Read it from the top to follow the data: spec -> problem -> verifier -> search -
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import assert_never
 
@@ -20,15 +21,15 @@ from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Watcher
-from mlspec.core.verdict import Verdict
-from mlspec.errors import MissingSolverError, ResumeError, SpecError
+from mlspec.core.verdict import Outcome, Verdict
+from mlspec.errors import ResumeError, SaveWarning
 from mlspec.experiment import Experiment, prepare
 from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
-from mlspec.results import Saver, open_result, radii_of, save
-from mlspec.resume import problem_of, require_same_question
+from mlspec.results import Destination, Saver, destination, open_result, radii_of
+from mlspec.resume import problem_of, require_same_question, stored
 from mlspec.search.ascent import AscentStrategy
 from mlspec.search.attack_bracket import AttackBracket
 from mlspec.search.budget import SearchBudget, SpentError
@@ -46,8 +47,7 @@ from mlspec.search.shrink import POLICIES, ShrinkFacts
 from mlspec.search.slp import SequentialLinearProgramming
 from mlspec.search.start import CertifiedStart
 from mlspec.solvers import chosen, prover_for
-from mlspec.spec import ExperimentSpec, Source
-from mlspec.spec.search import named
+from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
@@ -59,6 +59,7 @@ def solve(
     path: Path | None = None,
     watch: Watcher | None = None,
     resume: xr.Dataset | None = None,
+    force: bool = False,
 ) -> xr.Dataset:
     """Search for the maximal robust layered neighborhood of ``spec`` and return the result.
 
@@ -66,11 +67,22 @@ def solve(
     earlier result of the same problem to go on from; raises ResumeError, and leaves ``path`` as it
     is, where that cannot be proved again. KeyboardInterrupt ends the search, not the call: the
     dataset then holds what was certified, with the stop reason ``interrupted``.
+
+    A better result of the same question that is in ``path`` stays there unless ``force``: this one
+    is then saved beside it, with a SaveWarning. Raises InputError where ``path`` holds what is no
+    result, unless ``force``.
     """
-    began = time.monotonic()
-    result = solve_experiment(prepare(spec), path, watch, resume, began)
-    if path is not None:
-        save(result, path)
+    began, experiment = time.monotonic(), prepare(spec)
+    if path is None:
+        return solve_experiment(experiment, None, watch, resume, began)
+    require_writable(path)
+    place = Destination(path, path)
+    if resume is None:
+        place = destination(path, experiment.unsolved(), force=force)
+    result = solve_experiment(experiment, place.working, watch, resume, began)
+    saved = place.settle(result)
+    if saved != path:
+        warnings.warn(f"{path} holds a better result: saved in {saved}", SaveWarning, stacklevel=2)
     return result
 
 
@@ -87,8 +99,6 @@ def solve_experiment(
     """
     began = time.monotonic() if began is None else began
     spec, problem = experiment.spec, experiment.problem
-    if path is not None:
-        require_writable(path)
     preflight_of(problem).require_licence(chosen(spec.solver, spec.source))
     saver = Saver(problem, experiment.provenance, watch)
     with single_threaded():
@@ -112,12 +122,20 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
     one upwards for each layer, or those values in a row.
     """
     problem = prepare(spec).problem
-    return _verified(problem, spec, problem.layering.radii_meant(eps))
+    return decide(problem, spec, problem.layering.radii_meant(eps))
 
 
-def _verified(problem: Problem, spec: ExperimentSpec, radius: Array) -> Verdict:
+def decide(problem: Problem, spec: ExperimentSpec, eps: Array) -> Verdict:
+    """Decide whether the neighborhood ``eps`` ``(R,)`` of ``problem`` is robust, with the verifier,
+    solver and budget of ``spec``.
+
+    Raises LicenceError where only the solver could decide and the models are too large for it.
+    """
     with single_threaded():
-        return verifier_of(problem, spec).verify(radius, Deadline.after(spec.budget.seconds))
+        verdict = verifier_of(problem, spec).verify(eps, Deadline.after(spec.budget.seconds))
+    if verdict.outcome is Outcome.UNKNOWN:
+        preflight_of(problem).require_licence(chosen(spec.solver, spec.source), eps)
+    return verdict
 
 
 def level(spec: ExperimentSpec, eps: Array | float) -> Level:
@@ -127,9 +145,13 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
     It is as exact as ``budget.seconds`` allow.
     """
     problem = prepare(spec).problem
-    radius = problem.layering.radii_meant(eps)
+    return level_of(problem, spec, problem.layering.radii_meant(eps))
+
+
+def level_of(problem: Problem, spec: ExperimentSpec, eps: Array) -> Level:
+    """Do what ``level`` does, for a problem and epsilons ``(R,)``."""
     with single_threaded():
-        return verifier_of(problem, spec).level(radius, Deadline.after(spec.budget.seconds))
+        return verifier_of(problem, spec).level(eps, Deadline.after(spec.budget.seconds))
 
 
 def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
@@ -138,18 +160,8 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
     ``solver`` is ``NAME`` or ``NAME,NAME``, instead of what the result was made with; ``origin`` is
     what errors call the result.
     """
-    spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
-    source = Source(origin if solver is None else "--solver")
-    choice = spec.solver if solver is None else named(solver, source)
-    try:
-        chosen(choice, source)
-    except (SpecError, MissingSolverError) as error:
-        advice = "; any other can verify the result, such as --solver highs"
-        raise type(error)(f"{error}{'' if solver is not None else advice}") from None
-    # The machine that made the result may have had another device.
-    verifier = spec.verifier.model_copy(update={"device": "auto"})
-    spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
-    return _verified(problem_of(result), spec, radii_of(result))
+    again = stored(result, solver, origin)
+    return decide(again.problem, again.spec, again.eps)
 
 
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:

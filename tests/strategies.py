@@ -19,7 +19,7 @@ from hypothesis.strategies import SearchStrategy
 from numpy.typing import NDArray
 
 from mlspec.core import forward
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network, Op, Pair, Shape
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
@@ -196,7 +196,7 @@ def random_layering(rng: Rng, order: NDArray[np.int64], moving: int) -> Layering
     """Return 1 to 3 layers over the first ``moving`` pixels of ``order`` ``(H, W)``."""
     count = int(rng.integers(1, 4))
     index = rng.integers(0, count, order.shape)
-    index[order >= max(1, int(moving * rng.uniform(0.6, 1.01)))] = FIXED
+    index[order >= max(1, int(moving * rng.uniform(0.6, 1.01)))] = Layering.FIXED
     return Layering(index.astype(np.int16), count)
 
 

@@ -25,7 +25,7 @@ HOMES: dict[str, set[str]] = {
     "cplex": {"backends"},
     "pyscipopt": {"backends"},
     "swiglpk": {"backends"},
-    "xarray": {"results", "report", "resume", "run"},
+    "xarray": {"results", "report", "experiment", "resume", "run"},
     "netCDF4": {"results"},
     "rich": {"report", "cli"},
     "dask": {"campaign"},

@@ -85,7 +85,7 @@ class Rooms(Generated):
 def commands() -> dict[str, Any]:
     """Return the commands by name, in the order of ``mlspec --help``."""
     import mlspec.cli.entry  # noqa: F401 (all commands join the application)
-    from mlspec.cli.commands import app
+    from mlspec.cli.app import app
 
     found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     return found

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from mlspec.interrupts import EXIT_CODE
+from mlspec.errors import ExitCode
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
 
         run(began)
     except KeyboardInterrupt:
-        sys.exit(EXIT_CODE)
+        sys.exit(ExitCode.INTERRUPTED)
     finally:
         atexit.register(_leave)
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
-import mlspec.cli.making  # noqa: F401 (its commands join the others)
-from mlspec.cli.commands import app, err
-from mlspec.errors import ContradictionError, MlspecError
-
-INTERNAL = 70
+import mlspec.cli.making
+import mlspec.cli.showing
+import mlspec.cli.solving
+import mlspec.cli.verifying  # noqa: F401 (their commands join the application)
+from mlspec.cli.app import app, err, say
+from mlspec.errors import ContradictionError, ExitCode, MlspecError
 
 
 def run(began: float) -> None:
@@ -32,7 +33,7 @@ def run(began: float) -> None:
     except MlspecError as error:
         if debug:
             raise
-        err.print(Text(str(error)), soft_wrap=True)
+        say(str(error), err)
         if isinstance(error, ContradictionError):
             _keep(error)
         sys.exit(error.exit_code)
@@ -40,8 +41,8 @@ def run(began: float) -> None:
         if debug:
             raise
         message = f"internal error: {type(error).__name__}: {error}; please report it with --debug"
-        err.print(Text(message), soft_wrap=True)
-        sys.exit(INTERNAL)
+        say(message, err)
+        sys.exit(ExitCode.INTERNAL)
 
 
 def _keep(error: ContradictionError) -> None:

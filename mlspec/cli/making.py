@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
+from mlspec.cli.app import app, err, out, say
 from mlspec.cli.arguments import Epsilons, Overrides, SpecPath, load, radii_of
-from mlspec.cli.commands import app, err, out
 from mlspec.errors import InputError
 from mlspec.files import require_writable
 
@@ -43,7 +42,7 @@ def train(
     report = trained.accuracy
     rows = [(row.condition, row.all_in_top, row.any_in_top) for row in report.rows]
     out.print(accuracy_table(f"{report.images} test scenes of {report.dataset}", rows))
-    out.print(Text(f"saved in {path}"), soft_wrap=True)
+    say(f"saved in {path}")
 
 
 @app.command()
@@ -71,12 +70,9 @@ def export(
     written = write_models(run.preflight_of(problem), path, form, radius)
     for file, size in written.items():
         where = ", ".join(f"{each:g}" for each in dict.fromkeys(size.eps.tolist()))
-        out.print(
-            Text(
-                f"wrote {file}: {size.variables:,} variables, {size.constraints:,} constraints, "
-                f"at eps {where}; infeasible means robust"
-            ),
-            soft_wrap=True,
+        say(
+            f"wrote {file}: {size.variables:,} variables, {size.constraints:,} constraints, "
+            f"at eps {where}; infeasible means robust"
         )
 
 
@@ -105,4 +101,4 @@ def new(name: Annotated[str, typer.Argument(help="Name of the spec.")]) -> None:
         raise InputError(f"{path} exists already: choose another name") from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    out.print(Text(f"wrote {path}; next: mlspec check {shlex.quote(str(path))}"), soft_wrap=True)
+    say(f"wrote {path}; next: mlspec check {shlex.quote(str(path))}")

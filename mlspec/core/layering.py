@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,20 +15,23 @@ from mlspec.errors import InputError
 
 Index = NDArray[np.integer[Any]]
 
-FIXED: Final = -1
-"""Layer number of a pixel that does not move; radius number of a layer without room."""
 DIRECTIONS: Final = ("down", "up")
-"""The directions in which a pixel moves, in the order in which radii hold them."""
+"""The directions in which a pixel moves, in the order of an eps."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layering:
     """A partition of the pixels: ``index`` ``(H, W)`` holds each pixel's layer, or ``FIXED``.
 
-    Layers count from 0 to ``layers - 1``, as a rule from the object outwards. A *radius* is one
-    epsilon: a layer has one for both directions, or, once ``directed``, one downwards and one
-    upwards.
+    Layers count from 0 to ``layers - 1``, as a rule from the object outwards. The epsilons of a
+    neighborhood are a vector ``eps`` ``(R,)``; a place in it is a *radius index*. A layer has one
+    entry for both directions or, once ``directed``, one downwards and one upwards.
     """
+
+    FIXED: ClassVar[int] = -1
+    """The layer of a pixel that does not move."""
+    NO_RADIUS: ClassVar[int] = -1
+    """The radius index of a direction in which no pixel of a layer has room."""
 
     index: Index
     layers: int
@@ -40,17 +43,17 @@ class Layering:
     distances: NDArray[np.int64] | None = None
     """How far each layer is from the object, ``(K,)``; its number where there are none."""
     radius_of: Index | None = None
-    """``(K, 2)``: number of the radius of each layer downwards and upwards; ``FIXED`` where no
-    pixel of it has room. None: radius ``d`` holds for both directions of layer ``d``."""
+    """``(K, 2)``: the radius index of each layer downwards and upwards; ``NO_RADIUS`` where no
+    pixel of it has room. None: entry ``d`` holds for both directions of layer ``d``."""
 
     @property
     def count(self) -> int:
-        """Number of radii ``R``: entries of an eps."""
+        """Number of epsilons ``R``: entries of an eps."""
         return self.layers if self.radius_of is None else int(self.radius_of.max()) + 1
 
     @property
     def asymmetric(self) -> bool:
-        """Whether layers have a radius for each direction."""
+        """Whether layers have an epsilon for each direction."""
         return self.radius_of is not None
 
     @cached_property
@@ -65,10 +68,10 @@ class Layering:
 
     @cached_property
     def layer_of(self) -> NDArray[np.int64]:
-        """The layer ``(R,)`` of each radius."""
+        """The layer ``(R,)`` of each entry of an eps."""
         if self.radius_of is None:
             return np.arange(self.layers)
-        return np.nonzero(np.asarray(self.radius_of != FIXED))[0]
+        return np.nonzero(np.asarray(self.radius_of != self.NO_RADIUS))[0]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -85,31 +88,32 @@ class Layering:
 
     @property
     def radius_names(self) -> tuple[str, ...]:
-        """A name for each radius: that of its layer, with its direction if layers have two."""
+        """A name for each entry of an eps: that of its layer, with its direction if layers have
+        two."""
         if self.radius_of is None:
             return self.layer_names
-        layers, directions = np.nonzero(np.asarray(self.radius_of != FIXED))
+        layers, directions = np.nonzero(np.asarray(self.radius_of != self.NO_RADIUS))
         return tuple(
             f"{self.layer_names[layer]} {DIRECTIONS[direction]}"
             for layer, direction in zip(layers, directions, strict=True)
         )
 
     def directed(self, image: Array) -> Layering:
-        """Return the same layers with a radius for each direction, in the order of the layers.
+        """Return the same layers with an epsilon for each direction, in the order of the layers.
 
         A direction in which no pixel of the layer has room, as a black one downwards, has no
-        radius: any value is allowed there. ``image`` ``(C, H, W)`` is the centre.
+        epsilon: any value is allowed there. ``image`` ``(C, H, W)`` is the centre.
         """
         room = np.zeros((self.layers, 2), dtype=bool)
         for direction, extreme in enumerate((image.max(axis=0) > 0.0, image.min(axis=0) < 1.0)):
             room[self.index[(self.index >= 0) & extreme], direction] = True
         numbers = np.cumsum(room).reshape(room.shape) - 1
-        return replace(self, radius_of=np.where(room, numbers, FIXED))
+        return replace(self, radius_of=np.where(room, numbers, self.NO_RADIUS))
 
     def reach(self, eps: Array) -> tuple[Array, Array]:
         """Return how far each pixel may move downwards and upwards, two maps ``(..., H, W)``.
 
-        ``eps`` is ``(..., R)``. Pixels that are fixed have 0, those of a direction without radius
+        ``eps`` is ``(..., R)``. Pixels that are fixed have 0, those of a direction without epsilon
         1.
         """
         padded = np.concatenate(
@@ -125,7 +129,7 @@ class Layering:
 
     def table(self, values: NDArray[Any], free: Any) -> NDArray[Any]:
         """Return ``values`` ``(..., R)`` by layer and direction, ``(..., K, 2)``; ``free`` where
-        there is no radius."""
+        there is no epsilon."""
         padding = np.full((*values.shape[:-1], 1), free, dtype=values.dtype)
         return np.asarray(np.concatenate([values, padding], axis=-1)[..., self._radii])
 
@@ -133,11 +137,11 @@ class Layering:
         """Return the values ``(..., R)`` of a table ``(..., K, 2)`` that ``directed`` made."""
         if self.radius_of is None:
             raise ValueError("the layers have no directions")
-        return np.asarray(table[..., np.asarray(self.radius_of != FIXED)])
+        return np.asarray(table[..., np.asarray(self.radius_of != self.NO_RADIUS)])
 
     def radii_meant(self, eps: ArrayLike) -> Array:
-        """Return the radii ``(R,)`` for ``eps``: one value, or one per layer; with directions also
-        ``(K, 2)``, or those values in a row.
+        """Return the ``eps`` ``(R,)`` that is meant: one value, or one per layer; with directions
+        also ``(K, 2)``, or those values in a row.
 
         Raises InputError for any other number of values, for what is no number, and for values
         outside [0, 1].
@@ -168,7 +172,7 @@ class Layering:
 
     def total_by_radius(self, down: Array, up: Array) -> Array:
         """Sum what belongs to movements downwards and upwards, both ``(B, C, H, W)``, over the
-        pixels that each radius holds for: ``(B, R)``."""
+        pixels that each entry of an eps holds for: ``(B, R)``."""
         if self.radius_of is None:
             return self.total(down + up)
         return self.radii(np.stack([self.total(down), self.total(up)], axis=-1))
@@ -186,14 +190,15 @@ class Layering:
 
     @cached_property
     def _radii(self) -> Index:
-        """``(K, 2)``: the number of each layer's radius, the number after the last if it has
+        """``(K, 2)``: the radius index of each layer, the number after the last if it has
         none."""
         if self.radius_of is None:
             return np.repeat(np.arange(self.layers)[:, None], 2, axis=1)
-        return np.where(self.radius_of == FIXED, self.count, self.radius_of)
+        return np.where(self.radius_of == self.NO_RADIUS, self.count, self.radius_of)
 
     @cached_property
     def _radius_maps(self) -> tuple[Index, Index]:
-        """Two maps ``(H, W)`` into radii with 1 and 0 put behind them."""
-        layers = np.concatenate([self._radii, [[FIXED, FIXED]]])
+        """Two maps ``(H, W)`` into an eps with 1 and 0 put behind it; fixed pixels (-1) find the
+        last entry, which is 0."""
+        layers = np.concatenate([self._radii, [[self.NO_RADIUS, self.NO_RADIUS]]])
         return layers[self.index, 0], layers[self.index, 1]

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mlspec.data.sample import BoolArray, FloatArray
-from mlspec.errors import DataError
+from mlspec.errors import DataError, InputError
+from mlspec.files import written_whole
 
 _CHANNELS = (1, 3)
 _ARCHIVE = b"PK"  # How zip files begin, and with them those of numpy.savez.
 _FULL_SCALE = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0}
 # Pillow's modes that hold plain intensities, and the value of white in each.
+_WRITTEN = (".npy", ".png")
 
 
 def read_image(path: Path) -> FloatArray:
@@ -75,6 +77,43 @@ def read_mask(path: Path) -> BoolArray:
     if not mask.any():
         raise DataError(f"{path}: the mask is empty; mark the object's pixels with non-zero values")
     return mask
+
+
+def require_image_name(path: Path) -> None:
+    """Raise InputError where the name of a file does not end as ``write_image`` knows it."""
+    if path.suffix.lower() not in _WRITTEN:
+        raise InputError(f"{path}: an image is written as {' or '.join(_WRITTEN)}: name it so")
+
+
+def write_image(path: Path, image: FloatArray) -> FloatArray:
+    """Write an image (C, H, W) in [0, 1] and return it as the file holds it.
+
+    ``.npy`` holds the values exactly. ``.png`` rounds them: one channel to 16 bits, three to 8 bits
+    each.
+
+    Raises:
+        InputError: the file cannot be written, or not with this ending or number of channels.
+    """
+    require_image_name(path)
+    try:
+        with written_whole(path) as temporary:
+            if path.suffix.lower() == ".npy":
+                np.save(temporary, image)
+                return image
+            if image.shape[0] not in _CHANNELS:
+                raise InputError(
+                    f"{path}: a PNG holds one or three channels, the image has {image.shape[0]}: "
+                    "write a .npy file"
+                )
+            scale = 65535.0 if image.shape[0] == 1 else 255.0
+            rounded = np.round(image * scale)
+            if image.shape[0] == 1:
+                Image.fromarray(rounded[0].astype(np.uint16)).save(temporary)
+            else:
+                Image.fromarray(np.moveaxis(rounded, 0, -1).astype(np.uint8)).save(temporary)
+            return np.asarray(rounded / scale)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def _picture(path: Path) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.core.layering import Index, Layering
 from mlspec.core.partitions import GROUPS, LAYERS
 
 
@@ -49,20 +49,20 @@ def first_layers(index: Index, count: int | None) -> tuple[Index, int]:
     count = available if count is None else count
     if not 1 <= count <= available:
         raise PartitionError("count", f"{count} layers do not exist: the image holds {available}")
-    return np.where(index < count, index, FIXED), count
+    return np.where(index < count, index, Layering.FIXED), count
 
 
 def merged(index: Index, groups: Sequence[Sequence[int]]) -> Index:
     """Return for each pixel of ``index`` ``(H, W)`` the group of its layer, or ``FIXED``; raises
     PartitionError for layers that do not exist or are there twice."""
     available = int(index.max()) + 1
-    group_of = np.full(available, FIXED)
+    group_of = np.full(available, Layering.FIXED)
     for number, members in enumerate(groups):
         for member in members:
             if not 0 <= member < available:
                 message = f"layer {member} does not exist: the last one is {available - 1}"
                 raise PartitionError("groups", message)
-            if group_of[member] != FIXED:
+            if group_of[member] != Layering.FIXED:
                 message = f"layer {member} is there twice: it belongs to one group"
                 raise PartitionError("groups", message)
             group_of[member] = number

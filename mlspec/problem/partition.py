@@ -14,7 +14,7 @@ from typing import Literal, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.core.layering import Index, Layering
 from mlspec.core.partitions import GRID, PARTITIONS, PIXELS, WHOLE, PartitionKind
 from mlspec.problem.layers import (
     PartitionError,
@@ -109,17 +109,17 @@ def _parts(
         for edges, at in ((rows, y), (columns, x))
     )
     boxes = row * width + column
-    moving = depth != FIXED
+    moving = depth != Layering.FIXED
     nearest = np.full(boxes.max() + 1, depth.max() + 1)
     np.minimum.at(nearest, boxes[moving], depth[moving])
     order = np.argsort(nearest, kind="stable")[: len(np.unique(boxes[moving]))]
-    numbers = np.full(len(nearest), FIXED)
+    numbers = np.full(len(nearest), Layering.FIXED)
     numbers[order] = np.arange(len(order))
     names = tuple(
         f"{_span('row', rows, box // width)}, {_span('column', columns, box % width)}"
         for box in order.tolist()
     )
-    index = np.where(moving, numbers[boxes], FIXED)
+    index = np.where(moving, numbers[boxes], Layering.FIXED)
     return Layering(index, len(order), kind, names, nearest[order])
 
 
@@ -142,10 +142,10 @@ def _of_each(layers: Layers, centres: Sequence[Centre], norm: str) -> Layering:
             raise ValueError(f"objects have no {layers.partition} of their own")
         case _:
             assert_never(layers)
-    keys = np.where(level == FIXED, FIXED, owner * (level.max() + 1) + level)
-    found, numbers = np.unique(keys[keys != FIXED], return_inverse=True)
-    index = np.full(keys.shape, FIXED)
-    index[keys != FIXED] = numbers
+    keys = np.where(level == Layering.FIXED, Layering.FIXED, owner * (level.max() + 1) + level)
+    found, numbers = np.unique(keys[keys != Layering.FIXED], return_inverse=True)
+    index = np.full(keys.shape, Layering.FIXED)
+    index[keys != Layering.FIXED] = numbers
     which, number_of = np.divmod(found, level.max() + 1)
     labels = names_of(centres)
     names = tuple(f"{labels[w]}: {word} {d}" for w, d in zip(which, number_of, strict=True))

@@ -17,9 +17,6 @@ from mlspec.spec import ExperimentSpec
 from mlspec.spec.image import BoxMask, ComponentMask, DatasetImage, DatasetMask, FileMask
 from mlspec.spec.image import Mask as ObjectMask
 
-FOREGROUND = 0.1
-"""A pixel brighter than this belongs to a connected component."""
-
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -158,8 +155,8 @@ def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) 
                 )
             mask = np.zeros(image.shape[1:], dtype=bool)
             mask[y0:y1, x0:x1] = True
-        case ComponentMask(component_at=(y, x)):
-            bright = image.max(axis=0) > FOREGROUND
+        case ComponentMask(component_at=(y, x), brighter_than=least):
+            bright = image.max(axis=0) > least
             if y >= bright.shape[0] or x >= bright.shape[1]:
                 raise source.error(
                     f"{place}.component_at",
@@ -168,7 +165,7 @@ def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) 
             if not bright[y, x]:
                 raise source.error(
                     f"{place}.component_at",
-                    f"there is no bright pixel at [{y}, {x}]: give one above {FOREGROUND:g}",
+                    f"there is no bright pixel at [{y}, {x}]: give one above {least:g}",
                 )
             numbers, _ = ndimage.label(bright, structure=np.ones((3, 3)))
             mask = numbers == numbers[y, x]

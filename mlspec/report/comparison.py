@@ -18,13 +18,11 @@ from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.reach import object_reach
+from mlspec.report.style import TABLE
 from mlspec.report.words import finding, stopped
-from mlspec.results import aim_of, is_asymmetric, layering_of, per_radius, value_of
+from mlspec.results import aim_of, differences, layering_of, per_radius, value_of
 
 Cell = Callable[[xr.Dataset], str]
-
-_NAMES, _COLUMN = 17, 17
-"""Characters of the column of names and of each result's column."""
 
 
 def comparison(results: Sequence[xr.Dataset], files: Sequence[str] = ()) -> RenderableType:
@@ -51,11 +49,14 @@ class _Comparison:
         self._names = names
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = max(1, (options.max_width - _NAMES) // _COLUMN)
         rows = _rows(self._results)
+        names_width = max(len(name) for name in rows) + 2
+        width = max(TABLE.result_width, *(len(name) + 2 for name in self._names))
+        width = min(width, options.max_width - names_width)
+        room = max(1, (options.max_width - names_width) // width)
         for start in range(0, len(self._results), room):
             some = slice(start, start + room)
-            yield _side_by_side(rows, self._results[some], self._names[some])
+            yield _side_by_side(rows, self._results[some], self._names[some], width - 2)
             yield Text()
         for ds, name in zip(self._results, self._names, strict=True):
             yield Text.assemble((f"{name}: ", "bold"), finding(ds))
@@ -78,12 +79,12 @@ def _rows(results: Sequence[xr.Dataset]) -> dict[str, Cell]:
 
 
 def _side_by_side(
-    rows: Mapping[str, Cell], results: Sequence[xr.Dataset], names: Sequence[str]
+    rows: Mapping[str, Cell], results: Sequence[xr.Dataset], names: Sequence[str], width: int
 ) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("", style="dim", no_wrap=True)
     for name in names:
-        table.add_column(name, justify="right", overflow="fold", max_width=_COLUMN - 2)
+        table.add_column(name, justify="right", overflow="fold", max_width=width)
     for name, cell in rows.items():
         table.add_row(name, *[cell(ds) for ds in results])
     return table
@@ -142,26 +143,3 @@ OBJECTIVE_ROWS: dict[str, Cell] = {
     "value at most": lambda ds: above(value_of(ds)[1], 4),
 }
 """What is compared beside where one of the results has another objective than the size."""
-
-
-def differences(results: Sequence[xr.Dataset]) -> list[str]:
-    """Return in which parts of the question the ``results`` differ; empty if they are
-    comparable."""
-    first = results[0] if results else None
-    return [
-        name
-        for name, part in QUESTION.items()
-        if any(not np.array_equal(part(ds), part(first)) for ds in results[1:] if first is not None)
-    ]
-
-
-QUESTION: dict[str, Callable[[xr.Dataset], Any]] = {
-    "image": lambda ds: str(ds.attrs["image_sha256"]),
-    "targets": lambda ds: str(ds.attrs["targets"]),
-    "decision rule": lambda ds: str(ds.attrs["decision"]),
-    "layers": lambda ds: ds["layer_index"].values,
-    "objective": aim_of,
-    "directions": is_asymmetric,
-    "weights": lambda ds: ds["weight"].values,
-}
-"""What must agree for two results to be comparable."""

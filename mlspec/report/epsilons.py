@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from mlspec.core.layering import DIRECTIONS, FIXED, Layering
+from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.report.drawing import as_plot, legend_below, log_ticks, title, whole_numbers
@@ -102,7 +102,7 @@ def _bars(
     up = np.zeros(layering.count, dtype=bool)
     if layering.radius_of is not None:
         width = 2 * FIGURE.half_bar
-        up = np.nonzero(layering.radius_of != FIXED)[1] == 1
+        up = np.nonzero(layering.radius_of != Layering.NO_RADIUS)[1] == 1
         places += np.where(up, FIGURE.half_bar, -FIGURE.half_bar)
     for block, (color, words) in FIGURE.blocks.items():
         mine = blocks == block.value

@@ -11,6 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mlspec.core.layering import DIRECTIONS
 from mlspec.errors import DataError
+from mlspec.files import written_whole
 from mlspec.report.drawing import without_mathematics
 from mlspec.report.epsilons import layer_radius_panel
 from mlspec.report.gallery import chosen, gallery
@@ -30,8 +31,8 @@ def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
     path = Path(path)
     figure = draw(ds)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=dpi, facecolor="white")
+        with written_whole(path) as temporary:
+            figure.savefig(temporary, dpi=dpi, facecolor="white")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: the figure cannot be written ({error})") from error
 

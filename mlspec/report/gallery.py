@@ -13,10 +13,11 @@ from matplotlib.ticker import NullLocator
 from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.report.drawing import as_picture, color_bar, lettered, outline
+from mlspec.report.labels import label_change
 from mlspec.report.numbers import above
 from mlspec.report.pictures import object_mask, picture
 from mlspec.report.style import FIGURE
-from mlspec.report.words import changed_scores, misreading, witness_extent
+from mlspec.report.words import witness_extent
 from mlspec.results import blocked_radii, blocking_witness, layering_of, per_radius
 
 
@@ -42,12 +43,12 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
             continue
         radius = radii[column]
         picture(top, witnesses[column])
-        reading = misreading(ds, scores[radius])
+        change = label_change(ds, scores[radius])
         limit = above(witness_extent(ds, radius), 2)
         name = part_name(layering, radius).replace(", ", ",\n")
         by = limit if layering.asymmetric else f"±{limit}"
         top.set_title(
-            f"{name} at {by}:\n{reading}", fontsize=FIGURE.medium, color=FIGURE.colours.ink
+            f"{name} at {by}:\n{change.sentence}", fontsize=FIGURE.medium, color=FIGURE.colours.ink
         )
         norm = SymLogNorm(linthresh=low, linscale=0.5, vmin=-high, vmax=high)
         shown = bottom.imshow(
@@ -55,7 +56,7 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
         )
         outline(bottom, object_mask(ds), color=FIGURE.colours.ink, width=0.7)
         as_picture(bottom)
-        compared = changed_scores(ds, scores[radius])[: FIGURE.gallery_scores]
+        compared = change.scores[: FIGURE.gallery_scores]
         lines = [f"score of {label}: {_score(old)} → {_score(new)}" for label, old, new in compared]
         bottom.set_xlabel("\n".join(lines), fontsize=FIGURE.small, color=FIGURE.colours.ink)
         if column == len(radii) - 1:

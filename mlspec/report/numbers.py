@@ -6,9 +6,6 @@ import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
-_SMALL = -4
-"""Decimal exponent; numbers below it are written like 4.1e-6."""
-
 
 def below(value: float, digits: int = 2) -> str:
     """Return ``value`` >= 0 rounded down to ``digits`` significant digits: for what is
@@ -33,7 +30,7 @@ def _rounded(value: float, digits: int, mode: str) -> str:
     exact = Decimal(repr(float(value)))
     if not exact:
         return "0"
-    if exact.adjusted() < _SMALL:
+    if exact.adjusted() < -4:  # below 0.0001: written like 4.1e-6
         rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), rounding=mode)
         return f"{rounded:.{digits - 1}e}"
     last = min(0, exact.adjusted() - digits + 1)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
-from mlspec.core.layering import FIXED, Index, Layering
+from mlspec.core.layering import Index, Layering
 from mlspec.core.naming import counted
 from mlspec.core.network import Array
 from mlspec.core.partitions import Borders
@@ -133,7 +133,7 @@ def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -
     moving = index >= 0
     if direction:
         moving &= _has_room(ds["image"].values, direction)
-    _hatch_fixed(axes, np.where(moving, index, FIXED))
+    _hatch_fixed(axes, np.where(moving, index, Layering.FIXED))
     # A colour bar extends below its scale: that is where zero has its place.
     radii = np.where(radius_map > 0.0, np.clip(radius_map, low, high), low / 10.0)
     shown = axes.imshow(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
-from mlspec.core.layering import FIXED
+from mlspec.core.layering import Layering
 from mlspec.report.numbers import below
 from mlspec.results import layering_of, radii_of
 
@@ -15,7 +15,7 @@ def object_reach(ds: xr.Dataset) -> tuple[float, float]:
     layering = layering_of(ds)
     mask = ds["object_mask"].values.astype(bool)
     if layering.kind.whole:
-        mask = layering.index != FIXED
+        mask = layering.index != Layering.FIXED
     down, up = layering.reach(radii_of(ds))
     return float(down[mask].min()), float(up[mask].min())
 

@@ -118,18 +118,20 @@ class TableStyle:
 
     two_columns_from: int = 12
     """From so many layers on they are listed in two columns."""
-    wide_enough: int = 72
-    """Characters that two columns of layers need."""
+    name_characters: int = 28
+    """Longer names of layers take several lines."""
     most_rows: int = 64
     """More epsilons than this are summed up by distance instead of listed."""
     most_runs: int = 20
     """Rows of such a summary."""
-    name_width: int = 17
-    """Characters of the column of names in a comparison."""
     result_width: int = 17
-    """Characters of the column of each result in a comparison."""
+    """Least number of characters of the column of each result in a comparison."""
     listed_layers: int = 3
     """A sentence lists up to so many runs of layers and counts more."""
+    listed_moves: int = 6
+    """A violation names up to so many of the layers that it moves."""
+    large_gap: float = 10.0
+    """From this share on a gap is told as a multiple instead of in percent."""
     informative_gap: float = 1.0
     """A gap above this share says little: the short answer leaves it out."""
 

@@ -12,10 +12,10 @@ from mlspec.core.layering import Layering
 from mlspec.core.naming import part_name
 from mlspec.core.network import Array
 from mlspec.core.objective import WeightedSum
-from mlspec.core.property import TopK
 from mlspec.core.trace import Block, StopReason
 from mlspec.report.numbers import below, listed
 from mlspec.report.reach import object_reach, reach_in_words
+from mlspec.report.style import TABLE
 from mlspec.results import (
     RUNNING,
     blocking_witness,
@@ -27,9 +27,6 @@ from mlspec.results import (
     ranges,
     value_of,
 )
-
-_MANY = 3
-"""From so many commas on, layers are counted instead of listed."""
 
 
 def finding(ds: xr.Dataset) -> str:
@@ -68,46 +65,11 @@ def _weakest(ds: xr.Dataset) -> str:
         layers = part_name(replace(layering, radius_of=None), weak[0])
     else:
         layers = f"{one if len(weak) == 1 else several} {ranges(weak)}"
-        if layers.count(",") >= _MANY or layering.names:
+        if layers.count(",") >= TABLE.listed_layers or layering.names:
             layers = f"{len(weak)} of {len(eps)} {several}"
     if eps.min() == 0.0:
         return f"nothing certified for {layers}"
     return f"weakest: {layers} (±{least})"
-
-
-def misreading(ds: xr.Dataset, scores: Array) -> str:
-    """Return what the classifier does to an image with ``scores`` ``(M,)``: ``reads 9 as 8``."""
-    lost, gained = exchange(ds, scores)
-    if len(lost) == 1 and len(gained) == 1:
-        return f"reads {lost[0]} as {gained[0]}"
-    if not lost:
-        return "hesitates between labels"
-    return f"loses {listed(lost)}" + (f" and sees {listed(gained)}" if gained else "")
-
-
-def exchange(ds: xr.Dataset, scores: Array) -> tuple[list[str], list[str]]:
-    """Return which labels an image with ``scores`` ``(M,)`` loses and gains against the centre."""
-    before, after = predicted_names(ds, ds["scores"].values), predicted_names(ds, scores)
-    lost = [name for name in before if name not in after]
-    return lost, [name for name in after if name not in before]
-
-
-def changed_scores(ds: xr.Dataset, scores: Array) -> list[tuple[str, float, float]]:
-    """Return the name of each label that an image with ``scores`` ``(M,)`` loses or gains, with its
-    score at the centre and there.
-
-    Where several hesitate for the last of the top places, the strongest of them stands for those
-    gained.
-    """
-    names, before, asked = label_names_of(ds), ds["scores"].values, property_of(ds)
-    lost, gained = exchange(ds, scores)
-    shown = [*(lost or target_names(ds)), *gained]
-    if isinstance(asked.rule, TopK) and not gained:
-        known = {*shown, *predicted_names(ds, scores)}
-        rivals = [names[label] for label in np.argsort(-scores, kind="stable")]
-        shown += [rival for rival in rivals if rival not in known][:1]
-    places = [names.index(name) for name in shown]
-    return [(names[place], float(before[place]), float(scores[place])) for place in places]
 
 
 def stop_words(reason: StopReason, layering: Layering) -> str:

@@ -2,7 +2,9 @@
 
 from mlspec.results.accessor import ResultAccessor, blocked_radii, ranges
 from mlspec.results.dataset import RUNNING, Provenance, to_dataset
+from mlspec.results.destination import Destination, destination
 from mlspec.results.moves import move_name
+from mlspec.results.question import differences
 from mlspec.results.reading import (
     aim_of,
     blocking_witness,
@@ -21,12 +23,15 @@ from mlspec.results.store import open_result, save
 
 __all__ = [
     "RUNNING",
+    "Destination",
     "Provenance",
     "ResultAccessor",
     "Saver",
     "aim_of",
     "blocked_radii",
     "blocking_witness",
+    "destination",
+    "differences",
     "is_asymmetric",
     "label_names_of",
     "layering_of",

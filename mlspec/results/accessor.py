@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from mlspec.core.layering import DIRECTIONS, FIXED
+from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.trace import Block
 from mlspec.errors import InputError
@@ -25,7 +25,7 @@ class ResultAccessor:
         Of an asymmetric result: the smaller of both directions, which
         ``epsilon_map_directed(direction, y, x)`` holds.
         """
-        moving = self._ds["layer_index"] != FIXED
+        moving = self._ds["layer_index"] != Layering.FIXED
         return self._ds["epsilon_map"].where(moving).assign_attrs(self._ds["epsilon_map"].attrs)
 
     def trace(self) -> xr.Dataset:
@@ -53,9 +53,12 @@ class ResultAccessor:
             radius = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
         elif direction is not None:
             raise InputError("the result is symmetric: leave the direction out")
-        image = None if radius == FIXED else blocking_witness(ds, radius)
+        image = None if radius == Layering.NO_RADIUS else blocking_witness(ds, radius)
         if image is None:
-            cap = radius == FIXED or per_radius(ds, "blocked_by")[radius] == Block.CAP.value
+            cap = (
+                radius == Layering.NO_RADIUS
+                or per_radius(ds, "blocked_by")[radius] == Block.CAP.value
+            )
             way = f" {direction}" if direction else ""
             raise InputError(
                 f"layer {layer}{way} has no blocking witness (blocked by: "

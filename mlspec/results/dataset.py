@@ -21,18 +21,10 @@ from mlspec.core.trace import Tally, Trace
 from mlspec.core.verdict import Stage
 from mlspec.results.digests import digests
 from mlspec.results.moves import move_name
-from mlspec.results.schema import (
-    DIRECTED,
-    FORMAT,
-    MOST_WITNESS_VALUES,
-    VARIABLES,
-    dims_of,
-)
+from mlspec.results.schema import DIRECTED, VARIABLES, Layout, dims_of
 
 RUNNING = "running"
 """Stop reason of a dataset made while its search still runs."""
-
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -121,7 +113,7 @@ def _answer(problem: Problem, trace: Trace) -> dict[str, Any]:
         "blocking_cut": np.array(cuts, dtype=np.int32),
         "epsilon_map": problem.layering.spread(trace.best),
     }
-    if count * problem.image.size <= MOST_WITNESS_VALUES:
+    if count * problem.image.size <= Layout.most_witness_values:
         witness = np.full((count, *problem.image.shape), np.nan)
         witness[list(blocked)] = images
         answer["blocking_witness"] = witness
@@ -175,7 +167,7 @@ def _attributes(
     return {
         "Conventions": "CF-1.11",
         "title": f"Maximal robust layered neighborhood: {provenance.name}",
-        "mlspec_format": FORMAT,
+        "mlspec_format": Layout.version,
         "name": provenance.name,
         "spec": provenance.spec_json,
         "targets": json.dumps([problem.label_names[target] for target in problem.property.targets]),
@@ -202,11 +194,12 @@ def _decision(rule: DecisionRule) -> dict[str, Any]:
             return {"rule": "threshold", "tau": list(tau)}
 
 
-def _scores(network: Network, images: Array) -> Array:
-    """Scores ``(N, M)`` in pieces, as the forward pass holds a batch's windows in memory."""
+def _scores(network: Network, images: Array, at_once: int = 64) -> Array:
+    """Scores ``(N, M)``, of ``at_once`` images at a time: the forward pass holds their windows in
+    memory."""
     pieces = [
-        forward.scores(network, images[start : start + _BATCH])
-        for start in range(0, len(images), _BATCH)
+        forward.scores(network, images[start : start + at_once])
+        for start in range(0, len(images), at_once)
     ]
     return np.concatenate([np.empty((0, network.labels)), *pieces])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -18,9 +19,6 @@ from mlspec.errors import DataError, SaveWarning
 from mlspec.results.dataset import Provenance, to_dataset
 from mlspec.results.store import save
 
-SAVE_EVERY = 2.0
-"""Seconds between saves while a search improves."""
-
 
 class Saver:
     """A ``Watcher`` that passes news of a search on, and saves what is certified as it grows.
@@ -28,8 +26,10 @@ class Saver:
     A place that has become unwritable is warned of once: it may be writable again at the end.
     """
 
+    every: ClassVar[float] = 2.0
+    """Seconds between saves while a search improves."""
     path: Path | None = None
-    """Where to. What lies there is not touched before an earlier result is proved again."""
+    """Where to. What is there is not touched before an earlier result is proved again."""
 
     def __init__(self, problem: Problem, provenance: Provenance, watch: Watcher | None) -> None:
         self._problem = problem
@@ -44,7 +44,7 @@ class Saver:
         if self._watch is not None:
             self._watch(trace, event)
         now = time.monotonic()
-        due = trace.best is not self._saved and now - self._saved_at > SAVE_EVERY
+        due = trace.best is not self._saved and now - self._saved_at > self.every
         if self.path is not None and due:
             self._saved, self._saved_at = trace.best, now
             try:

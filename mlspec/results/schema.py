@@ -15,12 +15,22 @@ and is blocked by its cap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-FORMAT: Final = 2
-"""Version of the file layout; a reader refuses a larger one. 1 had no ``LATER`` variables."""
+
+class Layout:
+    """Constants of the file layout."""
+
+    version: ClassVar[int] = 2
+    """A reader refuses a larger one. 1 had no ``LATER`` variables."""
+    most_witness_values: ClassVar[int] = 2**22
+    """A ``blocking_witness`` of more values is left out; ``blocking_cut`` says where to find
+    each."""
+    compressed_from: ClassVar[int] = 4096
+    """Bytes; compressing less saves nothing."""
+
 
 PIXELS: Final = ("channel", "y", "x")
 """Dimensions of an image."""
@@ -146,9 +156,6 @@ LATER: Final = frozenset(
     }
 )
 """Variables that older files lack."""
-
-MOST_WITNESS_VALUES: Final = 2**22
-"""A ``blocking_witness`` of more values is left out; ``blocking_cut`` says where to find each."""
 
 
 def dims_of(name: str, asymmetric: bool) -> tuple[str, ...]:

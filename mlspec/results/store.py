@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,20 +11,16 @@ import numpy as np
 import xarray as xr
 
 from mlspec.errors import DataError
-from mlspec.files import is_hdf
+from mlspec.files import is_hdf, written_whole
 from mlspec.interrupts import undisturbed
 from mlspec.results.digests import digests
-from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, FORMAT, LATER, VARIABLES
-
-_COMPRESSED_FROM = 4096
-"""Bytes; compressing less saves nothing."""
+from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, LATER, VARIABLES, Layout
 
 
 def save(ds: xr.Dataset, path: str | Path) -> None:
     """Write a result to ``path`` (netCDF 4) and create the folder if need be.
 
-    A reader sees the file of before or the whole new one, whatever happens in between: the data
-    goes to a temporary file beside it, to the disk, and takes the name in one step. Raises
+    A reader sees the file of before or the whole new one, whatever happens in between. Raises
     DataError when the place cannot be written.
     """
     # Within the netCDF library Ctrl-C may leave a lock held.
@@ -36,24 +29,14 @@ def save(ds: xr.Dataset, path: str | Path) -> None:
 
 
 def _write(ds: xr.Dataset, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        ds.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_encoding(ds))
-        _flush(temporary)
-        temporary.replace(path)
-        with suppress(PermissionError):  # Windows opens no folders
-            _flush(path.parent)
+        with written_whole(path) as temporary:
+            ds.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_encoding(ds))
     # On a full disk netCDF raises RuntimeError.
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{path}: the result cannot be written ({_why(error)}); give another place"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def open_result(path: str | Path) -> xr.Dataset:
@@ -66,6 +49,8 @@ def open_result(path: str | Path) -> xr.Dataset:
         raise DataError(f"{path}: there is no such {_nearest(path)}")
     if path.is_dir():
         raise DataError(f"{path} is a folder, a result is a file; in it: {_listing(path)}")
+    if not path.is_file():
+        raise DataError(f"{path} is a device, pipe or socket, a result is a file")
     try:
         ds = xr.load_dataset(path, engine="netcdf4", decode_times=False)
     # netCDF and HDF report damage by whatever error the broken part leads to.
@@ -85,17 +70,8 @@ def _encoding(ds: xr.Dataset) -> Mapping[str, dict[str, Any]]:
     return {
         str(name): packed
         for name, variable in ds.data_vars.items()
-        if variable.dtype.kind in "fiu" and variable.nbytes >= _COMPRESSED_FROM
+        if variable.dtype.kind in "fiu" and variable.nbytes >= Layout.compressed_from
     }
-
-
-def _flush(path: Path) -> None:
-    """Wait until ``path`` is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check(ds: xr.Dataset, path: Path) -> None:
@@ -104,9 +80,9 @@ def _check(ds: xr.Dataset, path: Path) -> None:
         raise DataError(f"{path}: netCDF, but not a result of mlspec (no attribute mlspec_format)")
     if not isinstance(written, int | np.integer):
         raise DataError(f"{path}: damaged: the attribute mlspec_format is {written!r}, no number")
-    if written > FORMAT:
+    if written > Layout.version:
         raise DataError(
-            f"{path}: written by a newer mlspec (format {written}, this one reads {FORMAT})"
+            f"{path}: written by a newer mlspec (format {written}, this one reads {Layout.version})"
         )
     lacking = [name for name in ATTRIBUTES if name not in ds.attrs]
     if lacking:
@@ -117,6 +93,10 @@ def _check(ds: xr.Dataset, path: Path) -> None:
     missing = [name for name in needed if name not in ds]
     if missing:
         raise DataError(f"{path}: a result of mlspec that lacks {', '.join(missing)}")
+    eps = ds["epsilon"].values
+    wrong = eps[~((eps >= 0.0) & (eps <= 1.0))]
+    if wrong.size:
+        raise DataError(f"{path}: damaged: epsilons lie in [0, 1]; one is {wrong[0]}")
     for name, digest in digests(ds["classifier_onnx"].values, ds["image"].values).items():
         if ds.attrs.get(name) != digest:
             raise DataError(f"{path}: damaged: its contents do not match the stored {name}")

@@ -6,11 +6,13 @@ from mlspec.spec.profile import SolverProfile, find_profile, profile_names, prof
 from mlspec.spec.schema import ExperimentSpec
 from mlspec.spec.source import Source
 from mlspec.spec.template import spec_template
+from mlspec.spec.training import TrainingSpec
 
 __all__ = [
     "ExperimentSpec",
     "SolverProfile",
     "Source",
+    "TrainingSpec",
     "asset_dir",
     "find_profile",
     "load_model",

@@ -89,6 +89,20 @@ class SpecModel(BaseModel):
         return _tuples(data)
 
 
+class Document(SpecModel):
+    """A model that a whole file holds."""
+
+    title: ClassVar[str]
+    """What to call such a file, as ``a training spec``."""
+    command: ClassVar[str]
+    """The command that takes it; ``{file}`` stands for the file."""
+
+    @classmethod
+    def required_keys(cls) -> set[str]:
+        """The keys that every such file has."""
+        return {name for name, field in cls.model_fields.items() if field.is_required()}
+
+
 def _tuples(data: object) -> object:
     """Lists as tuples, at any depth: a frozen model holds none that could change."""
     if isinstance(data, dict):

@@ -100,6 +100,8 @@ class ComponentMask(SpecModel):
 
     component_at: tuple[Index, Index]
     """Row and column of a pixel of the object: ``[y, x]``."""
+    brighter_than: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """The intensity that a pixel of the object exceeds in some channel."""
 
 
 Mask = Annotated[

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from mlspec.files import is_hdf
 from mlspec.spec.assets import shipped
-from mlspec.spec.base import SpecModel
+from mlspec.spec.base import Document
 from mlspec.spec.overrides import Overrides, apply_overrides
 from mlspec.spec.schema import ExperimentSpec
 from mlspec.spec.source import Complaint, Mark, Source, exists, nearest_file, spec_error
 from mlspec.spec.yaml_text import read_yaml
 
-Model = TypeVar("Model", bound=SpecModel)
+Model = TypeVar("Model", bound=Document)
 
 
 def load_spec(path: str | Path, overrides: Overrides = ()) -> ExperimentSpec:
@@ -36,10 +36,22 @@ def load_model(path: str | Path, model: type[Model], overrides: Overrides = ()) 
     if not exists(file):
         file = shipped(file) or file
     reading = read_yaml(_text(file), str(file))
+    _require_kind(file, reading.data, model)
     if reading.data is not None:
         apply_overrides(reading, overrides, model)
     source = Source(str(file), file.parent, reading.marks)
     return model.read(reading.data, source, reading.complaints)
+
+
+def _require_kind(file: Path, data: object, model: type[Document]) -> None:
+    """Raise SpecError where a file is clearly of another kind than ``model``: it has all keys that
+    the other kind needs and none of those that this one does."""
+    if not isinstance(data, dict) or model.required_keys() & data.keys():
+        return
+    for other in Document.__subclasses__():
+        if other is not model and other.required_keys() <= data.keys():
+            takes_it = other.command.format(file=file)
+            raise _unreadable(file, f"{other.title}, not {model.title}: {takes_it} takes it")
 
 
 def _text(file: Path) -> str:
@@ -55,7 +67,7 @@ def _text(file: Path) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         if is_hdf(file):
-            message = "a result, not a spec: show, plot, report and verify take results"
+            message = "a result, not a spec: show, plot and verify take results"
             raise _unreadable(file, message) from None
         before = raw[: error.start].decode()
         mark = Mark(str(file), before.count("\n") + 1, len(before) - before.rfind("\n"))

@@ -12,9 +12,6 @@ from mlspec.spec.fields import keys_at, models_at
 from mlspec.spec.source import Complaint, KeyPath, Source, did_you_mean, dotted, elided, undotted
 from mlspec.spec.unions import is_tag
 
-_FEW = 8
-"""Up to this many valid keys are listed beside a suggestion."""
-
 _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -75,7 +72,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             keys = keys_at(model, detail["loc"][:-1])
             hint = did_you_mean(str(detail["loc"][-1]), keys)
-            listed = f"; valid here: {', '.join(keys)}" if len(keys) <= _FEW or not hint else ""
+            few = len(keys) <= 8  # all are listed, even beside a suggestion
+            listed = f"; valid here: {', '.join(keys)}" if few or not hint else ""
             return f"unknown key{listed}{hint}"
         case "literal_error":
             choices = re.findall(r"'([^']+)'", context["expected"])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from mlspec.spec.assets import asset_dir
-from mlspec.spec.base import SpecModel
+from mlspec.spec.base import Document, SpecModel
 from mlspec.spec.load import load_model
 from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
 from mlspec.spec.source import Source, did_you_mean, undotted
@@ -47,8 +47,11 @@ class SizeLimit(SpecModel):
         return variables <= self.variables and constraints <= self.constraints
 
 
-class SolverProfile(SpecModel):
+class SolverProfile(Document):
     """One solver, as a file in ``solvers/`` declares it."""
+
+    title: ClassVar[str] = "the profile of a solver"
+    command: ClassVar[str] = "mlspec solve SPEC --solver {file}"
 
     name: Annotated[str, Field(min_length=1)]
     """Name by which specs choose it: that of its file."""

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from mlspec.spec.base import SpecModel
+from mlspec.spec.base import Document, SpecModel
 from mlspec.spec.image import FileName, Image, Index, Label, Mask
 from mlspec.spec.layers import AroundName, LayerCount, Layers
 from mlspec.spec.search import Budget, Count, Search, Shrink, Solver, SolverChoice, Verifier
@@ -90,8 +90,11 @@ class Classifier(SpecModel):
         return self
 
 
-class ExperimentSpec(SpecModel):
+class ExperimentSpec(Document):
     """How far each layer of pixels around an object may move before a label can be lost."""
+
+    title: ClassVar[str] = "the spec of an experiment"
+    command: ClassVar[str] = "mlspec solve {file}"
 
     retired: ClassVar[tuple[str, ...]] = ("verifier.milp.processes",)
 

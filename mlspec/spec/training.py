@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from mlspec.spec.base import SpecModel
+from mlspec.spec.base import Document, SpecModel
 from mlspec.spec.unions import by_value, tag
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -113,8 +113,11 @@ class Evaluation(SpecModel):
     """Side of these rectangles, in pixels."""
 
 
-class TrainingSpec(SpecModel):
+class TrainingSpec(Document):
     """A classifier to train: its architecture, data, defence and schedule."""
+
+    title: ClassVar[str] = "the spec of a training"
+    command: ClassVar[str] = "mlspec train {file}"
 
     architecture: Literal["small", "large", "resnet-tiny"] = "small"
     """`small`: two convolutions, about 4,000 parameters; `large`: three, about 47,000;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from mlspec.errors import InputError, NetworkError
+from mlspec.files import written_whole
 from mlspec.train.architectures import Residual
 
 _OPSET = 17
@@ -124,14 +124,9 @@ def write(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with written_whole(path) as part:
             part.write_bytes(model.SerializeToString(deterministic=True))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error}") from error
 

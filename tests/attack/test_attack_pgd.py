@@ -20,7 +20,7 @@ from strategies import (
 
 from mlspec.attack.pgd import PgdAttack
 from mlspec.core import forward
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, Threshold, TopK
@@ -51,7 +51,7 @@ def test_points_lie_in_the_box_and_their_margins_are_replayed(question: Question
     for image, extents in zip(found.images, found.extents, strict=True):
         np.testing.assert_array_equal(extents, problem.layering.extents(image - problem.image))
         assert (extents <= eps + 1e-12).all()
-    fixed = problem.layering.index == FIXED
+    fixed = problem.layering.index == Layering.FIXED
     np.testing.assert_array_equal(
         found.images[:, :, fixed], np.repeat(problem.image[None][:, :, fixed], len(found.images), 0)
     )

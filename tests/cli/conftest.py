@@ -20,9 +20,9 @@ def plain_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def solved_run(plain_terminal: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ran, Path]:
-    """What solving the small spec printed, and the result's file."""
+    """What solving the small spec printed with --verbose, and the result's file."""
     folder = tmp_path_factory.mktemp("solved")
-    ran = mlspec("solve", SMALL, *FRUGAL, cwd=folder)
+    ran = mlspec("solve", SMALL, *FRUGAL, "--verbose", cwd=folder)
     assert ran.code == 0, ran.err
     return ran, folder / "results" / "small.nc"
 

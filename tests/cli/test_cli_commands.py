@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cli_cases import SMALL, Ran, controls, mlspec, spec_with
 from PIL import Image
 
 from mlspec import load_spec, open_result
+from mlspec.core import forward
+from mlspec.data.images import read_image
+from mlspec.run import prepare
 from mlspec.spec import ExperimentSpec
 
 SHIPPED = ("small", "none_img3", "l0_img3", "pgd_img3")
@@ -138,8 +144,10 @@ def test_a_result_is_verified_from_its_file_alone(
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert lines[0] == "robust"
-    assert re.fullmatch(r"margin >= [\d.e-]+ \(certified\)", lines[1])
-    assert re.fullmatch(r"decided by (interval|crown|alpha|milp) after [\d.]+ s", lines[2])
+    assert re.fullmatch(r"target 2, eps \S+( to \S+)?, 3 layers", lines[1])
+    assert re.fullmatch(r"margin >= [\d.e-]+ \(certified\)", lines[2])
+    assert re.fullmatch(r"decided by (interval|crown|alpha|milp) after [\d.]+ s", lines[3])
+    assert re.fullmatch(r"proof: (bounds|dual bounds in float64)", lines[4])
 
 
 def test_a_small_neighborhood_is_robust(solved: Path, tmp_path: Path) -> None:
@@ -161,7 +169,9 @@ def test_a_large_neighborhood_is_violated(tmp_path: Path) -> None:
 def test_a_level_is_told_with_the_weakest_images(tmp_path: Path) -> None:
     ran = mlspec("verify", SMALL, "--eps", "0.0009", "--level", cwd=tmp_path)
     assert ran.code == 0, ran.err
-    first, second = ran.out.splitlines()
+    outcome, question, first, proof, second = ran.out.splitlines()
+    assert proof.startswith("proof of its lower end: ")
+    assert (outcome, question) == ("robust", "target 2, eps 0.0009, 3 layers")
     level = re.fullmatch(r"robustness level (\S+) \(exact\) after \S+ s", first)
     assert level is not None
     margins = [float(each) for each in second.split(": ")[1].split(", ")]
@@ -172,6 +182,71 @@ def test_a_level_is_told_with_the_weakest_images(tmp_path: Path) -> None:
     ran = mlspec("verify", SMALL, "--level", cwd=tmp_path)
     assert ran.code == 2
     assert "--eps" in ran.err
+
+
+def test_a_violation_says_what_takes_over_and_what_moved(tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", "0.5,0,0.25", "--witness", "w.npy", cwd=tmp_path)
+    assert ran.code == 1
+    lines = ran.out.splitlines()
+    assert lines[:2] == ["violated", "target 2, eps 0 to 0.5, 3 layers"]
+    lost = re.fullmatch(r"2 is lost to (\d)", lines[2])
+    assert lost is not None
+    problem = prepare(load_spec(SMALL)).problem
+    image = np.load(tmp_path / "w.npy")
+    scores = forward.scores(problem.network, image[None])[0]
+    assert scores[int(lost[1])] >= scores[2]
+    told = dict(re.findall(r"^score of (\d): \S+ -> (\S+)$", ran.out, re.MULTILINE))
+    assert float(told["2"]) == pytest.approx(scores[2], rel=1e-3)
+    moved = dict(re.findall(r"layer (\d) by ([\d.]+)", ran.out))
+    extents = problem.layering.extents(image - problem.image)
+    assert set(moved) == {str(layer) for layer in np.flatnonzero(extents)}
+    for layer, by in moved.items():
+        assert float(by) == pytest.approx(extents[int(layer)], rel=1e-2)
+    assert lines[-1] == "violating image saved in w.npy"
+    assert problem.margin(image[None])[0] <= 0.0
+    assert problem.neighborhood(np.array([0.5, 0.0, 0.25])).box.contains(image)
+
+
+def test_a_violating_image_can_be_a_picture(tmp_path: Path) -> None:
+    ran = mlspec("verify", SMALL, "--eps", "0.5", "--witness", "deep/w.png", cwd=tmp_path)
+    assert ran.code == 1
+    assert ran.out.splitlines()[-1] == "violating image saved in deep/w.png"
+    problem = prepare(load_spec(SMALL)).problem
+    assert problem.margin(read_image(tmp_path / "deep" / "w.png")[None])[0] <= 0.0
+    ran = mlspec("verify", SMALL, "--eps", "0", "--witness", "none.png", cwd=tmp_path)
+    assert ran.out.splitlines()[-1] == "no violating image: none.png is not written"
+    assert not (tmp_path / "none.png").exists()
+    ran = mlspec("verify", SMALL, "--eps", "0", "--witness", "w.jpg", cwd=tmp_path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "w.jpg: an image is written as .npy or .png: name it so\n"
+
+
+def test_a_level_of_a_result_needs_its_file_alone(solved: Path, tmp_path: Path) -> None:
+    ran = mlspec("verify", solved, "--level", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("robust\ntarget 2, eps ")
+    assert "robustness level " in ran.out
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    ran = mlspec("--version", cwd=tmp_path)
+    assert (ran.code, ran.out, ran.err) == (0, f"mlspec {version('mlspec')}\n", "")
+
+
+def test_show_writes_json_and_csv(solved: Path, tmp_path: Path) -> None:
+    ds = open_result(solved)
+    ran = mlspec("show", solved, solved, "--format", "json", cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    first, second = json.loads(ran.out)
+    assert first == second
+    assert first["size"] == float(ds["size"])
+    assert [row["epsilon"] for row in first["epsilons"]] == ds["epsilon"].values.tolist()
+    ran = mlspec("show", solved, "--format", "csv", cwd=tmp_path)
+    rows = list(csv.DictReader(ran.out.splitlines()))
+    assert [float(row["epsilon"]) for row in rows] == ds["epsilon"].values.tolist()
+    assert [row["blocked_by"] for row in rows] == ds["blocked_by"].values.tolist()
+    ran = mlspec("show", solved, "--format", "xml", cwd=tmp_path)
+    assert ran.code == 2
 
 
 def test_a_verdict_explains_what_each_stage_did(tmp_path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cli_cases import SMALL, mlspec, spec_with
 from PIL import Image
+from rich.console import Console
 
 from mlspec import open_result
+from mlspec.cli.app import say
 from mlspec.errors import DataError
 from mlspec.results import save, store
 
@@ -381,3 +384,14 @@ def test_an_answer_that_cannot_be_saved_is_printed(
     assert "saved" not in ran.out
     warning, error = ran.err.splitlines()
     assert warning == f"{error}; the search goes on"
+
+
+def test_lines_break_between_words_on_a_terminal_and_nowhere_else() -> None:
+    text = "the earlier result in some/folder/name.nc is better and stays; --force replaces it"
+    for terminal, lines in ((True, 2), (False, 1)):
+        console = Console(file=StringIO(), width=60, force_terminal=terminal, color_system=None)
+        say(text, console)
+        assert isinstance(console.file, StringIO)
+        printed = console.file.getvalue().splitlines()
+        assert len(printed) == lines
+        assert " ".join(printed).split() == text.split()

@@ -59,13 +59,21 @@ def test_check_says_what_fits_which_licence(tmp_path: Path) -> None:
 def test_a_model_over_the_licence_is_refused_before_the_work_starts(
     command: str, tmp_path: Path
 ) -> None:
-    radius = ["--eps", "0.006"] if command == "verify" else []
-    ran = mlspec(command, LARGE, "--solver", "cplex", *radius, cwd=tmp_path)
+    # Neither bounds nor an attack decide this neighborhood.
+    asked = ["--eps", "0.0041", "--set", "verifier.bounds=crown"] if command == "verify" else []
+    ran = mlspec(command, LARGE, "--solver", "cplex", *asked, cwd=tmp_path)
     said = " ".join((ran.out + ran.err).split())
     assert ran.code == 3
     assert "too many for the licence of CPLEX that is installed" in said
     assert "solver: auto" in said
     assert not list(tmp_path.rglob("*.nc"))
+
+
+def test_what_an_attack_answers_needs_no_licence(tmp_path: Path) -> None:
+    ran = mlspec("verify", LARGE, "--solver", "cplex", "--eps", "0.006", cwd=tmp_path)
+    assert (ran.code, ran.err) == (1, "")
+    assert ran.out.startswith("violated\n")
+    assert "decided by attack" in ran.out
 
 
 @pytest.mark.parametrize("command", ["check", "solve"])

@@ -7,7 +7,7 @@ import pytest
 from law import law
 from strategies import SMALL, Question, questions
 
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box, Neighborhood
 from mlspec.errors import InputError
 
@@ -19,7 +19,7 @@ def test_spread_gives_each_pixel_the_value_of_its_layer(question: Question) -> N
     stacked = layering.spread(np.stack([question.eps, 2 * question.eps]))
     for y, x in np.ndindex(*layering.index.shape):
         layer = layering.index[y, x]
-        expected = 0.0 if layer == FIXED else question.eps[layer]
+        expected = 0.0 if layer == Layering.FIXED else question.eps[layer]
         assert spread[y, x] == expected
         assert stacked[:, y, x].tolist() == [expected, 2 * expected]
 
@@ -46,7 +46,7 @@ def test_the_box_holds_every_valid_image_within_epsilon_and_no_other(question: Q
     box = problem.neighborhood(eps).box
     for (c, y, x), value in np.ndenumerate(problem.image):
         layer = problem.layering.index[y, x]
-        radius = 0.0 if layer == FIXED else eps[layer]
+        radius = 0.0 if layer == Layering.FIXED else eps[layer]
         assert box.lower[c, y, x] == max(0.0, value - radius)
         assert box.upper[c, y, x] == min(1.0, value + radius)
     assert box.contains(problem.image)
@@ -83,7 +83,7 @@ def test_neighborhoods_grow_with_their_radius(question: Question) -> None:
     assert (outer.lower <= inner.lower).all()
     assert (inner.upper <= outer.upper).all()
     everything = problem.neighborhood(np.ones(len(eps))).box
-    moving = np.broadcast_to(problem.layering.index != FIXED, problem.image.shape)
+    moving = np.broadcast_to(problem.layering.index != Layering.FIXED, problem.image.shape)
     assert (everything.lower[moving] == 0.0).all()
     assert (everything.upper[moving] == 1.0).all()
     np.testing.assert_array_equal(everything.lower[~moving], problem.image[~moving])
@@ -100,11 +100,11 @@ def test_radii_up_and_down_hold_the_images_between_them_and_no_other(question: Q
     box = Neighborhood(problem.image, layering, eps).box
     for (c, y, x), value in np.ndenumerate(problem.image):
         layer = layering.index[y, x]
-        down, up = (0.0, 0.0) if layer == FIXED else table[layer]
+        down, up = (0.0, 0.0) if layer == Layering.FIXED else table[layer]
         assert box.lower[c, y, x] == max(0.0, value - down)
         assert box.upper[c, y, x] == min(1.0, value + up)
     np.testing.assert_array_equal(layering.radii(table), eps)
-    for layer, direction in np.argwhere(layering.radius_of == FIXED):
+    for layer, direction in np.argwhere(layering.radius_of == Layering.NO_RADIUS):
         pixels = problem.image[:, layering.index == layer]
         assert (pixels == direction).all()
 

@@ -8,7 +8,7 @@ from law import law
 from oracles import plain_layers
 from strategies import Mask, masks
 
-from mlspec.core.layering import FIXED
+from mlspec.core.layering import Layering
 from mlspec.problem.layers import layers_around
 
 NORMS = ("l1", "l2", "linf")
@@ -34,7 +34,7 @@ def test_a_count_keeps_the_first_layers_and_fixes_the_rest(mask: Mask) -> None:
             kept = whole.index < count
             assert some.count == count
             assert (some.index[kept] == whole.index[kept]).all()
-            assert (some.index[~kept] == FIXED).all()
+            assert (some.index[~kept] == Layering.FIXED).all()
         with pytest.raises(ValueError, match=str(whole.count + 1)):
             layers_around(mask, norm, count=whole.count + 1)
 
@@ -49,7 +49,7 @@ def test_groups_merge_layers_and_fix_the_others(mask: Mask) -> None:
         assert merged.count == len(groups)
         for y, x in np.ndindex(*mask.shape):
             expected = [n for n, group in enumerate(groups) if whole.index[y, x] in group]
-            assert merged.index[y, x] == (expected[0] if expected else FIXED)
+            assert merged.index[y, x] == (expected[0] if expected else Layering.FIXED)
 
 
 def test_the_l2_layer_d_holds_the_distances_above_d_minus_1_up_to_d() -> None:

@@ -12,7 +12,7 @@ from law import law
 from strategies import Mask, Rng, seeded
 
 from mlspec import load_spec
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.errors import SpecError
 from mlspec.problem.layers import layers_around
@@ -53,7 +53,7 @@ def test_every_partition_covers_the_moving_pixels_and_numbers_its_parts(
     for layers in of_every_kind(shape) + of_every_kind(shape, count):
         found = partition(layers, centres, "l1", each=False)
         moving = depth < getattr(layers, "count", 99) if _counted(layers) else depth >= 0
-        np.testing.assert_array_equal(found.index != FIXED, moving)
+        np.testing.assert_array_equal(found.index != Layering.FIXED, moving)
         assert set(found.index[moving]) == set(range(found.layers))
         assert found.kind.name == layers.partition
         assert len(found.layer_names) == found.layers == len(set(found.layer_names))
@@ -95,7 +95,7 @@ def test_layers_of_each_object_hold_the_pixels_nearest_to_it(
         assert found.distance[layer] == depths[owner, y, x]
     groups = LayerGroups(groups=((0,),))
     merged = partition(groups, centres, "linf", each=True)
-    np.testing.assert_array_equal(merged.index != FIXED, depths.min(axis=0) == 0)
+    np.testing.assert_array_equal(merged.index != Layering.FIXED, depths.min(axis=0) == 0)
 
 
 @law(seeded(random_scene), quick=40, deep=1000)

@@ -11,7 +11,7 @@ from PIL import Image
 from mlspec import load_spec
 from mlspec.data import open_dataset
 from mlspec.errors import SpecError
-from mlspec.problem.scene import FOREGROUND, Scene, scene_of
+from mlspec.problem.scene import Scene, scene_of
 
 DATASET = "{dataset: double-digits, index: 3}"
 
@@ -68,7 +68,7 @@ def test_a_component_is_what_hangs_together_also_over_corners(folder: Path) -> N
     pixels = np.zeros((6, 6), dtype=np.uint8)
     pixels[1, 1] = pixels[2, 2] = pixels[3, 3] = 200
     pixels[5, 0] = 255
-    pixels[1, 2] = int(FOREGROUND * 255) - 1
+    pixels[1, 2] = int(0.1 * 255) - 1
     Image.fromarray(pixels).save("net.png")
     mask = scene("{component_at: [2, 2]}", "{file: net.png}").mask
     assert np.argwhere(mask).tolist() == [[1, 1], [2, 2], [3, 3]]

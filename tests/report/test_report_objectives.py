@@ -17,14 +17,14 @@ from mlspec.core.objective import OBJECTIVES
 from mlspec.core.problem import Problem
 from mlspec.core.trace import StopReason
 from mlspec.preflight import ModelSize, SolverPlan
-from mlspec.report.comparison import comparison, differences
+from mlspec.report.comparison import comparison
 from mlspec.report.figure import draw
 from mlspec.report.live import LiveProgress
 from mlspec.report.numbers import above, below
 from mlspec.report.plan import plan
 from mlspec.report.table import summary
 from mlspec.report.words import gap
-from mlspec.results import value_of
+from mlspec.results import differences, value_of
 
 OTHERS = {"max_min": "min eps/w", "log_volume": "geometric mean eps"}
 

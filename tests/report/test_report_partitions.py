@@ -178,7 +178,7 @@ def test_directions_are_told_apart() -> None:
 
 def test_witnesses_of_many_parts_are_kept_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with_all = make_result()
-    monkeypatch.setattr("mlspec.results.dataset.MOST_WITNESS_VALUES", 0)
+    monkeypatch.setattr("mlspec.results.schema.Layout.most_witness_values", 0)
     ds = make_result()
     assert "blocking_witness" not in ds
     assert blocked_radii(ds) == blocked_radii(with_all) == [0, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -13,9 +14,12 @@ from rich.console import Console, RenderableType
 
 from mlspec.core.trace import Tally, Trace
 from mlspec.core.verdict import Stage
-from mlspec.report.comparison import differences, setting
+from mlspec.problem.partition import Centre, partition
+from mlspec.report.comparison import setting
 from mlspec.report.numbers import below, near
 from mlspec.report.table import comparison, summary
+from mlspec.results import differences, radii_of
+from mlspec.spec.layers import LayerCount, LayerGrid, LayerPixels, Layers
 
 LAYER = re.compile(r"(\d+) +([\d.]+) +([\d.]+) +(\d+) (9 → 8|cap|budget)")
 """A row of the table of layers."""
@@ -54,6 +58,44 @@ def test_a_summary_lists_every_layer_on_80_columns(layers: int) -> None:
         assert int(pixels) == int(layer["layer_pixels"])
         assert {"9 → 8": "witness"}.get(reason, reason) == str(layer["blocked_by"].values)
     assert "…" not in "".join(lines)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("case", ["layers", "grid", "pixels", "each", "directed", "stages"])
+def test_no_epsilon_is_cut_and_no_word_is_broken(case: str, width: int) -> None:
+    ds = result_of_kind(case)
+    narrow, plain = printed(summary(ds), width), printed(summary(ds), 200)
+    assert "…" not in narrow
+    words = {word.strip("(),") for word in plain.split()}
+    assert {word.strip("(),") for word in narrow.split()} <= words
+    if case != "pixels":
+        for eps in radii_of(ds).tolist():
+            assert below(eps, 3) in narrow.split()
+
+
+def result_of_kind(case: str) -> xr.Dataset:
+    """A result of each kind of table."""
+    base = make_problem()
+    centres = [Centre(base.object_mask, "a long name of an object")]
+    if case == "stages":
+        ds = wide(make_result())
+        stages = [stage.value for stage in Stage]
+        return ds.assign(query_stage=("query", np.resize(stages, ds.sizes["query"])))
+    if case == "layers":
+        return wide(make_result())
+    if case == "each":
+        centres.append(Centre(np.roll(base.object_mask, 6, axis=1), "another object"))
+    kinds: dict[str, Layers] = {"grid": LayerGrid(box=(3, 3)), "pixels": LayerPixels()}
+    layering = partition(kinds.get(case, LayerCount()), centres, "linf", case == "each")
+    problem = replace(base, layering=layering, weights=np.linspace(1.0, 0.5, layering.count))
+    if case != "directed":
+        return make_result(problem, make_trace(problem))
+    directed = layering.directed(np.full_like(base.image, 0.5))
+    weights = np.linspace(1.0, 0.5, directed.count)
+    problem = replace(problem, image=np.full_like(base.image, 0.5), layering=directed)
+    trace = Trace(directed.count)
+    trace.best = np.linspace(0.01, 0.0234, directed.count)
+    return make_result(replace(problem, weights=weights), trace)
 
 
 def test_a_summary_says_the_finding_and_the_facts() -> None:

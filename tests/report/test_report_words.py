@@ -13,12 +13,11 @@ from report_cases import make_problem, make_result, make_trace
 from mlspec.core.property import Threshold, TopK
 from mlspec.core.trace import Trace
 from mlspec.report.bars import LEVELS, NOTHING, bar_row, scale
+from mlspec.report.labels import label_change
 from mlspec.report.numbers import above, below, duration, listed, near, percent
 from mlspec.report.words import (
-    changed_scores,
     finding,
     gap,
-    misreading,
     the_object,
     witness_extent,
 )
@@ -136,21 +135,21 @@ def test_the_witness_of_a_layer_goes_beyond_its_epsilon() -> None:
     ds = make_result()
     assert witness_extent(ds, 3) > float(ds["epsilon"][3])
     scores = ds["blocking_scores"].values[3]
-    assert misreading(ds, scores) == "reads 9 as 8"
-    assert changed_scores(ds, scores) == [("9", 1.0, scores[2]), ("8", 0.0, scores[1])]
+    assert label_change(ds, scores).sentence == "reads 9 as 8"
+    assert label_change(ds, scores).scores == [("9", 1.0, scores[2]), ("8", 0.0, scores[1])]
 
 
 def test_scores_of_a_tie_are_those_of_the_target_and_of_its_rival() -> None:
     ds = make_result(make_problem(rule=TopK(1), targets=(0,)))
     tie = np.array([10.0, 10.0, 0.0])
-    assert misreading(ds, tie) == "loses 3"
-    assert changed_scores(ds, tie) == [("3", 10.0, 10.0), ("8", 0.0, 10.0)]
+    assert label_change(ds, tie).sentence == "loses 3"
+    assert label_change(ds, tie).scores == [("3", 10.0, 10.0), ("8", 0.0, 10.0)]
 
 
 def test_a_label_lost_without_another_in_its_place() -> None:
     problem = make_problem(rule=Threshold((0.5, 0.5, 0.1)))
     ds = make_result(problem, make_trace(problem))
-    assert misreading(ds, ds["blocking_scores"].values[0]) == "loses 9"
+    assert label_change(ds, ds["blocking_scores"].values[0]).sentence == "loses 9"
 
 
 def test_gap() -> None:

@@ -9,12 +9,12 @@ import pytest
 from results_cases import PROVENANCE, random_case
 
 from mlspec.errors import SaveWarning
-from mlspec.results import Saver, open_result, saver
+from mlspec.results import Saver, open_result
 
 
 @pytest.fixture(autouse=True)
 def saves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saver, "SAVE_EVERY", -1.0)
+    monkeypatch.setattr(Saver, "every", -1.0)
 
 
 def test_what_grows_is_saved_and_nothing_before_there_is_a_path(tmp_path: Path) -> None:

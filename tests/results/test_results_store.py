@@ -15,7 +15,7 @@ from results_cases import Case, cases, random_case
 
 from mlspec.errors import DataError
 from mlspec.results import open_result, save
-from mlspec.results.schema import FORMAT
+from mlspec.results.schema import Layout
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_netcdf_of_another_origin(ds: xr.Dataset, tmp_path: Path) -> None:
         "not a result of mlspec": xr.Dataset({"a": 1.0}),
         "mlspec_format is 'two', no number": ds.assign_attrs(mlspec_format="two"),
         "lacks the attributes stop_reason": without,
-        "newer mlspec": ds.assign_attrs(mlspec_format=FORMAT + 1),
+        "newer mlspec": ds.assign_attrs(mlspec_format=Layout.version + 1),
         "lacks epsilon": ds.drop_vars("epsilon"),
         "do not match the stored image_sha256": ds.assign(image=ds["image"] / 2),
         "do not match the stored classifier_sha256": ds.assign_attrs(classifier_sha256=""),

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from strategies import one_of
 
-from mlspec.core.layering import FIXED, Layering
+from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box, Neighborhood
 from mlspec.core.network import Array, Shape
 
@@ -98,7 +98,7 @@ def _layering(rng: np.random.Generator, shape: Shape) -> Layering:
     index = rng.permutation(np.arange(shape[1] * shape[2])) % count
     fixed = rng.random(index.shape) < 0.1
     fixed[:count] = False
-    index[fixed & (np.arange(len(index)) > count)] = FIXED
+    index[fixed & (np.arange(len(index)) > count)] = Layering.FIXED
     return Layering(index.reshape(shape[1:]).astype(np.int16), count)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import pytest
 
 from mlspec.errors import SpecError
-from mlspec.spec import ExperimentSpec, asset_dir, load_model, load_spec
+from mlspec.spec import ExperimentSpec, TrainingSpec, asset_dir, load_model, load_spec
 from mlspec.spec.layers import LayerGroups
 from mlspec.spec.profile import SolverProfile
 
@@ -204,3 +205,18 @@ def test_the_source_survives_pickling_and_is_no_part_of_equality(minimal):
     again = pickle.loads(pickle.dumps(spec))
     assert again == spec == ExperimentSpec.from_json(spec.to_json())
     assert str(again.source.error("seed", "m")) == "s.yaml:1:1: seed: m"
+
+
+def test_a_file_of_another_kind_says_which_command_takes_it(tmp_path: Path) -> None:
+    training, solver = "specs/training/pgd.yaml", "solvers/highs.yaml"
+    cases = {
+        (training, ExperimentSpec): "the spec of a training, not the spec of an experiment: "
+        "mlspec train specs/training/pgd.yaml takes it",
+        ("specs/small.yaml", TrainingSpec): "not the spec of a training: mlspec solve ",
+        (solver, ExperimentSpec): "the profile of a solver, not the spec of an experiment: "
+        "mlspec solve SPEC --solver ",
+    }
+    for (file, model), said in cases.items():
+        with pytest.raises(SpecError, match=re.escape(said)) as caught:
+            load_model(file, model, ["seed=1"])
+        assert len(str(caught.value).splitlines()) == 1

@@ -94,5 +94,5 @@ def test_a_line_break_in_a_key_stays_on_the_line(complaints):
 def test_a_result_is_no_spec(tmp_path: Path) -> None:
     file = tmp_path / "r.nc"
     file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(8))
-    with pytest.raises(SpecError, match="a result, not a spec: show, plot, report and verify"):
+    with pytest.raises(SpecError, match="a result, not a spec: show, plot and verify"):
         load_spec(file)

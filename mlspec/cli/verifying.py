@@ -1,0 +1,122 @@
+"""``mlspec verify``: one neighborhood, of a spec or of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from mlspec.cli.app import app, out, say
+from mlspec.cli.arguments import Epsilons, Overrides, SolverName, load, radii_of
+from mlspec.errors import ExitCode, InputError
+from mlspec.files import is_hdf, require_writable
+from mlspec.tolerances import ROBUST_MARGIN
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        Path, typer.Argument(metavar="SPEC|RESULT.nc", help="A spec with --eps, or a result.")
+    ],
+    eps: Epsilons = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each stage of the verifier did.")
+    ] = False,
+    level: Annotated[
+        bool,
+        typer.Option(
+            "--level", help="Find the least margin of all images and the weakest of them, instead."
+        ),
+    ] = False,
+    witness: Annotated[
+        Path | None,
+        typer.Option(
+            "--witness",
+            metavar="FILE",
+            help="Write the violating image, if there is one: exactly as .npy, rounded as .png.",
+        ),
+    ] = None,
+    set_: Overrides = None,
+    solver: SolverName = None,
+) -> None:
+    """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
+    if level and (explain or witness is not None):
+        option = "--explain" if explain else "--witness"
+        raise InputError(f"{option} is about a decision: leave it out, or --level")
+    if witness is not None:
+        from mlspec.data.images import require_image_name
+
+        require_image_name(witness)
+        require_writable(witness)
+    case = _case(what, eps, set_, solver)
+    if level:
+        _level(case)
+        return
+
+    from mlspec import run
+    from mlspec.report.verdict import account, verdict_lines
+
+    verdict = run.decide(case.problem, case.spec, case.eps)
+    out.print(Text(verdict.outcome.value, style="bold"))
+    for line in verdict_lines(verdict, case.problem, case.eps):
+        say(line)
+    if explain:
+        out.print(account(verdict))
+    if witness is not None:
+        _write_witness(witness, verdict.witness, case.problem)
+    if not verdict.robust:
+        raise typer.Exit(ExitCode.BAD_NEWS)
+
+
+def _case(what: Path, eps: str | None, set_: list[str] | None, solver: str | None) -> Any:
+    """Return the problem, spec and epsilons that the arguments name."""
+    if what.suffix == ".nc" or is_hdf(what):
+        if eps is not None or set_:
+            raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
+        from mlspec.results import open_result
+        from mlspec.resume import stored
+
+        return stored(open_result(what), solver, str(what))
+    loaded = load(what, set_, solver)
+    if eps is None:
+        raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
+    values = radii_of(eps)
+    from mlspec import run
+    from mlspec.resume import Stored
+
+    problem = run.prepare(loaded).problem
+    return Stored(problem, loaded, problem.layering.radii_meant(values))
+
+
+def _write_witness(path: Path, image: Any, problem: Any) -> None:
+    if image is None:
+        say(f"no violating image: {path} is not written")
+        return
+    from mlspec.data.images import write_image
+
+    stored = write_image(path, image)
+    note = ""
+    if not problem.margin(stored[None])[0] <= 0.0:
+        note = "; rounded to the file's colours it no longer violates: write a .npy file"
+    say(f"violating image saved in {path}{note}")
+
+
+def _level(case: Any) -> None:
+    from mlspec import run
+    from mlspec.report.verdict import question
+
+    found = run.level_of(case.problem, case.spec, case.eps)
+    least = float(found.margins[0])
+    robust = found.lower > ROBUST_MARGIN
+    outcome = "robust" if robust else "violated" if least <= 0.0 else "unknown"
+    out.print(Text(outcome, style="bold"))
+    say(question(case.problem, case.eps))
+    between = f"{least:.6g} (exact)" if found.exact else f"in [{found.lower:.6g}, {least:.6g}]"
+    out.print(f"robustness level {between} after {found.seconds:.2f} s")
+    out.print(f"proof of its lower end: {found.proof.value}")
+    margins = ", ".join(f"{margin:.4g}" for margin in found.margins)
+    say(f"margins of the weakest images: {margins}")
+    if not robust:
+        raise typer.Exit(ExitCode.BAD_NEWS)
