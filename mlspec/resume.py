@@ -14,7 +14,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
 from mlspec.errors import InputError, MissingSolverError, SpecError
 from mlspec.problem.onnx_import import read_network
-from mlspec.results import aim_of, label_names_of, layering_of, per_radius, property_of, radii_of
+from mlspec.results import aim_of, eps_of, label_names_of, layering_of, per_radius, property_of
 from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import named
@@ -66,7 +66,7 @@ def stored(result: xr.Dataset, solver: str | None = None, origin: str = "<result
     # The machine that made the result may have had another device.
     verifier = spec.verifier.model_copy(update={"device": "auto"})
     spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
-    return Stored(problem_of(result), spec, radii_of(result))
+    return Stored(problem_of(result), spec, eps_of(result))
 
 
 def require_same_question(problem: Problem, earlier: xr.Dataset) -> None:

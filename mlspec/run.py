@@ -28,7 +28,7 @@ from mlspec.files import require_writable
 from mlspec.interrupts import overdue_after, undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
-from mlspec.results import Destination, Saver, destination, open_result, radii_of
+from mlspec.results import Destination, Saver, destination, eps_of, open_result
 from mlspec.resume import problem_of, require_same_question, stored
 from mlspec.search.ascent import AscentStrategy
 from mlspec.search.attack_bracket import AttackBracket
@@ -122,7 +122,7 @@ def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
     one upwards for each layer, or those values in a row.
     """
     problem = prepare(spec).problem
-    return decide(problem, spec, problem.layering.radii_meant(eps))
+    return decide(problem, spec, problem.layering.eps_meant(eps))
 
 
 def decide(problem: Problem, spec: ExperimentSpec, eps: Array) -> Verdict:
@@ -145,7 +145,7 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
     It is as exact as ``budget.seconds`` allow.
     """
     problem = prepare(spec).problem
-    return level_of(problem, spec, problem.layering.radii_meant(eps))
+    return level_of(problem, spec, problem.layering.eps_meant(eps))
 
 
 def level_of(problem: Problem, spec: ExperimentSpec, eps: Array) -> Level:
@@ -273,7 +273,7 @@ def _resume(
     require_same_question(problem, earlier)
     cuts = verifier.learn(earlier["witness_image"].values)
     try:
-        verdict = search.resume(cuts, radii_of(earlier))
+        verdict = search.resume(cuts, eps_of(earlier))
     except SpentError as spent:
         failure = f"{spent.reason.value} spent"
     else:

@@ -42,8 +42,8 @@ def load(
     return load_spec(path, overrides)
 
 
-def radii_of(text: str) -> Any:
-    """Return one radius, or an array of one per layer."""
+def eps_of(text: str) -> Any:
+    """Return the one epsilon, or the array of one per layer, that the text of ``--eps`` gives."""
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:

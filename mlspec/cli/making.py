@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mlspec.cli.app import app, err, out, say
-from mlspec.cli.arguments import Epsilons, Overrides, SpecPath, load, radii_of
+from mlspec.cli.arguments import Epsilons, Overrides, SpecPath, eps_of, load
 from mlspec.errors import InputError
 from mlspec.files import require_writable
 
@@ -66,8 +66,8 @@ def export(
     path = output or Path(f"{experiment.name}.{form}")
     problem = experiment.problem
     require_writable(path)
-    radius = None if eps is None else problem.layering.radii_meant(radii_of(eps))
-    written = write_models(run.preflight_of(problem), path, form, radius)
+    at = None if eps is None else problem.layering.eps_meant(eps_of(eps))
+    written = write_models(run.preflight_of(problem), path, form, at)
     for file, size in written.items():
         where = ", ".join(f"{each:g}" for each in dict.fromkeys(size.eps.tolist()))
         say(

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from mlspec.cli.app import app, out, say
-from mlspec.cli.arguments import Epsilons, Overrides, SolverName, load, radii_of
+from mlspec.cli.arguments import Epsilons, Overrides, SolverName, eps_of, load
 from mlspec.errors import ExitCode, InputError
 from mlspec.files import is_hdf, require_writable
 from mlspec.tolerances import ROBUST_MARGIN
@@ -82,12 +82,12 @@ def _case(what: Path, eps: str | None, set_: list[str] | None, solver: str | Non
     loaded = load(what, set_, solver)
     if eps is None:
         raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
-    values = radii_of(eps)
+    values = eps_of(eps)
     from mlspec import run
     from mlspec.resume import Stored
 
     problem = run.prepare(loaded).problem
-    return Stored(problem, loaded, problem.layering.radii_meant(values))
+    return Stored(problem, loaded, problem.layering.eps_meant(values))
 
 
 def _write_witness(path: Path, image: Any, problem: Any) -> None:

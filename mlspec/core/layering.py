@@ -139,7 +139,7 @@ class Layering:
             raise ValueError("the layers have no directions")
         return np.asarray(table[..., np.asarray(self.radius_of != self.NO_RADIUS)])
 
-    def radii_meant(self, eps: ArrayLike) -> Array:
+    def eps_meant(self, eps: ArrayLike) -> Array:
         """Return the ``eps`` ``(R,)`` that is meant: one value, or one per layer; with directions
         also ``(K, 2)``, or those values in a row.
 

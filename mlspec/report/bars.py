@@ -1,4 +1,4 @@
-"""Radii as a row of characters, one per layer, on a logarithmic scale."""
+"""Epsilons as a row of characters, one per layer, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NOTHING = "·"
 
 
 def scale(eps: Array) -> tuple[float, float]:
-    """Return the powers of ten ``(low, high)`` between which the radii ``eps`` lie; zeros do not
+    """Return the powers of ten ``(low, high)`` between which the ``eps`` lie; zeros do not
     count."""
     positive = eps[eps > 0.0]
     if not positive.size:

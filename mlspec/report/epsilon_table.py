@@ -20,7 +20,7 @@ from mlspec.report.labels import label_change
 from mlspec.report.numbers import above, below, near
 from mlspec.report.style import TABLE
 from mlspec.report.words import attacked, block_of, witness_extent
-from mlspec.results import layering_of, per_radius, radii_of
+from mlspec.results import eps_of, layering_of, per_radius
 
 COLUMNS = ("epsilon", "blocked", "weight", "pixels")
 """Columns beside the name, those that go last where the terminal is narrow at first."""
@@ -52,10 +52,11 @@ def _listed(ds: xr.Dataset, count: int) -> Iterator[Table]:
         yield _rows(ds, range(count), COLUMNS[:kept])
 
 
-def _rows(ds: xr.Dataset, radii: range, columns: tuple[str, ...]) -> Table:
-    """Return a row for each of ``radii``, with some of ``COLUMNS``; only names may wrap."""
+def _rows(ds: xr.Dataset, shown: range, columns: tuple[str, ...]) -> Table:
+    """Return a row for each radius index in ``shown``, with some of ``COLUMNS``; only names may
+    wrap."""
     layering = layering_of(ds)
-    names, eps, weights = layering.radius_names, radii_of(ds), per_radius(ds, "weight")
+    names, eps, weights = layering.radius_names, eps_of(ds), per_radius(ds, "weight")
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     if layering.names:
         longest_word = max(len(word) for name in names for word in name.split())
@@ -66,7 +67,7 @@ def _rows(ds: xr.Dataset, radii: range, columns: tuple[str, ...]) -> Table:
     for name in ("epsilon", "weight", "pixels", "blocked"):
         if name in columns:
             table.add_column(name, justify="left" if name == "blocked" else "right", no_wrap=True)
-    for r in radii:
+    for r in shown:
         cells: dict[str, Text | str] = {
             "epsilon": Text(below(float(eps[r]), 3), style="bold" if eps[r] > 0.0 else "red"),
             "weight": near(float(weights[r]), 2),
@@ -81,7 +82,7 @@ def _by_distance(ds: xr.Dataset) -> Iterator[Table]:
     """Yield tables that sum up what is too long to list by the distance from the object, the widest
     first."""
     layering = layering_of(ds)
-    eps, blocks = radii_of(ds), per_radius(ds, "blocked_by")
+    eps, blocks = eps_of(ds), per_radius(ds, "blocked_by")
     distance = layering.distance[layering.layer_of]
     runs = np.array_split(np.unique(distance), min(TABLE.most_runs, len(np.unique(distance))))
     several = layering.kind.parts + (" × ways" if layering.asymmetric else "")
@@ -110,16 +111,16 @@ def _notes(ds: xr.Dataset) -> list[str]:
     """Explain the last column, each kind of entry once."""
     layering = layering_of(ds)
     first: dict[Block, int] = {}
-    for radius, block in enumerate(per_radius(ds, "blocked_by")):
-        first.setdefault(Block(str(block)), radius)
+    for r, block in enumerate(per_radius(ds, "blocked_by")):
+        first.setdefault(Block(str(block)), r)
     notes = []
     if Block.WITNESS in first:
-        radius = first[Block.WITNESS]
-        reading = label_change(ds, per_radius(ds, "blocking_scores")[radius]).sentence
-        reason = "witness" if layering.count > TABLE.most_rows else _reason(ds, radius)
-        limit = above(witness_extent(ds, radius), 3)
+        r = first[Block.WITNESS]
+        reading = label_change(ds, per_radius(ds, "blocking_scores")[r]).sentence
+        reason = "witness" if layering.count > TABLE.most_rows else _reason(ds, r)
+        limit = above(witness_extent(ds, r), 3)
         notes.append(
-            f"{reason}: {part_name(layering, radius)} cannot exceed {limit}, the classifier then "
+            f"{reason}: {part_name(layering, r)} cannot exceed {limit}, the classifier then "
             f"{reading}"
         )
     if Block.CAP in first:
@@ -135,13 +136,13 @@ def _notes(ds: xr.Dataset) -> list[str]:
     return notes
 
 
-def _reason(ds: xr.Dataset, radius: int) -> Text:
-    block, most = block_of(ds, radius), attacked(ds)[radius]
+def _reason(ds: xr.Dataset, r: int) -> Text:
+    block, most = block_of(ds, r), attacked(ds)[r]
     if block is Block.BUDGET and np.isfinite(most):
         return Text(f"<{above(most, 2)}", style="yellow")
     if block is not Block.WITNESS:
         return Text(block.value, style="green" if block is Block.CAP else "yellow")
-    change = label_change(ds, per_radius(ds, "blocking_scores")[radius])
+    change = label_change(ds, per_radius(ds, "blocking_scores")[r])
     if not change.lost:
         return Text("tie")
     return Text(f"{','.join(change.lost)} → {','.join(change.gained) or 'none'}")

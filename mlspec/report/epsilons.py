@@ -12,25 +12,25 @@ from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.report.drawing import as_plot, legend_below, log_ticks, title, whole_numbers
 from mlspec.report.numbers import near
-from mlspec.report.pictures import radius_range
+from mlspec.report.pictures import epsilon_range
 from mlspec.report.style import FIGURE
 from mlspec.report.words import attacked
-from mlspec.results import layering_of, per_radius, radii_of
+from mlspec.results import eps_of, layering_of, per_radius
 
 
-def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
-    """The panel of the certified radius of each layer, coloured by what keeps it from growing.
+def layer_epsilon_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
+    """The panel of the certified epsilon of each layer, coloured by what keeps it from growing.
 
     Where that is not known a line ends where a violating image is. Many boxes or pixels are points
     over their distance from the object.
     """
-    layering, eps, blocks = layering_of(ds), radii_of(ds), per_radius(ds, "blocked_by")
+    layering, eps, blocks = layering_of(ds), eps_of(ds), per_radius(ds, "blocked_by")
     most = np.where(blocks == Block.BUDGET.value, attacked(ds), np.nan)
     one = layering.kind.part
     title(axes, letter, f"Certified epsilon of {'the' if layering.kind.whole else 'each'} {one}")
     as_plot(axes)
     axes.set_yscale("log")
-    low, high = radius_range(eps)
+    low, high = epsilon_range(eps)
     small = eps < low
     floor = low / (2.2 if small.any() else 1.4)
     axes.set_ylim(floor, np.nanmax([high, *most]) * 1.5)
@@ -48,7 +48,7 @@ def layer_radius_panel(axes: Axes, ds: xr.Dataset, letter: str) -> None:
 
 
 def _ends(axes: Axes, places: Array, eps: Array, most: Array) -> None:
-    """Draw lines from the certified to the attacked radii, where ``most`` is not NaN."""
+    """Draw lines from the certified to the attacked epsilons, where ``most`` is not NaN."""
     known = np.isfinite(most)
     if known.any():
         up = np.maximum(most - eps, 0.0)[known]
@@ -96,8 +96,8 @@ def _bars(
     low: float,
     floor: float,
 ) -> Array:
-    """One bar per radius; those of a layer's directions stand beside each other. Returns where they
-    stand."""
+    """One bar per epsilon; those of a layer's directions stand beside each other. Returns where
+    they stand."""
     places, width = layering.layer_of.astype(np.float64), FIGURE.bar_width
     up = np.zeros(layering.count, dtype=bool)
     if layering.radius_of is not None:
@@ -111,14 +111,14 @@ def _bars(
             bars = axes.bar(places[mine], height, width, bottom=floor, color=color, label=words)
             for number in np.flatnonzero(up[mine]):
                 bars.patches[number].set(hatch="////", edgecolor="white", linewidth=0.0)
-    for radius in np.flatnonzero(eps < low):
+    for r in np.flatnonzero(eps < low):
         axes.annotate(
-            near(eps[radius], 1),
-            (places[radius], floor),
+            near(eps[r], 1),
+            (places[r], floor),
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
-            rotation=90 if eps[radius] > 0.0 else 0,
+            rotation=90 if eps[r] > 0.0 else 0,
             fontsize=FIGURE.small,
             color=FIGURE.colours.ink,
         )
@@ -147,7 +147,7 @@ def _name_objects(axes: Axes, layering: Layering) -> None:
 
 
 def _points(axes: Axes, layering: Layering, eps: Array, blocks: NDArray[np.str_]) -> Array:
-    """One point per radius. Returns where they are."""
+    """One point per epsilon. Returns where they are."""
     distance = layering.distance[layering.layer_of].astype(np.float64)
     # Points of the same distance would cover each other: they are spread a little.
     spread = FIGURE.point_spread

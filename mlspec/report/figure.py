@@ -1,4 +1,4 @@
-"""A result as one figure: image, layers, certified radii, search, and what lies just beyond."""
+"""A result as one figure: image, layers, certified epsilons, search, violating images beyond."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mlspec.core.layering import DIRECTIONS
 from mlspec.errors import DataError
 from mlspec.files import written_whole
 from mlspec.report.drawing import without_mathematics
-from mlspec.report.epsilons import layer_radius_panel
+from mlspec.report.epsilons import layer_epsilon_panel
 from mlspec.report.gallery import chosen, gallery
 from mlspec.report.numbers import above, below, duration
-from mlspec.report.pictures import layer_panel, object_panel, radius_panel
+from mlspec.report.pictures import epsilon_panel, layer_panel, object_panel
 from mlspec.report.progress import search_panel
 from mlspec.report.style import FIGURE
 from mlspec.report.words import finding, stopped, value_name
@@ -42,9 +42,9 @@ def draw(ds: xr.Dataset) -> Figure:
 
     There is one more where each direction has a picture of its own.
     """
-    radii = chosen(ds)
+    shown = chosen(ds)
     pictures_height = FIGURE.narrow_picture_height if is_asymmetric(ds) else FIGURE.picture_height
-    heights = [pictures_height, FIGURE.curve_height, *([FIGURE.gallery_height] if radii else [])]
+    heights = [pictures_height, FIGURE.curve_height, *([FIGURE.gallery_height] if shown else [])]
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
     figure = Figure(figsize=(FIGURE.width, sum(heights) + FIGURE.margins), layout=engine)
     rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
@@ -56,12 +56,12 @@ def draw(ds: xr.Dataset) -> Figure:
     layer_panel(pictures[1], ds)
     letters = iter("cdefg")
     for axes, way in zip(pictures[2:], ways, strict=True):
-        radius_panel(axes, ds, next(letters), way)
+        epsilon_panel(axes, ds, next(letters), way)
     curves = figure.add_subfigure(rows[1]).subplots(1, 2, gridspec_kw={"wspace": 0.06})
     search_panel(curves[0], ds, next(letters))
-    layer_radius_panel(curves[1], ds, next(letters))
-    if radii:
-        gallery(figure.add_subfigure(rows[2]), ds, radii, next(letters))
+    layer_epsilon_panel(curves[1], ds, next(letters))
+    if shown:
+        gallery(figure.add_subfigure(rows[2]), ds, shown, next(letters))
     figure.suptitle(
         _headline(finding(ds)),
         fontsize=FIGURE.headline_size,

@@ -22,36 +22,37 @@ from mlspec.results import blocked_radii, blocking_witness, layering_of, per_rad
 
 
 def chosen(ds: xr.Dataset, most: int = FIGURE.gallery_images) -> list[int]:
-    """Return up to ``most`` radii with a blocking witness, spread from the object outwards."""
-    radii = blocked_radii(ds)
-    picks = np.unique(np.linspace(0, len(radii) - 1, min(most, len(radii))).round().astype(int))
-    return [radii[pick] for pick in picks]
+    """Return up to ``most`` radius indices with a blocking witness, spread from the object
+    outwards."""
+    blocked = blocked_radii(ds)
+    picks = np.unique(np.linspace(0, len(blocked) - 1, min(most, len(blocked))).round().astype(int))
+    return [blocked[pick] for pick in picks]
 
 
-def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: str) -> None:
-    """The last panel: the blocking witnesses of ``radii``, each above its change of the image, and
-    the scores before and after it."""
+def gallery(figure: FigureBase, ds: xr.Dataset, shown: Sequence[int], letter: str) -> None:
+    """The last panel: the blocking witnesses of the radius indices ``shown``, each above its change
+    of the image, and the scores before and after it."""
     layering, scores = layering_of(ds), per_radius(ds, "blocking_scores")
     grid = figure.subplots(2, FIGURE.gallery_images, squeeze=False)
-    witnesses = [np.asarray(blocking_witness(ds, radius)) for radius in radii]
+    witnesses = [np.asarray(blocking_witness(ds, r)) for r in shown]
     changes = [_signed(witness - ds["image"].values) for witness in witnesses]
     low, high = _change_range(changes)
     for column, (top, bottom) in enumerate(grid.T):
-        if column >= len(radii):
+        if column >= len(shown):
             top.set_axis_off()
             bottom.set_axis_off()
             continue
-        radius = radii[column]
+        r = shown[column]
         picture(top, witnesses[column])
-        change = label_change(ds, scores[radius])
-        limit = above(witness_extent(ds, radius), 2)
-        name = part_name(layering, radius).replace(", ", ",\n")
+        change = label_change(ds, scores[r])
+        limit = above(witness_extent(ds, r), 2)
+        name = part_name(layering, r).replace(", ", ",\n")
         by = limit if layering.asymmetric else f"±{limit}"
         top.set_title(
             f"{name} at {by}:\n{change.sentence}", fontsize=FIGURE.medium, color=FIGURE.colours.ink
         )
         norm = SymLogNorm(linthresh=low, linscale=0.5, vmin=-high, vmax=high)
-        shown = bottom.imshow(
+        drawn = bottom.imshow(
             changes[column], cmap=FIGURE.colours.change_map, norm=norm, interpolation="nearest"
         )
         outline(bottom, object_mask(ds), color=FIGURE.colours.ink, width=0.7)
@@ -59,8 +60,8 @@ def gallery(figure: FigureBase, ds: xr.Dataset, radii: Sequence[int], letter: st
         compared = change.scores[: FIGURE.gallery_scores]
         lines = [f"score of {label}: {_score(old)} → {_score(new)}" for label, old, new in compared]
         bottom.set_xlabel("\n".join(lines), fontsize=FIGURE.small, color=FIGURE.colours.ink)
-        if column == len(radii) - 1:
-            bar = color_bar(bottom, shown, "change of intensity")
+        if column == len(shown) - 1:
+            bar = color_bar(bottom, drawn, "change of intensity")
             ticks = [-high, -low, 0.0, low, high]
             bar.set_ticks(ticks, labels=[f"{tick:+.2g}" if tick else "0" for tick in ticks])
             bar.ax.yaxis.set_minor_locator(NullLocator())

@@ -1,4 +1,4 @@
-"""The panels that are pictures: the image, the layers, the certified radius of every pixel."""
+"""The panels that are pictures: the image, the layers, the certified epsilon of every pixel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mlspec.report.drawing import (
 from mlspec.report.numbers import listed
 from mlspec.report.style import FIGURE
 from mlspec.report.words import target_names, the_object
-from mlspec.results import layering_of, radii_of
+from mlspec.results import eps_of, layering_of
 
 
 def picture(axes: Axes, image: Array) -> None:
@@ -120,24 +120,24 @@ def _regions(layering: Layering) -> NDArray[np.int64]:
     return np.where(layering.index < 0, -1, owner[layering.index])
 
 
-def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -> None:
-    """The panel of the certified radius of every pixel, on a logarithmic scale.
+def epsilon_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -> None:
+    """The panel of the certified epsilon of every pixel, on a logarithmic scale.
 
     Of an asymmetric result, that in ``direction``.
     """
-    radius_map = ds["epsilon_map"].values
+    epsilons = ds["epsilon_map"].values
     if direction:
-        radius_map = ds["epsilon_map_directed"].sel(direction=direction).values
+        epsilons = ds["epsilon_map_directed"].sel(direction=direction).values
     index = ds["layer_index"].values
-    low, high = radius_range(radii_of(ds))
+    low, high = epsilon_range(eps_of(ds))
     moving = index >= 0
     if direction:
         moving &= _has_room(ds["image"].values, direction)
     _hatch_fixed(axes, np.where(moving, index, Layering.FIXED))
     # A colour bar extends below its scale: that is where zero has its place.
-    radii = np.where(radius_map > 0.0, np.clip(radius_map, low, high), low / 10.0)
+    drawn = np.where(epsilons > 0.0, np.clip(epsilons, low, high), low / 10.0)
     shown = axes.imshow(
-        np.ma.masked_where(~moving, radii),
+        np.ma.masked_where(~moving, drawn),
         norm=LogNorm(low, high),
         cmap=colormaps[FIGURE.colours.epsilon_map].with_extremes(under=FIGURE.colours.nothing),
         interpolation="nearest",
@@ -149,7 +149,7 @@ def radius_panel(axes: Axes, ds: xr.Dataset, letter: str, direction: str = "") -
         letter,
         f"Certified epsilon {direction}wards" if direction else "Certified epsilon of each pixel",
     )
-    zero = bool((radius_map[moving] == 0.0).any())
+    zero = bool((epsilons[moving] == 0.0).any())
     bar = color_bar(
         axes,
         shown,
@@ -171,8 +171,8 @@ def _has_room(image: Array, direction: str) -> NDArray[np.bool_]:
     return np.asarray(extreme.any(axis=0))
 
 
-def radius_range(eps: Array) -> tuple[float, float]:
-    """Return the ends of a logarithmic scale for the positive radii of ``eps``: ``FIGURE.decades``
+def epsilon_range(eps: Array) -> tuple[float, float]:
+    """Return the ends of a logarithmic scale for the positive ones of ``eps``: ``FIGURE.decades``
     at most."""
     positive = eps[eps > 0.0]
     if not positive.size:

@@ -6,7 +6,7 @@ import xarray as xr
 
 from mlspec.core.layering import Layering
 from mlspec.report.numbers import below
-from mlspec.results import layering_of, radii_of
+from mlspec.results import eps_of, layering_of
 
 
 def object_reach(ds: xr.Dataset) -> tuple[float, float]:
@@ -16,7 +16,7 @@ def object_reach(ds: xr.Dataset) -> tuple[float, float]:
     mask = ds["object_mask"].values.astype(bool)
     if layering.kind.whole:
         mask = layering.index != Layering.FIXED
-    down, up = layering.reach(radii_of(ds))
+    down, up = layering.reach(eps_of(ds))
     return float(down[mask].min()), float(up[mask].min())
 
 

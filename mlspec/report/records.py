@@ -14,7 +14,7 @@ import xarray as xr
 from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.trace import Ask
 from mlspec.report.words import attacked, finding, gap, target_names
-from mlspec.results import aim_of, layering_of, per_radius, radii_of, value_of
+from mlspec.results import aim_of, eps_of, layering_of, per_radius, value_of
 
 
 def as_json(results: Sequence[xr.Dataset], files: Sequence[str]) -> str:
@@ -71,7 +71,7 @@ def epsilons(ds: xr.Dataset) -> Iterator[dict[str, Any]]:
 
     ``direction`` is ``both`` unless the layers of the result have an epsilon for each direction.
     """
-    layering, eps = layering_of(ds), radii_of(ds)
+    layering, eps = layering_of(ds), eps_of(ds)
     most, weights, blocks = attacked(ds), per_radius(ds, "weight"), per_radius(ds, "blocked_by")
     ways = ["both"] * layering.count
     if layering.radius_of is not None:

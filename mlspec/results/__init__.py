@@ -8,6 +8,7 @@ from mlspec.results.question import differences
 from mlspec.results.reading import (
     aim_of,
     blocking_witness,
+    eps_of,
     is_asymmetric,
     label_names_of,
     layering_of,
@@ -15,7 +16,6 @@ from mlspec.results.reading import (
     objective_of,
     per_radius,
     property_of,
-    radii_of,
     value_of,
 )
 from mlspec.results.saver import Saver
@@ -32,6 +32,7 @@ __all__ = [
     "blocking_witness",
     "destination",
     "differences",
+    "eps_of",
     "is_asymmetric",
     "label_names_of",
     "layering_of",
@@ -41,7 +42,6 @@ __all__ = [
     "open_result",
     "per_radius",
     "property_of",
-    "radii_of",
     "ranges",
     "save",
     "to_dataset",

@@ -20,7 +20,7 @@ class ResultAccessor:
         self._ds = ds
 
     def heatmap(self) -> xr.DataArray:
-        """Return the certified radius ``(y, x)`` of each pixel, NaN where a pixel does not move.
+        """Return the certified epsilon ``(y, x)`` of each pixel, NaN where a pixel does not move.
 
         Of an asymmetric result: the smaller of both directions, which
         ``epsilon_map_directed(direction, y, x)`` holds.
@@ -46,19 +46,17 @@ class ResultAccessor:
             raise InputError(
                 f"there is no layer {layer}: they count from 0 to {layering.layers - 1}"
             )
-        radius = layer
+        r = layer
         if layering.radius_of is not None:
             if direction not in DIRECTIONS:
                 raise InputError(f"direction: one of {', '.join(DIRECTIONS)}; got {direction!r}")
-            radius = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
+            r = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
         elif direction is not None:
             raise InputError("the result is symmetric: leave the direction out")
-        image = None if radius == Layering.NO_RADIUS else blocking_witness(ds, radius)
+        image = None if r == Layering.NO_RADIUS else blocking_witness(ds, r)
         if image is None:
-            cap = (
-                radius == Layering.NO_RADIUS
-                or per_radius(ds, "blocked_by")[radius] == Block.CAP.value
-            )
+            no_room = r == Layering.NO_RADIUS
+            cap = no_room or per_radius(ds, "blocked_by")[r] == Block.CAP.value
             way = f" {direction}" if direction else ""
             raise InputError(
                 f"layer {layer}{way} has no blocking witness (blocked by: "
@@ -68,20 +66,20 @@ class ResultAccessor:
             ds["image"]
             .copy(data=image)
             .assign_attrs(
-                long_name="violating image just beyond the layer's radius, pixel intensity"
+                long_name="violating image just beyond the layer's epsilon, pixel intensity"
             )
         )
 
     def neighborhood(self) -> Neighborhood:
-        """Return the certified neighborhood: image, layers and radii."""
+        """Return the certified neighborhood: image, layers and epsilons."""
         return neighborhood_of(self._ds)
 
 
 def blocked_radii(ds: xr.Dataset) -> list[int]:
-    """Return the radii whose blocking witness is stored, in order: of a symmetric result, the
-    layers."""
+    """Return the radius indices whose blocking witness is stored, in order: of a symmetric result,
+    the layers."""
     stored = ~np.isnan(per_radius(ds, "blocking_scores")).any(axis=1)
-    return [int(radius) for radius in np.flatnonzero(stored)]
+    return [int(r) for r in np.flatnonzero(stored)]
 
 
 def _with_witness(ds: xr.Dataset) -> str:

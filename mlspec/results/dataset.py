@@ -83,7 +83,7 @@ def to_dataset(problem: Problem, trace: Trace, provenance: Provenance) -> xr.Dat
 
 
 def _directed(name: str, values: Any, layering: Layering) -> Any:
-    """Return the values of a variable, one per radius, by layer and direction."""
+    """Return the values of a variable, one per radius index, by layer and direction."""
     if name not in DIRECTED:
         return values
     at = VARIABLES[name].dims.index("layer")

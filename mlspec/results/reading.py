@@ -39,34 +39,34 @@ def is_asymmetric(ds: xr.Dataset) -> bool:
     return "direction" in ds.dims
 
 
-def radii_of(ds: xr.Dataset) -> Array:
-    """Return the certified radii ``(R,)`` of a result."""
+def eps_of(ds: xr.Dataset) -> Array:
+    """Return the certified epsilons ``(R,)`` of a result."""
     return np.asarray(per_radius(ds, "epsilon_directed" if is_asymmetric(ds) else "epsilon"))
 
 
 def per_radius(ds: xr.Dataset, name: str) -> NDArray[Any]:
-    """Return a variable that has a value for every radius of ``layering_of(ds)``, with that
-    dimension first: ``(R, ...)``."""
+    """Return a variable with a value for every radius index of ``layering_of(ds)``, that dimension
+    first: ``(R, ...)``."""
     if not is_asymmetric(ds):
         return np.asarray(ds[name].transpose("layer", ...).values)
     table = ds[name].transpose(..., "layer", "direction").values
     return np.moveaxis(layering_of(ds).radii(table), -1, 0)
 
 
-def blocking_witness(ds: xr.Dataset, radius: int) -> Array | None:
-    """Return the violating image ``(C, H, W)`` that keeps a radius from growing, if there is
-    one."""
-    if np.isnan(per_radius(ds, "blocking_scores")[radius]).any():
+def blocking_witness(ds: xr.Dataset, r: int) -> Array | None:
+    """Return the violating image ``(C, H, W)`` that keeps the epsilon of radius index ``r`` from
+    growing; None if there is none."""
+    if np.isnan(per_radius(ds, "blocking_scores")[r]).any():
         return None
     if "blocking_witness" in ds:
-        return np.asarray(per_radius(ds, "blocking_witness")[radius])
-    number = int(per_radius(ds, "blocking_cut")[radius])
+        return np.asarray(per_radius(ds, "blocking_witness")[r])
+    number = int(per_radius(ds, "blocking_cut")[r])
     return np.asarray(ds["witness_image"].values[number]) if number >= 0 else None
 
 
 def neighborhood_of(ds: xr.Dataset) -> Neighborhood:
-    """Return the certified neighborhood of a result: image, layers and radii."""
-    return Neighborhood(ds["image"].values, layering_of(ds), radii_of(ds))
+    """Return the certified neighborhood of a result: image, layers and epsilons."""
+    return Neighborhood(ds["image"].values, layering_of(ds), eps_of(ds))
 
 
 def aim_of(ds: xr.Dataset) -> str:
@@ -80,7 +80,7 @@ def objective_of(ds: xr.Dataset) -> Objective:
 
 
 def value_of(ds: xr.Dataset) -> tuple[float, float]:
-    """Return the value of a result by its objective, and the upper bound of that."""
+    """Return the value of a result by its objective, and an upper bound of what is possible."""
     if aim_of(ds) == WeightedSum.name:
         return float(ds["size"]), float(ds["upper_bound"])
     return float(ds["objective"]), float(ds["objective_bound"])

@@ -2,7 +2,7 @@
 
 Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``query``, ``stage``
 (of the verifier), ``witness`` (every violating image seen), ``label`` (M), ``channel``, ``y``,
-``x``, and ``byte`` (of the classifier's file). Radii and pixel values are pixel intensities in
+``x``, and ``byte`` (of the classifier's file). Epsilons and pixel values are intensities in
 [0, 1]; like all dimensionless numbers they carry the unit ``1``.
 
 An asymmetric result has a dimension ``direction`` (down, up) beside: ``DIRECTED`` variables have
@@ -49,8 +49,8 @@ class Variable:
 
 VARIABLES: Final[dict[str, Variable]] = {
     # The answer
-    "epsilon": Variable(("layer",), "certified radius of each layer, pixel intensity"),
-    "size": Variable((), "size of the certified neighborhood, weights times radii"),
+    "epsilon": Variable(("layer",), "certified epsilon of each layer, pixel intensity"),
+    "size": Variable((), "size of the certified neighborhood, weights times epsilons"),
     "upper_bound": Variable(
         (), "no robust neighborhood whose layers all keep the floor is larger than this"
     ),
@@ -60,24 +60,25 @@ VARIABLES: Final[dict[str, Variable]] = {
     "objective_bound": Variable(
         (), "no robust neighborhood whose layers all keep the floor has a larger value than this"
     ),
-    "floor": Variable(("layer",), "least radius that the search keeps, pixel intensity"),
+    "floor": Variable(("layer",), "least epsilon that the search keeps, pixel intensity"),
     "epsilon_attacked": Variable(
         ("layer",),
-        "least radius of the layer, the others as certified, with a known violating image, pixel "
+        "least epsilon of the layer, the others as certified, with a known violating image, pixel "
         "intensity",
     ),
     "blocked_by": Variable(("layer",), "why the layer cannot grow: witness, cap or budget"),
     "blocking_witness": Variable(
-        ("layer", *PIXELS), "violating image just beyond the layer's radius, pixel intensity"
+        ("layer", *PIXELS), "violating image just beyond the layer's epsilon, pixel intensity"
     ),
     "blocking_scores": Variable(("layer", "label"), "scores of the blocking witness (logits)"),
     "blocking_cut": Variable(("layer",), "number of the blocking witness, -1 where there is none"),
-    "epsilon_map": Variable(("y", "x"), "certified radius of each pixel, pixel intensity"),
+    "epsilon_map": Variable(("y", "x"), "certified epsilon of each pixel, pixel intensity"),
     "epsilon_directed": Variable(
-        ("layer", "direction"), "certified radius of each layer in each direction, pixel intensity"
+        ("layer", "direction"), "certified epsilon of each layer in each direction, pixel intensity"
     ),
     "epsilon_map_directed": Variable(
-        ("direction", "y", "x"), "certified radius of each pixel in each direction, pixel intensity"
+        ("direction", "y", "x"),
+        "certified epsilon of each pixel in each direction, pixel intensity",
     ),
     # The question
     "weight": Variable(("layer",), "weight of each layer in size and objective"),
@@ -89,8 +90,8 @@ VARIABLES: Final[dict[str, Variable]] = {
     "scores": Variable(("label",), "scores of the image (logits)"),
     "classifier_onnx": Variable(("byte",), "the classifier's ONNX file, byte by byte"),
     # The search
-    "step_epsilon": Variable(("step", "layer"), "radius tried in each step, pixel intensity"),
-    "step_size": Variable(("step",), "size tried in each step, weights times radii"),
+    "step_epsilon": Variable(("step", "layer"), "epsilon tried in each step, pixel intensity"),
+    "step_size": Variable(("step",), "size tried in each step, weights times epsilons"),
     "step_objective": Variable(("step",), "value of the objective tried in each step"),
     "step_verdict": Variable(("step",), "verdict of each step: robust, violated or unknown"),
     "step_seconds": Variable(("step",), "time of each step since the search began", "s"),

@@ -113,7 +113,7 @@ def test_radii_up_and_down_hold_the_images_between_them_and_no_other(question: Q
 def test_a_symmetric_radius_written_twice_has_the_same_box(question: Question) -> None:
     problem, eps = question.problem, question.eps
     directed = problem.layering.directed(problem.image)
-    twice = Neighborhood(problem.image, directed, directed.radii_meant(eps)).box
+    twice = Neighborhood(problem.image, directed, directed.eps_meant(eps)).box
     np.testing.assert_array_equal(twice.lower, problem.neighborhood(eps).box.lower)
     np.testing.assert_array_equal(twice.upper, problem.neighborhood(eps).box.upper)
 
@@ -138,15 +138,15 @@ def test_the_number_of_radii_must_fit() -> None:
     layering = Layering(np.array([[0, 1]]), 2)
     directed = layering.directed(np.array([[[0.5, 0.0]]]))
     assert directed.radius_names == ("0 down", "0 up", "1 up")
-    np.testing.assert_array_equal(directed.radii_meant(np.array(0.1)), [0.1] * 3)
-    np.testing.assert_array_equal(directed.radii_meant(np.array([0.1, 0.2])), [0.1, 0.1, 0.2])
+    np.testing.assert_array_equal(directed.eps_meant(np.array(0.1)), [0.1] * 3)
+    np.testing.assert_array_equal(directed.eps_meant(np.array([0.1, 0.2])), [0.1, 0.1, 0.2])
     pairs = np.array([[0.1, 0.2], [0.3, 0.4]])
     for given in (pairs, pairs.ravel()):
-        np.testing.assert_array_equal(directed.radii_meant(given), [0.1, 0.2, 0.4])
+        np.testing.assert_array_equal(directed.eps_meant(given), [0.1, 0.2, 0.4])
     with pytest.raises(InputError, match=r"4 epsilons for 2 layers: give one, or one per layer$"):
-        layering.radii_meant(pairs)
+        layering.eps_meant(pairs)
     with pytest.raises(InputError, match="one downwards and one upwards"):
-        directed.radii_meant(np.zeros(3))
+        directed.eps_meant(np.zeros(3))
 
 
 def test_size_is_the_weighted_sum(problem_of_one_pixel: Neighborhood) -> None:

@@ -21,7 +21,7 @@ from mlspec.core.trace import Trace
 from mlspec.errors import DataError
 from mlspec.report.figure import draw, plot
 from mlspec.report.gallery import chosen
-from mlspec.report.pictures import radius_range
+from mlspec.report.pictures import epsilon_range
 from mlspec.report.style import FIGURE
 
 BARS = 2
@@ -178,7 +178,7 @@ def test_the_gallery_spreads_over_the_layers() -> None:
 
 
 def test_radius_ranges_hold_all_positive_radii() -> None:
-    assert radius_range(np.zeros(3)) == (0.001, 1.0)
-    assert radius_range(np.array([0.0, 0.01, 0.5])) == (0.01, 0.5)
-    low, high = radius_range(np.array([0.2, 0.2]))
+    assert epsilon_range(np.zeros(3)) == (0.001, 1.0)
+    assert epsilon_range(np.array([0.0, 0.01, 0.5])) == (0.01, 0.5)
+    low, high = epsilon_range(np.array([0.2, 0.2]))
     assert low < 0.2 < high

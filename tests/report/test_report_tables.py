@@ -18,7 +18,7 @@ from mlspec.problem.partition import Centre, partition
 from mlspec.report.comparison import setting
 from mlspec.report.numbers import below, near
 from mlspec.report.table import comparison, summary
-from mlspec.results import differences, radii_of
+from mlspec.results import differences, eps_of
 from mlspec.spec.layers import LayerCount, LayerGrid, LayerPixels, Layers
 
 LAYER = re.compile(r"(\d+) +([\d.]+) +([\d.]+) +(\d+) (9 → 8|cap|budget)")
@@ -69,7 +69,7 @@ def test_no_epsilon_is_cut_and_no_word_is_broken(case: str, width: int) -> None:
     words = {word.strip("(),") for word in plain.split()}
     assert {word.strip("(),") for word in narrow.split()} <= words
     if case != "pixels":
-        for eps in radii_of(ds).tolist():
+        for eps in eps_of(ds).tolist():
             assert below(eps, 3) in narrow.split()
 
 

@@ -15,7 +15,7 @@ from mlspec import load_spec, open_result, solve, verify
 from mlspec.errors import InputError
 from mlspec.report.figure import plot
 from mlspec.report.table import comparison, summary
-from mlspec.results import layering_of, radii_of, save
+from mlspec.results import eps_of, layering_of, save
 from mlspec.run import problem_of, recertify
 from mlspec.spec import ExperimentSpec
 
@@ -40,7 +40,7 @@ def result(request: pytest.FixtureRequest) -> xr.Dataset:
 
 
 def test_a_partition_solves(result: xr.Dataset, tmp_path: Path) -> None:
-    problem, eps = problem_of(result), radii_of(result)
+    problem, eps = problem_of(result), eps_of(result)
     assert 0.0 < float(result["size"]) <= float(result["upper_bound"])
     assert problem.size(eps) == pytest.approx(float(result["size"]))
     neighborhood = result.mlspec.neighborhood()
