@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlspec.attack.nearest import Nearest
+from mlspec.attack.path_boxes import Violation
 from mlspec.bounds.analysis import Analysis, OpenClaim
 from mlspec.core.bounds import Bounds
 from mlspec.core.neighborhood import Box
@@ -57,7 +57,7 @@ class Preflight:
     """Builds the models that a search of ``problem`` is going to ask about, and solves none."""
 
     problem: Problem
-    attack: Callable[[Path], Nearest | None]
+    attack: Callable[[Path], Violation | None]
     """Finds the smallest neighborhood on a path that contains a violating image."""
     bounds: Callable[[Box], Analysis]
     """Bounds the network over a box by linear relaxation."""

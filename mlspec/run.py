@@ -12,9 +12,11 @@ from typing import assert_never
 
 import xarray as xr
 
-from mlspec.attack.families import Families
-from mlspec.attack.nearest import NearestAttack
-from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.context import AttackContext
+from mlspec.attack.fmn import Fmn
+from mlspec.attack.fmn_descent import FmnDescent
+from mlspec.attack.patterns import WitnessPatterns
+from mlspec.attack.pgd import Pgd
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
@@ -48,10 +50,13 @@ from mlspec.search.slp import SequentialLinearProgramming
 from mlspec.search.start import CertifiedStart
 from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec
+from mlspec.spec.search import Attack
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level
+from mlspec.verifier.local_search import LocalSearch
 
 
 def solve(
@@ -166,29 +171,26 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
 
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
-    choice, attack = spec.verifier, spec.verifier.attack
+    choice = spec.verifier
+    device = device_of(choice.device)
+    context = AttackContext(problem, device)
+    pgd, fmn = pgd_of(choice.attack), fmn_of(choice.attack)
+    scout = pgd.lighter().on(context, spec.seed)
+    bounder = Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device)
     backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
-    device = device_of(choice.device)
+    complete = CompleteStage(problem, compiler, backend, prover_for(backend), choice.milp.seconds)
     return Cascade(
         problem,
         Stages(
-            attack=PgdAttack(problem, attack.restarts, attack.steps, spec.seed, device),
-            scout=PgdAttack(
-                problem, max(4, attack.restarts // 2), max(10, attack.steps // 3), spec.seed, device
-            ),
-            nearest=NearestAttack(problem, attack.restarts, spec.seed, device),
-            bounder=Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device),
+            attack=pgd.on(context, spec.seed),
+            scout=scout,
+            local_search=LocalSearch(problem, fmn.on(context, spec.seed), bounder, complete),
+            hull_refutation=HullRefutation(problem, scout, bounder, WitnessPatterns(context)),
+            bounder=bounder,
             linear=choice.bounds != "interval",
             alpha=choice.bounds == "alpha",
-            complete=CompleteStage(
-                problem,
-                compiler,
-                backend,
-                prover_for(backend),
-                choice.milp.seconds,
-            ),
-            families=Families(problem, device),
+            complete=complete,
         ),
     )
 
@@ -196,10 +198,33 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 ALPHA_ITERATIONS = 40
 
 
+def pgd_of(choice: Attack) -> Pgd:
+    """Return projected gradient descent with the numbers of ``choice``."""
+    return Pgd(
+        restarts=choice.restarts,
+        steps=choice.steps,
+        momentum=choice.momentum,
+        first_step=choice.first_step,
+        last_step=choice.last_step,
+        softness=choice.softness,
+        extra_margins=choice.extra_margins,
+    )
+
+
+def fmn_of(choice: Attack) -> Fmn:
+    """Return the minimum-norm attack with the numbers of ``choice``."""
+    return Fmn(
+        restarts=choice.restarts,
+        rounds=choice.refinements,
+        extra_margins=choice.extra_margins,
+        descent=FmnDescent(momentum=choice.momentum, last_step=choice.last_step),
+    )
+
+
 def preflight_of(problem: Problem) -> Preflight:
     """Return what builds the models of ``problem`` before a search: a quick attack, CROWN bounds,
     decision models."""
-    attack = NearestAttack(problem, restarts=8, seed=0, waves=2)
+    attack = Fmn(restarts=8, rounds=2).on(AttackContext(problem), seed=0)
     bounder = Bounder(problem.relaxed, problem.property, iterations=0)
     return Preflight(problem, attack.find, bounder.crown, Compiler(problem.relaxed).compile)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from attacks import pgd
 from machines import analyse, solver
 from strategies import SMALL, Question, random_problem, random_radius
 
-from mlspec.attack.pgd import PgdAttack
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.errors import MissingSolverError
@@ -121,7 +121,7 @@ def random_questions(count: int) -> Iterator[Question]:
 
 def attack_share(problem: Problem, radius: Array) -> float:
     """Return the least share of ``radius`` at which an attack succeeds, or 1."""
-    attack = PgdAttack(problem, restarts=4, steps=8, seed=0)
+    attack = pgd(problem, restarts=4, steps=8)
     low, high = 0.0, 1.0
     for _ in range(6):
         middle = (low + high) / 2

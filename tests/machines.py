@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlspec.attack.families import Families
-from mlspec.attack.nearest import NearestAttack
-from mlspec.attack.pgd import PgdAttack
+from attacks import fmn, pgd
+
+from mlspec.attack.context import AttackContext
+from mlspec.attack.patterns import WitnessPatterns
 from mlspec.backends.backend import ProgramBackend
 from mlspec.bounds.analysis import Analysis, Bounder
 from mlspec.core.neighborhood import Box
@@ -17,6 +18,8 @@ from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.hull_refutation import HullRefutation
+from mlspec.verifier.local_search import LocalSearch
 
 BOUNDS = ("interval", "crown", "alpha")
 ITERATIONS = 8
@@ -86,15 +89,18 @@ def stages(
     seconds: float = SECONDS,
 ) -> Stages:
     """Return the parts of a verifier of ``problem``."""
-    attack = PgdAttack(problem, restarts=restarts, steps=steps, seed=0)
+    attack = pgd(problem, restarts=restarts, steps=steps)
+    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
     compiler = Compiler(problem.relaxed, decision=decision)
+    last = complete_stage(problem, compiler, highs(), seconds) if complete else None
+    patterns = WitnessPatterns(AttackContext(problem))
     return Stages(
         attack=attack,
         scout=attack,
-        nearest=NearestAttack(problem, restarts, seed=0, waves=2),
-        bounder=Bounder(problem.relaxed, problem.property, ITERATIONS),
+        local_search=LocalSearch(problem, fmn(problem, restarts), bounder, last),
+        hull_refutation=HullRefutation(problem, attack, bounder, patterns),
+        bounder=bounder,
         linear=bounds != "interval",
         alpha=bounds == "alpha",
-        complete=complete_stage(problem, compiler, highs(), seconds) if complete else None,
-        families=Families(problem),
+        complete=last,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from attacks import fmn, pgd
 from law import law
 from machines import ITERATIONS
 from second_device import second_device
@@ -12,9 +13,8 @@ from strategies import SMALL, Question, questions
 
 import mlspec
 from mlspec import load_spec, run
-from mlspec.attack.families import Families
-from mlspec.attack.nearest import NearestAttack
-from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.context import AttackContext
+from mlspec.attack.patterns import WitnessPatterns
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.verdict import Outcome, Stage
 from mlspec.errors import InputError, SpecError
@@ -60,24 +60,24 @@ def test_cuda_says_what_the_cpu_says(question: Question) -> None:
 
 
 def agree(question: Question, device: torch.device) -> None:
-    """Bounds, attacks and families on ``device`` are what they are on the CPU, within rounding."""
+    """Bounds, attacks and patterns on ``device`` are what they are on the CPU, within rounding."""
     problem, eps = question.problem, question.eps
     box = problem.neighborhood(eps).box
-    images = PgdAttack(problem, 8, 12, 0).find(eps).images
+    images = pgd(problem).find(eps).images
     found, margins, refuted = [], [], []
     for where in (CPU, device):
         bounder = Bounder(problem.relaxed, problem.property, ITERATIONS, where)
         linear = bounder.crown(box)
         found.append((bounder.interval(box), linear, bounder.alpha(linear)))
         refuted.append(bounder.violated_throughout(images))
-        points = PgdAttack(problem, 8, 12, 0, where).find(eps)
+        points = pgd(problem, device=where).find(eps)
         assert points.margins[0] == problem.margin(points.images[:1])[0]
-        nearest = NearestAttack(problem, 8, 0, where, waves=2).find(lambda s: np.outer(s, eps))
+        nearest = fmn(problem, device=where).find(lambda s: np.outer(s, eps))
         assert nearest is None or problem.margin(nearest.image[None])[0] <= 0.0
-        families = Families(problem, where)
+        patterns = WitnessPatterns(AttackContext(problem, where))
         for image in images:
-            families.learn(image, eps)
-        margins.append([bounder.slopes(box)[0], *problem.margin(families.at(eps))])
+            patterns.learn(image, eps)
+        margins.append([bounder.slopes(box)[0], *problem.margin(patterns.at(eps))])
     assert refuted[0] == refuted[1]
     np.testing.assert_allclose(*margins, rtol=1e-6, atol=1e-6)
     for ours, theirs in zip(*found, strict=True):

@@ -44,9 +44,9 @@ def steering(problem: Problem) -> Steer:
 def _at(net: TensorNetwork, image: Array, property_: Property, layering: Layering) -> Array:
     point = net.tensor(image[None]).requires_grad_()
     scores = net.forward(point)
-    plain = scores.detach().numpy()
-    claim = min(property_.claims, key=lambda item: float(item.margin(plain)[0]))
-    row = int(np.argsort(claim.margins(plain)[0])[claim.k - 1])
+    plain = scores[0].detach().numpy()
+    claim = property_.weakest_claim(plain)
+    row = int(claim.smallest(plain)[-1])
     (gradient,) = torch.autograd.grad((scores @ net.tensor(claim.rows[row])).sum(), point)
     slope = gradient.numpy()
     total = layering.total_by_radius(np.maximum(slope, 0.0), np.maximum(-slope, 0.0))[0]

@@ -138,12 +138,28 @@ class Search(SpecModel):
 
 
 class Attack(SpecModel):
-    """The search for a violating image by projected gradient steps."""
+    """The search for violating images by gradient steps: at one radius (projected gradient
+    descent), and for the smallest radius that has one (minimum-norm attack)."""
 
     restarts: Count = 32
-    """Random starting images."""
+    """Random starting images; they form one batch."""
     steps: Count = 100
-    """Gradient steps from each."""
+    """Gradient steps from each, at one radius."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.75
+    """Factor on the sum of the former gradients in each step."""
+    first_step: Annotated[float, Field(gt=0, le=2)] = 0.5
+    """Length of the first step at one radius, as a share of half a pixel's range."""
+    last_step: Annotated[float, Field(gt=0, le=2)] = 0.01
+    """Length of the last step, as a share of half a pixel's range; step lengths fall along half a
+    cosine."""
+    softness: Annotated[float, Field(ge=0)] = 0.3
+    """Half of the starting images descend through a softmax in place of max-pooling: its
+    temperature at the first step, in units of the standard deviation of the scores."""
+    extra_margins: Annotated[int, Field(ge=0)] = 3
+    """Subsets of margins are targeted among so many more than a violation needs: those that are
+    smallest on the image itself."""
+    refinements: Annotated[int, Field(ge=0)] = 8
+    """Rounds of the minimum-norm attack that begin again from its best images, at most."""
 
 
 class Milp(SpecModel):

@@ -55,7 +55,15 @@ search:
   lambda_decay: 0.5            # factor on it after a failure
 
 verifier:
-  attack: {{restarts: 32, steps: 100}}
+  attack:
+    restarts: 32               # random starting images
+    steps: 100                 # gradient steps from each
+    momentum: 0.75
+    first_step: 0.5            # shares of half a pixel's range
+    last_step: 0.01
+    softness: 0.3              # of the softmax in place of max-pooling, for half of the images
+    extra_margins: 3           # targeted beyond those that a violation needs
+    refinements: 8             # rounds of the minimum-norm attack, at most
   bounds: alpha                # interval, crown or alpha
   milp:
     objective: decision        # or margin: looks for the worst image

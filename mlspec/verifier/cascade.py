@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlspec.attack.families import Families
-from mlspec.attack.nearest import NearestAttack
 from mlspec.attack.pgd import PgdAttack
-from mlspec.attack.reduce import reduced
+from mlspec.attack.reduction import WitnessReduction
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
@@ -25,11 +23,11 @@ from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
+from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
-from mlspec.verifier.nearer import NearestFinder
 from mlspec.verifier.question import Question
-from mlspec.verifier.refute import Refuter
 
 
 @dataclass(frozen=True)
@@ -39,15 +37,18 @@ class Stages:
     attack: PgdAttack
     scout: PgdAttack
     """A cheaper attack, for weakest points on the way."""
-    nearest: NearestAttack
+    local_search: LocalSearch
+    """Finds the nearest violation on a path."""
+    hull_refutation: HullRefutation
+    """Shows that no neighborhood between some is robust."""
     bounder: Bounder
     linear: bool
     """Use CROWN, beyond intervals."""
     alpha: bool
     """Use alpha-CROWN, beyond CROWN."""
     complete: CompleteStage | None
-    families: Families
-    """Violating images for the radii beside those that are known to be broken."""
+    reduction: WitnessReduction = WitnessReduction()
+    """Moves witnesses towards the centre."""
 
 
 RECENT = 64
@@ -68,10 +69,6 @@ class Cascade:
         self._problem = problem
         self._stages = stages
         self._memory = Memory(problem)
-        self._refuter = Refuter(
-            problem, stages.scout, stages.bounder, stages.families, self._memory
-        )
-        self._nearest = NearestFinder(problem, stages.nearest, stages.bounder, stages.complete)
         self._last_attack: tuple[Array, WeakestPoints] | None = None
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
@@ -149,17 +146,17 @@ class Cascade:
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
         it still violates."""
-        smaller = reduced(self._problem, witness, path)
+        smaller = self._stages.reduction.reduce(self._problem, witness, path)
         return Cut(self._memory.note_witness(smaller), smaller)
 
     def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
-        return self._refuter.refute(radii, deadline)
+        return self._stages.hull_refutation.refute(radii, self._memory, deadline)
 
     def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack, or a witness that is remembered,
         violates, and its cut; None if there is none."""
-        found = self._nearest.find(path, self._memory.witnesses, deadline)
+        found = self._stages.local_search.find(path, self._memory.witnesses, deadline)
         if found is None:
             return None
         return found.share, Cut(self._memory.note_witness(found.image), found.image)

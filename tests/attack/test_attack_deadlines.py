@@ -11,11 +11,10 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+from attacks import fmn, pgd
 
 from mlspec import load_spec, run
-from mlspec.attack.nearest import NearestAttack
-from mlspec.attack.pgd import PgdAttack
-from mlspec.attack.reduce import reduced
+from mlspec.attack.reduction import WitnessReduction
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -53,7 +52,7 @@ def in_time(attack: Callable[[Deadline], T], seconds: float) -> T:
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_pgd_returns_the_weakest_points_by_then(problem: Problem, seconds: float) -> None:
     eps = everywhere(problem, 0.02)
-    attack = PgdAttack(problem, restarts=32, steps=20_000, seed=0)
+    attack = pgd(problem, restarts=32, steps=20_000, seed=0)
     found = in_time(lambda deadline: attack.find(eps, deadline=deadline), seconds)
     centre = problem.margin(problem.image[None])[0]
     assert found.margins[0] <= centre
@@ -71,11 +70,11 @@ def test_the_minimum_norm_attack_returns_the_nearest_violation_by_then(
     problem: Problem, seconds: float
 ) -> None:
     known = problem.neighborhood(everywhere(problem, 0.2)).box
-    attack = PgdAttack(problem, restarts=8, steps=20, seed=0)
+    attack = pgd(problem, restarts=8, steps=20, seed=0)
     witness = attack.find(everywhere(problem, 0.2)).images[0]
     assert problem.margin(witness[None])[0] <= 0.0
     assert known.contains(witness)
-    attack = NearestAttack(problem, restarts=32, seed=0, waves=1_000)
+    attack = fmn(problem, restarts=32, rounds=1_000)
     path = along(problem)
     found = in_time(lambda deadline: attack.find(path, [witness], deadline), seconds)
     assert found is not None
@@ -87,9 +86,11 @@ def test_the_minimum_norm_attack_returns_the_nearest_violation_by_then(
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_a_witness_is_reduced_as_far_as_there_is_time(problem: Problem, seconds: float) -> None:
     eps = everywhere(problem, 0.2)
-    witness = PgdAttack(problem, restarts=8, steps=20, seed=0).find(eps).images[0]
+    witness = pgd(problem, restarts=8, steps=20, seed=0).find(eps).images[0]
     path = along(problem)
-    found = in_time(lambda deadline: reduced(problem, witness, path, deadline), seconds)
+    found = in_time(
+        lambda deadline: WitnessReduction().reduce(problem, witness, path, deadline), seconds
+    )
     assert problem.margin(found[None])[0] <= 0.0
     if seconds < 0.0:
         np.testing.assert_array_equal(found, witness)
@@ -100,7 +101,7 @@ def test_a_violation_is_made_clearer_as_far_as_there_is_time(
     problem: Problem, seconds: float
 ) -> None:
     eps = everywhere(problem, 0.2)
-    attack = PgdAttack(problem, restarts=8, steps=20, seed=0)
+    attack = pgd(problem, restarts=8, steps=20, seed=0)
     witness = attack.find(eps).images[0]
     found = in_time(lambda deadline: attack.deepened(witness, eps, deadline), seconds)
     assert problem.margin(found[None])[0] <= problem.margin(witness[None])[0]

@@ -18,7 +18,8 @@ from strategies import (
     seeded,
 )
 
-from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.context import AttackContext
+from mlspec.attack.pgd import Pgd, PgdAttack
 from mlspec.core import forward
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
@@ -32,7 +33,7 @@ from mlspec.tensors import TensorNetwork
 
 
 def attack(problem: Problem, restarts: int = 8, steps: int = 12, seed: int = 0) -> PgdAttack:
-    return PgdAttack(problem, restarts=restarts, steps=steps, seed=seed)
+    return Pgd(restarts=restarts, steps=steps).on(AttackContext(problem), seed)
 
 
 @law(questions(SMALL, None), quick=80, deep=1500)
@@ -187,7 +188,8 @@ def _minimisers(problem: Problem, eps: Array) -> Array:
 
 
 def _kinks(problem: Problem, eps: Array, layer: int) -> bool:
-    """Say whether another rival takes over, or a bound is reached, within the finite difference."""
+    """Whether, within the finite difference, another margin becomes the smallest or a bound is
+    reached."""
     (claim,) = problem.property.claims
     point = _minimisers(problem, eps)
     margins = np.sort(claim.margins(np.asarray(_scores(problem, point)))[0])

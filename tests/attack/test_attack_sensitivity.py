@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from attacks import pgd
 from law import law
 from strategies import SMALL, Question, questions
 
-from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.core.verdict import WeakestPoints
 
@@ -25,7 +25,7 @@ def test_steering_estimates_at_weak_images_what_sensitivity_is_at_the_centre(
     here = sensitivities(problem.network, problem.image, problem.property, problem.layering)
     expected = here / here.max() if here.any() else problem.weights
     np.testing.assert_allclose(steer(at(problem.image[None], layers)), expected)
-    points = PgdAttack(problem, restarts=4, steps=5, seed=0).find(eps)
+    points = pgd(problem, restarts=4, steps=5, seed=0).find(eps)
     found = steer(points)
     assert found.shape == problem.weights.shape
     assert np.all(found >= 0.0)

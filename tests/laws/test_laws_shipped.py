@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attacks import pgd
 from machines import ITERATIONS, SECONDS, cascade
 from oracles import points
 
-from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.core import forward
 from mlspec.core.deadline import Deadline
@@ -75,7 +75,7 @@ def test_points_lie_within_bounds_and_no_margin_is_overrated(path: Path, radius:
     box = problem.neighborhood(eps).box
     bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
     crown = bounder.crown(box)
-    attack = PgdAttack(problem, restarts=6, steps=8, seed=0)
+    attack = pgd(problem, restarts=6, steps=8, seed=0)
     images = np.concatenate([points(box, np.random.default_rng(0), 10), attack.find(eps).images])
     weakest = problem.margin(images).min()
     for analysis in (bounder.interval(box), crown, bounder.alpha(crown)):
@@ -112,5 +112,5 @@ def test_verdicts_along_a_ray_never_contradict_each_other(path: Path, seed: int)
         rng = np.random.default_rng(0)
         neighborhood = problem.neighborhood(low * direction)
         assert problem.margin(neighborhood.sample(rng, 2000)).min() > 0.0
-        strong = PgdAttack(problem, restarts=64, steps=200, seed=9)
+        strong = pgd(problem, restarts=64, steps=200, seed=9)
         assert not strong.find(low * direction).violates

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import xarray as xr
+from attacks import pgd
 
 from mlspec import load_spec
-from mlspec.attack.pgd import PgdAttack
 from mlspec.core.network import Array
 from mlspec.run import problem_of
 from mlspec.spec import ExperimentSpec
@@ -72,7 +72,7 @@ def assert_certified(result: xr.Dataset) -> None:
     assert float(result["size"]) > 0.0
     assert sum(violations(result, images) for images in samples(result, seed=20260)) == 0
     problem = problem_of(result)
-    attack = PgdAttack(problem, restarts=64, steps=200, seed=987_654_321)
+    attack = pgd(problem, restarts=64, steps=200, seed=987_654_321)
     points = attack.find(result["epsilon"].values)
     assert points.margins[0] > 0.0
 

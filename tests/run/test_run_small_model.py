@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+from attacks import pgd
 
 import mlspec
-from mlspec.attack.pgd import PgdAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.milp.compile import Compiler
 from mlspec.run import prepare
@@ -18,7 +18,7 @@ LIMIT = 1000
 @pytest.mark.parametrize("direction", [[1, 1, 1], [1, 0, 0], [0, 1, 0]])
 def test_up_to_where_an_attack_breaks_it_the_model_fits(direction: list[int]) -> None:
     problem = prepare(mlspec.load_spec("specs/small.yaml")).problem
-    attack = PgdAttack(problem, restarts=8, steps=20, seed=0)
+    attack = pgd(problem, restarts=8, steps=20, seed=0)
     low, high = 0.0, 1.0
     for _ in range(9):
         middle = (low + high) / 2

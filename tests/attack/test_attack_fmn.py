@@ -6,12 +6,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from attacks import fmn, pgd
 from law import law
 from scipy.optimize import linprog
 from strategies import SMALL, Question, Rng, problem_of, questions, seeded
 
-from mlspec.attack.nearest import NearestAttack
-from mlspec.attack.pgd import PgdAttack
+from mlspec.attack.fmn import FmnAttack
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
@@ -23,8 +23,8 @@ from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
 
 
-def attack(problem: Problem, restarts: int = 8, waves: int = 1, seed: int = 0) -> NearestAttack:
-    return NearestAttack(problem, restarts, seed, waves=waves)
+def attack(problem: Problem, restarts: int = 8, rounds: int = 1) -> FmnAttack:
+    return fmn(problem, restarts, rounds)
 
 
 def along(direction: Array) -> Path:
@@ -36,7 +36,7 @@ def test_a_violation_lies_inside_and_is_replayed(question: Question) -> None:
     problem, eps = question.problem, question.eps
     found = attack(problem).find(along(eps))
     if found is None:
-        assert not PgdAttack(problem, 8, 30, 0).find(eps).violates
+        assert not pgd(problem, 8, 30).find(eps).violates
         return
     assert 0.0 <= found.share <= 1.0
     box = problem.neighborhood(found.share * eps).box
@@ -58,7 +58,7 @@ def test_the_same_arguments_give_the_same_violation(question: Question) -> None:
 @law(questions(SMALL, None), quick=15, deep=300)
 def test_it_is_never_behind_what_is_known(question: Question) -> None:
     problem, eps = question.problem, question.eps
-    plain = PgdAttack(problem, 8, 12, 1)
+    plain = pgd(problem, seed=1)
     known = [
         points.images[0]
         for points in (plain.find(share * eps) for share in (0.3, 0.6, 1.0))
@@ -115,7 +115,7 @@ def exact_share(problem: Problem, eps: Array) -> float:
 @law(seeded(linear_question), quick=20, deep=800)
 def test_of_linear_classifiers_it_finds_the_exact_radius(question: tuple[Problem, Array]) -> None:
     problem, eps = question
-    found = attack(problem, restarts=16, waves=1).find(along(eps))
+    found = attack(problem, restarts=16, rounds=1).find(along(eps))
     exact = exact_share(problem, eps)
     if found is None:
         assert exact > 1.0 - 1e-6

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from attacks import fmn
 from law import law
 from machines import complete_stage, highs
 from strategies import SMALL, Question, problem_of, questions
 
-from mlspec.attack.nearest import NearestAttack
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
@@ -20,17 +20,17 @@ from mlspec.milp.compile import Compiler
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
-from mlspec.verifier.nearer import NearestFinder
+from mlspec.verifier.local_search import LocalSearch
 
 SECONDS = 20.0
 
 
-def finder(problem: Problem, *, alone: bool = False) -> NearestFinder:
-    """A finder whose attack is a poor one."""
+def local_search(problem: Problem, *, alone: bool = False) -> LocalSearch:
+    """A local search whose attack is a weak one."""
     compiler = Compiler(problem.relaxed, decision=True)
     complete = None if alone else complete_stage(problem, compiler, highs(), SECONDS)
-    attack = NearestAttack(problem, restarts=2, seed=0, waves=0)
-    return NearestFinder(problem, attack, Bounder(problem.relaxed, problem.property, 5), complete)
+    attack = fmn(problem, restarts=2, rounds=0)
+    return LocalSearch(problem, attack, Bounder(problem.relaxed, problem.property, 5), complete)
 
 
 def along(direction: Array) -> Path:
@@ -42,13 +42,15 @@ def test_what_it_finds_violates_and_is_no_farther_than_what_less_work_finds(
     question: Question,
 ) -> None:
     problem, path = question.problem, along(question.eps)
-    found = finder(problem).find(path, deadline=Deadline.after(SECONDS))
-    alone = finder(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
+    found = local_search(problem).find(path, deadline=Deadline.after(SECONDS))
+    alone = local_search(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
     if found is None or alone is None:
         assert found is alone
         return
     assert found.share <= alone.share
-    once = finder(problem).find(path, deadline=Deadline.after(0.5 * SECONDS))  # a single round
+    once = local_search(problem).find(
+        path, deadline=Deadline.after(0.5 * SECONDS)
+    )  # a single round
     assert once is None or found.share <= once.share
     assert problem.neighborhood(found.share * question.eps).box.contains(found.image)
     assert problem.margin(found.image[None])[0] <= 0.0
@@ -67,10 +69,10 @@ def test_it_leaves_the_basin_of_the_attack() -> None:
     network, image = Network(ops, (1, 1, 1)), np.zeros((1, 1, 1))
     problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
     path = along(np.ones(1))
-    alone = finder(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
+    alone = local_search(problem, alone=True).find(path, deadline=Deadline.after(SECONDS))
     assert alone is not None
     assert alone.share == pytest.approx(1 / 1.05, rel=0.01)
-    found = finder(problem).find(path, deadline=Deadline.after(SECONDS))
+    found = local_search(problem).find(path, deadline=Deadline.after(SECONDS))
     assert found is not None
     assert found.share == pytest.approx(0.393, rel=0.01)
 
@@ -82,10 +84,10 @@ def test_past_its_deadline_it_returns_what_is_known() -> None:
     network, image = Network(ops, (1, 1, 1)), np.zeros((1, 1, 1))
     problem = problem_of(network, image, layering, Property(TopK(1), (0,), 2))
     path, late = along(np.ones(1)), Deadline.after(-1.0)
-    assert finder(problem).find(path, deadline=late) is None
-    found = finder(problem).find(path, [np.full((1, 1, 1), 0.8)], late)
+    assert local_search(problem).find(path, deadline=late) is None
+    found = local_search(problem).find(path, [np.full((1, 1, 1), 0.8)], late)
     assert found is not None
     assert found.share == pytest.approx(0.8)
-    nearest = finder(problem).find(path)
+    nearest = local_search(problem).find(path)
     assert nearest is not None
     assert nearest.share == pytest.approx(0.5, rel=1e-4)

@@ -10,11 +10,9 @@ from oracles import TooManyCellsError, level
 from strategies import TINY, Question, questions
 
 from mlspec import load_spec, run
-from mlspec.attack.families import Families
 from mlspec.core.deadline import Deadline
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.memory import Memory
-from mlspec.verifier.refute import Refuter
 
 
 @law(questions(TINY), quick=8, deep=200)
@@ -52,22 +50,6 @@ def test_combinations_of_images_that_are_refuted_violate(question: Question) -> 
             assert np.all(problem.margin(inside) < 0.0)
 
 
-@law(questions(TINY), quick=30, deep=300)
-def test_images_of_a_pattern_stay_in_their_neighborhoods(question: Question) -> None:
-    problem = question.problem
-    rng = np.random.default_rng(0)
-    families = Families(problem)
-    for image in problem.neighborhood(question.eps).sample(rng, 4):
-        families.learn(image, question.eps)
-    other = rng.random(problem.layering.count)
-    box = problem.neighborhood(other).box
-    images = families.at(other)
-    assert len(images) == 4
-    assert all(box.contains(image) for image in images)
-    margins = problem.margin(images)
-    assert np.all(np.diff(margins) >= -1e-9 * np.abs(margins).max())
-
-
 def test_what_is_refuted_at_once_is_refuted_on_a_shipped_classifier() -> None:
     spec = load_spec("specs/small.yaml")
     problem = run.prepare(spec).problem
@@ -80,11 +62,10 @@ def test_what_is_refuted_at_once_is_refuted_on_a_shipped_classifier() -> None:
 def test_past_its_deadline_nothing_is_refuted_and_nothing_counts_as_unbroken() -> None:
     """Radii that are refuted, or that no attack breaks, are neither without the time to look."""
     problem = run.prepare(load_spec("specs/small.yaml")).problem
-    parts = stages(problem)
-    refuter = Refuter(problem, parts.scout, parts.bounder, parts.families, Memory(problem))
+    hull = stages(problem).hull_refutation
     for radii in (0.02 + 0.001 * np.eye(3), np.full((3, 3), 1e-5)):
-        found = refuter.refute(radii, Deadline.after(-1.0))
+        found = hull.refute(radii, Memory(problem), Deadline.after(-1.0))
         assert not found.throughout
         assert found.unbroken is None
         assert not found.cuts
-    assert refuter.refute(0.02 + 0.001 * np.eye(3)).throughout
+    assert hull.refute(0.02 + 0.001 * np.eye(3), Memory(problem)).throughout

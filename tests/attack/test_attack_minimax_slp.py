@@ -1,4 +1,4 @@
-"""Polishing: exact where margins are linear, never worse than where it began."""
+"""Minimax SLP: exact where margins are linear, never worse than where it began."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import Tensor
 
-from mlspec.attack.polish import polish
+from mlspec.attack.minimax_slp import MinimaxSlp
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 3))
@@ -33,10 +33,12 @@ def test_of_linear_margins_it_finds_the_least_maximum(seed: int, count: int) -> 
 
     box = torch.tensor(low).view(3, 2, 2), torch.tensor(high).view(3, 2, 2)
     starts = torch.stack(box)
-    points = polish(margins, starts, *box, iterations=60)
+    points = MinimaxSlp().descend(margins, starts, box, steps=60)
     reached = margins(points).amax(1).numpy()
     began = margins(starts).amax(1).numpy()
-    np.testing.assert_allclose(reached, best, atol=2e-2 * (began.max() - best) + 1e-9)
+    # One or two margins are solved by bisection; the weights of three converge slowly.
+    precision = 4e-2 if count == 3 else 1e-4
+    np.testing.assert_allclose(reached, best, atol=precision * (began.max() - best) + 1e-9)
 
 
 @given(seed=st.integers(0, 10_000))
@@ -50,7 +52,7 @@ def test_it_stays_in_the_box_and_never_climbs(seed: int) -> None:
     low = torch.tensor(rng.random((3, 2, 2)))
     high = low + torch.tensor(rng.random((3, 2, 2)) * (rng.random((3, 2, 2)) < 0.7))
     starts = low + torch.tensor(rng.random((6, 3, 2, 2))) * (high - low)
-    points = polish(margins, starts, low, high, iterations=15)
+    points = MinimaxSlp().descend(margins, starts, (low, high), steps=15)
     assert bool((points >= low).all())
     assert bool((points <= high).all())
     assert bool((margins(points).amax(1) <= margins(starts).amax(1)).all())
@@ -64,13 +66,14 @@ def test_it_ends_at_the_first_point_without_a_positive_margin() -> None:
         return points.flatten(1).sum(1, keepdim=True)
 
     low, high = -torch.ones(1, 2, 2), torch.ones(1, 2, 2)
-    polish(margins, torch.zeros(3, 1, 2, 2), low, high, iterations=50)
+    MinimaxSlp().descend(margins, torch.zeros(3, 1, 2, 2), (low, high), steps=50)
     assert asked == [3]
 
 
-@pytest.mark.parametrize("iterations", [0, 1])
-def test_without_iterations_points_stay(iterations: int) -> None:
+@pytest.mark.parametrize("steps", [0, 1])
+def test_without_steps_points_stay(steps: int) -> None:
     low, high = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
     starts = torch.full((2, 1, 2, 2), 0.5)
-    points = polish(lambda each: each.flatten(1) + 1.0, starts, low, high, iterations)
-    assert torch.equal(points, starts) is (iterations == 0)
+    slp = MinimaxSlp()
+    points = slp.descend(lambda each: each.flatten(1) + 1.0, starts, (low, high), steps)
+    assert torch.equal(points, starts) is (steps == 0)
