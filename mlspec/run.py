@@ -13,10 +13,9 @@ from typing import assert_never
 import xarray as xr
 
 from mlspec.attack.context import AttackContext
+from mlspec.attack.declared import fmn_of, pgd_of
 from mlspec.attack.fmn import Fmn
-from mlspec.attack.fmn_descent import FmnDescent
 from mlspec.attack.patterns import WitnessPatterns
-from mlspec.attack.pgd import Pgd
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.bounds.analysis import Bounder
 from mlspec.core.deadline import Deadline
@@ -50,7 +49,6 @@ from mlspec.search.slp import SequentialLinearProgramming
 from mlspec.search.start import CertifiedStart
 from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec
-from mlspec.spec.search import Attack
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade, Stages
 from mlspec.verifier.complete import CompleteStage
@@ -196,29 +194,6 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
 
 
 ALPHA_ITERATIONS = 40
-
-
-def pgd_of(choice: Attack) -> Pgd:
-    """Return projected gradient descent with the numbers of ``choice``."""
-    return Pgd(
-        restarts=choice.restarts,
-        steps=choice.steps,
-        momentum=choice.momentum,
-        first_step=choice.first_step,
-        last_step=choice.last_step,
-        softness=choice.softness,
-        extra_margins=choice.extra_margins,
-    )
-
-
-def fmn_of(choice: Attack) -> Fmn:
-    """Return the minimum-norm attack with the numbers of ``choice``."""
-    return Fmn(
-        restarts=choice.restarts,
-        rounds=choice.refinements,
-        extra_margins=choice.extra_margins,
-        descent=FmnDescent(momentum=choice.momentum, last_step=choice.last_step),
-    )
 
 
 def preflight_of(problem: Problem) -> Preflight:

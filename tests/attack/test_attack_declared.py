@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlspec import run
+from mlspec.attack.declared import fmn_of, pgd_of
 from mlspec.attack.fmn import Fmn
 from mlspec.attack.fmn_descent import FmnDescent
 from mlspec.attack.pgd import Pgd
@@ -14,8 +14,8 @@ from mlspec.spec.search import Attack
 
 
 def test_the_defaults_of_a_spec_are_those_of_the_methods() -> None:
-    assert run.pgd_of(Attack()) == Pgd()
-    assert run.fmn_of(Attack()) == Fmn()
+    assert pgd_of(Attack()) == Pgd()
+    assert fmn_of(Attack()) == Fmn()
 
 
 CHANGED = {
@@ -33,14 +33,14 @@ CHANGED = {
 @pytest.mark.parametrize("key", Attack.model_fields)
 def test_every_number_of_a_spec_reaches_an_attack(key: str) -> None:
     choice = Attack(**{key: CHANGED[key]})
-    assert (run.pgd_of(choice), run.fmn_of(choice)) != (Pgd(), Fmn())
+    assert (pgd_of(choice), fmn_of(choice)) != (Pgd(), Fmn())
 
 
 def test_numbers_arrive_where_they_belong() -> None:
     choice = Attack(**CHANGED)
     shared = {key: value for key, value in CHANGED.items() if key != "refinements"}
-    assert run.pgd_of(choice) == replace(Pgd(), **shared)
-    assert run.fmn_of(choice) == Fmn(
+    assert pgd_of(choice) == replace(Pgd(), **shared)
+    assert fmn_of(choice) == Fmn(
         restarts=5, rounds=3, extra_margins=1, descent=FmnDescent(momentum=0.5, last_step=0.02)
     )
 
