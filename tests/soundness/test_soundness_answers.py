@@ -89,7 +89,7 @@ def test_a_wrong_level_is_seen() -> None:
     assert not wrong_level(case, margin, images, margins)
     assert "no margin below" in wrong_level(case, margin + 1e-6, images, margins)
     assert "outside" in wrong_level(case, margin, images + 2.0, margins)
-    assert "another margin" in wrong_level(case, margin, images, margins + 1e-6)
+    assert "another margin" in wrong_level(case, margin, images, margins + 1e-5)
     case = robust()
     lowered = replace(case, floor=case.margin + Fraction(1, 100))
     level = (case.image[None], case.problem.margin(case.image[None]))
