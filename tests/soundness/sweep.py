@@ -22,8 +22,6 @@ from soundness.cases import Case, random_case
 
 CHUNK = 25
 """Cases that are asked about, and noted, together."""
-MODES = ((Mode.DECISION,), (Mode.MARGIN, Mode.LEVEL))
-"""What is asked of a case, in turns."""
 SAY_SECONDS = 60.0
 """Progress is told once in so long a time."""
 
@@ -65,12 +63,12 @@ class Counts:
 def asked(seed: int, names: Sequence[str]) -> Iterator[tuple[Case, Answer]]:
     """Yield the answers of all solvers to the case of this number.
 
-    Modes and bounds take turns: four cases together have all.
+    Modes and bounds take turns: six cases together have all.
     """
     case = random_case(seed)
     bounds = BOUNDS[seed % len(BOUNDS)]
-    modes = MODES[seed // len(BOUNDS) % len(MODES)]
-    for answer in answers(case, names, modes, [bounds]):
+    mode = [*Mode][seed // len(BOUNDS) % len(Mode)]
+    for answer in answers(case, names, [mode], [bounds]):
         yield case, answer
 
 

@@ -102,8 +102,8 @@ def test_every_solver_is_asked_alone_and_two_together() -> None:
     assert {"highs + scip", "auto"} <= set(solvers())
 
 
-def test_four_cases_together_are_asked_in_every_way() -> None:
-    ways = {(a.mode, a.bounds) for seed in range(4) for _, a in asked(seed, ["glpk"])}
+def test_six_cases_together_are_asked_in_every_way() -> None:
+    ways = {(a.mode, a.bounds) for seed in range(6) for _, a in asked(seed, ["glpk"])}
     assert len(ways) == 6
 
 
