@@ -53,6 +53,17 @@ search:
   step: 0.5                    # a fraction of the way to where the gradient predicts a violation
   lambda_start: 1.0            # first weight of the robustness gradient
   lambda_decay: 0.5            # factor on it after a failure
+  gradient:                    # of the strategy gradient
+    quick_seconds: 8           # time limit of a query while proposals are compared
+    proposing: 0.15            # share of the budget for making proposals
+    lambda_factors: [1.0, 4.0] # one proposal each: factors on lambda_start
+    grown_alone: 1             # and one for so many of the heaviest layers, grown alone first
+  exact: {{head_start: 0.15}}    # share of the budget that gradient has before
+  slp: {{steps: 30}}             # linear programs in a row
+  bracket: {{beyond: 1.1, seconds: 7}}  # the minimum-norm attack: how far beyond, how long
+  certificate:                 # what blocks each layer
+    reserved: 0.25             # share of the budget that is kept for it
+    bracketed: 64              # so many of the heaviest layers are attacked alone first
 
 verifier:
   attack:

@@ -199,7 +199,7 @@ def test_the_template_spells_the_defaults_out(file):
 
 def test_the_template_shows_every_key():
     shown = yaml.safe_load(spec_template("new"))
-    spec = ExperimentSpec(**REQUIRED).model_dump()
+    spec = ExperimentSpec(**REQUIRED).model_dump(mode="json")
     spec["solver"] = spec["solver"]["profile"]
     spec["image"].setdefault("path", None)
     assert shown == spec
