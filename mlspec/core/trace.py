@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from mlspec.core.network import Array
-from mlspec.core.verdict import Outcome, Stage
+from mlspec.core.verdict import Outcome, Proof, Stage
 from mlspec.tolerances import BOX_SLACK
 
 
@@ -63,6 +63,8 @@ class Query:
     seconds: float
     milp: bool
     """Whether a MILP was solved for it."""
+    basis: str = Proof.NONE.value
+    """What the answer rests on, as ``Verdict.basis`` says it."""
 
 
 @dataclass
@@ -90,6 +92,8 @@ class Step:
     """What led here."""
     grown: tuple[int, ...] = ()
     """Of ``Move.GROUP``: the radius indices that grew."""
+    basis: str = Proof.NONE.value
+    """What the outcome rests on, as ``Verdict.basis`` says it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +169,8 @@ class Trace:
     cuts: list[Cut] = field(default_factory=list)
     tallies: Mapping[Stage, Tally] = field(default_factory=dict)
     """What the stages of the verifier did."""
+    basis: str = Proof.NONE.value
+    """What ``best`` rests on."""
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
     """By radius index: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf

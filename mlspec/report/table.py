@@ -60,6 +60,7 @@ def _facts(ds: xr.Dataset) -> Table:
         facts.add_row("value", f"{below(value, 4)}  (over {over})")
         facts.add_row("upper bound", f"{most} has a larger value{exceeds}")
         facts.add_row("size", f"{size}  ({WeightedSum.words})")
+    facts.add_row("proof", ds.attrs.get("proof", "not said: made by an earlier version"))
     facts.add_row("stopped", f"{stopped(ds)}, after {duration(ds.attrs['wall_seconds'])}")
     seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
     facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")

@@ -94,6 +94,7 @@ VARIABLES: Final[dict[str, Variable]] = {
     "step_size": Variable(("step",), "size tried in each step, weights times epsilons"),
     "step_objective": Variable(("step",), "value of the objective tried in each step"),
     "step_verdict": Variable(("step",), "verdict of each step: robust, violated or unknown"),
+    "step_proof": Variable(("step",), "what the verdict of each step rests on"),
     "step_seconds": Variable(("step",), "time of each step since the search began", "s"),
     "step_note": Variable(("step",), "move that led to each step"),
     "query_ask": Variable(
@@ -101,6 +102,7 @@ VARIABLES: Final[dict[str, Variable]] = {
     ),
     "query_stage": Variable(("query",), "stage of the verifier that answered each query"),
     "query_verdict": Variable(("query",), "verdict of each query: robust, violated or unknown"),
+    "query_proof": Variable(("query",), "what the verdict of each query rests on"),
     "query_seconds": Variable(("query",), "duration of each query", "s"),
     "query_milp": Variable(
         ("query",), "whether a MILP was solved for the query", flags="without_milp with_milp"
@@ -151,6 +153,8 @@ LATER: Final = frozenset(
         "objective",
         "objective_bound",
         "step_objective",
+        "step_proof",
+        "query_proof",
         "stage_asked",
         "stage_decided",
         "stage_seconds",

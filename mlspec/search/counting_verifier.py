@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,7 +12,7 @@ from mlspec.core.events import Event, Proving
 from mlspec.core.network import Array
 from mlspec.core.protocols import Path, Verifier
 from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
-from mlspec.core.verdict import CertifiedMargin, Outcome, Stage, Verdict, WeakestPoints
+from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.search.budget import SearchBudget
 from mlspec.search.record import SearchRecord
 
@@ -46,11 +46,18 @@ class CountingVerifier:
         self._record.tell(Proving(eps, move, grown))
         verdict = self._verifier.verify(eps, self._budget.deadline.within(seconds))
         self._record.query(
-            Query(ask, verdict.stage, verdict.outcome, verdict.seconds, verdict.complete)
+            Query(
+                ask,
+                verdict.stage,
+                verdict.outcome,
+                verdict.seconds,
+                verdict.complete,
+                verdict.basis,
+            )
         )
         if verdict.extents is not None and verdict.witness is not None:
             self._record.cut(Cut(verdict.extents, verdict.witness))
-        self._record.step(eps, verdict.outcome, move, grown)
+        self._record.step(eps, verdict.outcome, move, grown, basis=verdict.basis)
         return verdict
 
     def bounded(self, eps: Array) -> bool:
@@ -58,10 +65,10 @@ class CountingVerifier:
         self._budget.require_time()
         verdict = self._verifier.bound(eps, self._budget.deadline)
         self._record.query(
-            Query(Ask.BOUND, verdict.stage, verdict.outcome, verdict.seconds, milp=False)
+            Query(Ask.BOUND, verdict.stage, verdict.outcome, verdict.seconds, False, verdict.basis)
         )
         if verdict.robust:
-            self._record.step(eps, verdict.outcome, Move.BOUNDS)
+            self._record.step(eps, verdict.outcome, Move.BOUNDS, basis=verdict.basis)
         return verdict.robust
 
     def certified(self, eps: Array, event: Event) -> CertifiedMargin:
@@ -71,7 +78,7 @@ class CountingVerifier:
             found = self._verifier.certified(eps, self._budget.deadline)
             ended(Outcome.UNKNOWN if found.lost else Outcome.ROBUST)
         if not found.lost:
-            self._record.step(eps, Outcome.ROBUST, Move.ASCENT)
+            self._record.step(eps, Outcome.ROBUST, Move.ASCENT, basis=Proof.BOUNDS.value)
         return found
 
     def weakest(self, eps: Array, event: Event, *, thorough: bool = False) -> WeakestPoints:
@@ -127,6 +134,15 @@ class CountingVerifier:
 
         def ended(outcome: Outcome) -> None:
             seconds = time.monotonic() - began
-            self._record.query(Query(ask, stage, outcome, seconds, milp=False))
+            basis = _BASIS_OF_INCOMPLETE[outcome].value
+            self._record.query(Query(ask, stage, outcome, seconds, False, basis))
 
         yield ended
+
+
+_BASIS_OF_INCOMPLETE: Mapping[Outcome, Proof] = {
+    Outcome.ROBUST: Proof.BOUNDS,
+    Outcome.VIOLATED: Proof.REPLAY,
+    Outcome.UNKNOWN: Proof.NONE,
+}
+"""What the answers to incomplete requests rest on."""

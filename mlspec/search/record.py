@@ -44,14 +44,22 @@ class SearchRecord:
         self.bound.add(cut)
         self._note_bound()
 
-    def step(self, eps: Array, outcome: Outcome, move: Move, grown: tuple[int, ...] = ()) -> None:
-        """Note that ``eps`` was tried.
+    def step(
+        self,
+        eps: Array,
+        outcome: Outcome,
+        move: Move,
+        grown: tuple[int, ...] = (),
+        *,
+        basis: str,
+    ) -> None:
+        """Note that ``eps`` was tried; ``basis`` says what the outcome rests on.
 
         Raises ContradictionError where it is certified but refuted.
         """
         eps = np.array(eps, dtype=np.float64)
         size, seconds = float(self._size.values(eps)), self._budget.elapsed
-        self.trace.steps.append(Step(eps, size, outcome, seconds, move, grown))
+        self.trace.steps.append(Step(eps, size, outcome, seconds, move, grown, basis))
         if outcome is not Outcome.ROBUST:
             return
         self.bound.require_agreement(eps)
@@ -60,7 +68,7 @@ class SearchRecord:
             if not contains_best:
                 # A layer that was blocked may have shrunk, and what blocked it no longer does.
                 self.trace.blocked.clear()
-            self.trace.best = eps
+            self.trace.best, self.trace.basis = eps, basis
             self.tell(Certified(eps, move, grown))
 
     def keep_floor(self, floor: Array) -> None:

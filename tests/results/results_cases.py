@@ -11,7 +11,7 @@ from strategies import SMALL, Rng, one_of, random_problem, random_radius, seeded
 
 from mlspec.core.problem import Problem
 from mlspec.core.trace import Ask, Block, Cut, Move, Query, Step, StopReason, Tally, Trace
-from mlspec.core.verdict import Outcome, Stage
+from mlspec.core.verdict import Outcome, Proof, Stage
 from mlspec.results import Provenance, to_dataset
 
 ONNX = bytes(range(256)) * 3
@@ -50,19 +50,24 @@ def random_case(rng: Rng) -> Case:
     return Case(problem, trace, to_dataset(problem, trace, PROVENANCE))
 
 
+BASES = (*(proof.value for proof in Proof), "claimed by scip")
+
+
 def random_trace(rng: Rng, problem: Problem) -> Trace:
     """Return a trace of ``problem``, empty now and then."""
     count = problem.layering.count
     trace = Trace(count)
     for _ in range(int(rng.integers(0, 6))):
         eps, outcome = random_radius(rng, count), one_of(rng, tuple(Outcome))
+        basis = one_of(rng, BASES)
         move, grown = one_of(rng, tuple(Move)), tuple(rng.integers(count, size=1 + count // 2))
-        trace.steps.append(Step(eps, problem.size(eps), outcome, rng.random(), move, grown))
+        trace.steps.append(Step(eps, problem.size(eps), outcome, rng.random(), move, grown, basis))
     for _ in range(int(rng.integers(0, 6))):
         ask, stage = one_of(rng, tuple(Ask)), one_of(rng, tuple(Stage))
         milp = bool(rng.integers(2))
         outcome = one_of(rng, tuple(Outcome))
-        trace.queries.append(Query(ask, stage, outcome, rng.random(), milp))
+        basis = one_of(rng, BASES)
+        trace.queries.append(Query(ask, stage, outcome, rng.random(), milp, basis))
     trace.tallies = {
         stage: Tally(int(rng.integers(1, 9)), int(rng.integers(2)), rng.random())
         for stage in Stage

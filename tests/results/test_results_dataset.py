@@ -74,6 +74,7 @@ def test_a_dataset_holds_the_search(case: Case) -> None:
         np.testing.assert_array_equal(ds["step_epsilon"][number], step.eps)
         assert float(ds["step_size"][number]) == step.size
         assert ds["step_verdict"].values[number] == step.outcome.value
+        assert ds["step_proof"].values[number] == step.basis
         note = move_name(step.move, step.grown, case.problem.layering)
         assert ds["step_note"].values[number] == note
         assert float(ds["step_seconds"][number]) == step.seconds
@@ -83,6 +84,7 @@ def test_a_dataset_holds_the_search(case: Case) -> None:
         assert ds["query_stage"].values[number] == query.stage.value
         assert ds["query_verdict"].values[number] == query.outcome.value
         assert bool(ds["query_milp"].values[number]) is query.milp
+        assert ds["query_proof"].values[number] == query.basis
     assert ds.sizes["witness"] == len(trace.cuts)
     for number, cut in enumerate(trace.cuts):
         np.testing.assert_array_equal(ds["cut_extents"][number], cut.extents)

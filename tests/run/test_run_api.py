@@ -214,3 +214,11 @@ def test_torch_keeps_its_threads() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
+
+
+def test_a_result_says_what_it_rests_on(solved: tuple[xr.Dataset, Path]) -> None:
+    result, _ = solved
+    certified = result["step_verdict"].values == "robust"
+    assert set(result["step_proof"].values[certified]) <= {"bounds", "dual bounds in float64"}
+    assert set(result["step_proof"].values[~certified]) <= {"none", "replayed image"}
+    assert result.attrs["proof"] in ("bounds", "dual bounds in float64")
