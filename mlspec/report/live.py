@@ -19,12 +19,11 @@ from rich.text import Text
 from mlspec.core.events import Event
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.trace import Ask, StopReason, Trace
+from mlspec.core.trace import Ask, Trace
 from mlspec.core.verdict import Stage
 from mlspec.report.activity import activity
 from mlspec.report.bars import bar_row, scale
 from mlspec.report.numbers import above, below, duration
-from mlspec.report.words import stop_words
 
 
 @dataclass
@@ -45,8 +44,8 @@ class LiveProgress:
     ``budget_seconds`` is what the search may spend, ``name`` what it is called, ``began`` when the
     budget began to count (now if None, in ``time.monotonic()`` seconds).
 
-    On a terminal there is a panel, which is gone at the end. Elsewhere there is a line for each
-    improvement. Both end with one line that stays.
+    On a terminal there is a panel, which is gone at the end; the line that says when a first
+    neighborhood was certified stays. Elsewhere there is a line for each improvement.
     """
 
     redraws_per_second: ClassVar[int] = 4
@@ -70,7 +69,6 @@ class LiveProgress:
         self._state = _State(np.zeros(layering.count))
         self._seen = 0
         self._began = time.monotonic() if began is None else began
-        self._trace: Trace | None = None
         self._live = (
             Live(
                 get_renderable=self._panel,
@@ -95,12 +93,9 @@ class LiveProgress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        if self._trace is not None and (kind is None or issubclass(kind, KeyboardInterrupt)):
-            self._say(self._closing(self._trace))
 
     def __call__(self, trace: Trace, event: Event) -> None:
         """Take note of ``trace``, and of what comes next."""
-        self._trace = trace
         state = self._state
         for query in trace.queries[self._seen :]:
             state.queries[query.ask, query.stage] += 1
@@ -127,16 +122,6 @@ class LiveProgress:
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
-
-    def _closing(self, trace: Trace) -> str:
-        asked = Counter(query.ask for query in trace.queries)
-        counts = ", ".join(f"{asked[ask]} {ask.value}" for ask in _shown(set(asked)))
-        reason = stop_words(trace.stop or StopReason.INTERRUPTED, self._problem.layering)
-        said = self._said(float(self._objective.values(trace.best)))
-        return (
-            f"{self._name}: {reason} after {duration(self._elapsed)}, certified {said}; "
-            f"queries: {counts}"
-        )
 
     @property
     def _elapsed(self) -> float:

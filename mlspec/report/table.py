@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
@@ -51,14 +52,17 @@ def _facts(ds: xr.Dataset) -> Table:
     facts.add_column()
     over, size = counted(layering_of(ds)), below(float(ds["size"]), 4)
     value, bound = value_of(ds)
-    most, exceeds = f"{above(bound, 4)}  (no neighborhood", f"; gap {_gap(ds)})"
-    if aim_of(ds) == WeightedSum.name:
+    plain = aim_of(ds) == WeightedSum.name
+    exceeds = "is larger" if plain else "has a larger value"
+    told = f"; gap {_gap(ds)}" if np.isfinite(gap(ds)) else ""
+    most = f"{above(bound, 4)}  (no neighborhood {exceeds}{told})"
+    if plain:
         facts.add_row("size", f"{size}  ({WeightedSum.words} over {over})")
-        facts.add_row("upper bound", f"{most} is larger{exceeds}")
     else:
         facts.add_row("objective", f"{aim_of(ds)}: {objective_of(ds).words}")
         facts.add_row("value", f"{below(value, 4)}  (over {over})")
-        facts.add_row("upper bound", f"{most} has a larger value{exceeds}")
+    facts.add_row("upper bound", most if np.isfinite(bound) else "none is known")
+    if not plain:
         facts.add_row("size", f"{size}  ({WeightedSum.words})")
     facts.add_row("proof", ds.attrs.get("proof", "not said: made by an earlier version"))
     facts.add_row("stopped", f"{stopped(ds)}, after {duration(ds.attrs['wall_seconds'])}")

@@ -97,7 +97,7 @@ def test_an_interrupted_search_keeps_its_best(number: signal.Signals, tmp_path: 
     assert ds.attrs["stop_reason"] == "interrupted"
     assert float(ds["size"]) >= float(before["size"])
     assert float(ds["upper_bound"]) >= float(ds["size"])
-    assert "interrupted after " in out
+    assert "interrupted, after " in out
     assert out.splitlines()[-1] == "saved in r.nc"
     assert controls(out) == set()
     assert leftovers(tmp_path) == []

@@ -56,20 +56,19 @@ def test_off_a_terminal_there_is_a_line_per_improvement(problem: Problem) -> Non
         trace = replay(problem, watch)
     lines = text_of(screen).splitlines()
     robust = [step for step in trace.steps if step.outcome is Outcome.ROBUST]
-    assert len(lines) == len(robust) + 1
+    assert len(lines) == len(robust)
     assert re.match(r"first certified neighborhood after 0\.\d s: w·eps = 0\.", lines[0])
     assert all("certified w·eps = " in line for line in lines[1:])
-    assert lines[-1].startswith("known: budget of seconds spent after ")
-    assert lines[-1].endswith("queries: 8 complete, 0 certificate, 8 bound, 8 attack")
     control = [char for char in text_of(screen) if ord(char) < 32 and char != "\n"]
     assert control == []
 
 
 def test_long_lines_are_not_broken_off_a_terminal(problem: Problem) -> None:
     screen = console(terminal=False, width=30)
-    with LiveProgress(screen, problem, 60.0, "a result with a long name") as watch:
+    with LiveProgress(screen, problem, 60.0, "known") as watch:
         replay(problem, watch)
-    assert text_of(screen).splitlines()[-1].startswith("a result with a long name: budget")
+    assert text_of(screen).startswith("first certified neighborhood after ")
+    assert max(map(len, text_of(screen).splitlines())) > 30
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
@@ -87,7 +86,7 @@ def test_on_a_terminal_a_panel_shows_the_search(problem: Problem, width: int) ->
     assert max(map(len, text.splitlines())) <= width
 
 
-def test_the_panel_goes_and_the_last_line_stays(problem: Problem) -> None:
+def test_the_panel_goes_and_the_first_line_stays(problem: Problem) -> None:
     screen = console(terminal=True)
     with LiveProgress(screen, problem, 60.0, "known") as watch:
         watch(Trace(problem.layering.count), BracketingLayer(1))
@@ -96,7 +95,6 @@ def test_the_panel_goes_and_the_last_line_stays(problem: Problem) -> None:
     text = text_of(screen)
     assert "layer 1 can grow alone" in text
     assert "first certified neighborhood after" in text
-    assert "known: budget of seconds spent after" in text.splitlines()[-1]
 
 
 def stop_with(error: BaseException, problem: Problem, screen: Console) -> None:
@@ -105,15 +103,9 @@ def stop_with(error: BaseException, problem: Problem, screen: Console) -> None:
         raise error
 
 
-def test_an_interrupted_search_says_what_it_has(problem: Problem) -> None:
+@pytest.mark.parametrize("error", [ValueError("bug"), KeyboardInterrupt("bug")])
+def test_an_error_is_left_to_speak_for_itself(error: BaseException, problem: Problem) -> None:
     screen = console(terminal=False)
-    with pytest.raises(KeyboardInterrupt):
-        stop_with(KeyboardInterrupt(), problem, screen)
-    assert text_of(screen).startswith("k: interrupted after")
-
-
-def test_an_error_is_left_to_speak_for_itself(problem: Problem) -> None:
-    screen = console(terminal=False)
-    with pytest.raises(ValueError, match="bug"):
-        stop_with(ValueError("bug"), problem, screen)
+    with pytest.raises(type(error), match="bug"):
+        stop_with(error, problem, screen)
     assert text_of(screen) == ""
