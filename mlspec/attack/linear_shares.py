@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlspec.attack.minimax import Margins, MinimaxGame, linearised
 from mlspec.attack.path_boxes import PathBoxes
+from mlspec.core.bisection import Bisection
 from mlspec.core.network import Array
 
 
@@ -28,12 +30,15 @@ class LinearShares:
         """Return the least shares ``(B,)`` in whose boxes all margins of an image, linearised at
         ``images`` ``(B, C, H, W)``, fall to zero; 1 where they do not."""
         values, slopes = linearised(margins, images)
-        low, high = np.full(len(images), self.least), np.ones(len(images))
-        for _ in range(self.halvings):
-            middle = np.sqrt(low * high)
-            ends = [images.new_tensor(end) for end in boxes.at(middle)]
+
+        def positive(shares: Array) -> NDArray[np.bool_]:
+            ends = [images.new_tensor(end) for end in boxes.at(shares)]
             down, up = ((end - images).flatten(1) for end in ends)
             step = self.game.solve(values, slopes, down, up)
-            left = (values + torch.einsum("bkn,bn->bk", slopes, step)).amax(1).cpu().numpy()
-            low, high = np.where(left > 0.0, middle, low), np.where(left > 0.0, high, middle)
-        return high
+            left = (values + torch.einsum("bkn,bn->bk", slopes, step)).amax(1)
+            return np.asarray(left.cpu().numpy() > 0.0)
+
+        bisection = Bisection(steps=self.halvings, geometric=True)
+        first = np.full(len(images), self.least)
+        _, shares = bisection.narrow_each(positive, first, np.ones(len(images)))
+        return shares

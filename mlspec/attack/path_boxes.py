@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlspec.attack.context import AttackContext
 from mlspec.attack.margins import TargetSubsets
+from mlspec.core.bisection import Bisection
 from mlspec.core.network import Array
 from mlspec.core.protocols import Path
 from mlspec.tolerances import BOX_SLACK
@@ -96,15 +97,12 @@ class PathBoxes:
         extents = np.array([problem.layering.extents(each) for each in images - problem.image])
         extents = extents.reshape(-1, problem.layering.count)
 
-        def inside(shares: Array) -> NDArray[np.bool_]:
-            return np.asarray((extents <= self.path(shares) + BOX_SLACK).all(axis=1))
+        def outside(shares: Array) -> NDArray[np.bool_]:
+            return np.asarray((extents > self.path(shares) + BOX_SLACK).any(axis=1))
 
-        low, high = np.zeros(len(images)), np.ones(len(images))
-        for _ in range(self.halvings):
-            middle = (low + high) / 2
-            held = inside(middle)
-            low, high = np.where(held, low, middle), np.where(held, middle, high)
-        return np.where(inside(high), high, np.inf)
+        bisection = Bisection(steps=self.halvings)
+        _, shares = bisection.narrow_each(outside, np.zeros(len(images)), np.ones(len(images)))
+        return np.where(outside(shares), np.inf, shares)
 
     def violating(self, candidates: Candidates) -> Candidates:
         """Return the candidates that violate, clipped to their boxes and replayed one by one."""
