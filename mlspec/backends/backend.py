@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlspec.backends.engine import Engine, SolverInterface
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
+from mlspec.core.deadline import Deadline
 from mlspec.errors import LicenceError
 from mlspec.milp.model import MilpModel
 from mlspec.spec import SolverProfile
@@ -49,7 +50,7 @@ class ProgramBackend:
             return True
         # Over the free limit the solver itself knows best: there may be a full licence.
         try:
-            self._load(LinearProgram.of_size(variables, constraints)).run(1.0)
+            self._load(LinearProgram.of_size(variables, constraints)).run(Deadline.after(1.0))
         except LicenceError:
             return False
         return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SolverError
 from mlspec.milp.model import Termination
@@ -41,10 +43,16 @@ TERMINATIONS: Mapping[str, Termination] = {
     "optimal_infeasible": Termination.NUMERICAL,
     "MIP_optimal_infeasible": Termination.NUMERICAL,
 }
-"""By the names in ``Cplex.solution.status``; everything else is ``FAILED``."""
+"""By the names in ``Cplex.solution.status``; every other one is ``FAILED``."""
 ABORTED = ("abort_user", "MIP_abort_feasible", "MIP_abort_infeasible")
-TOO_LARGE, NO_LICENCE = 1016, 32024
 SENSES = {-1: "G", 0: "E", 1: "L"}
+
+
+class Refusal(IntEnum):
+    """CPLEX's numbers for errors that a licence is the reason of."""
+
+    TOO_LARGE = 1016
+    NO_LICENCE = 32024
 
 
 class CplexEngine:
@@ -92,11 +100,11 @@ class CplexEngine:
         """Set the whole objective."""
         self._cplex.objective.set_linear(list(enumerate(cost.tolist())))
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``."""
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``."""
         self._aborter.clear()
         with _errors():
-            self._cplex.parameters.timelimit.set(seconds)
+            self._cplex.parameters.timelimit.set(PATIENCE.seconds(deadline))
             self._cplex.solve()
         solution = self._cplex.solution
         name = solution.status[solution.get_status()]
@@ -145,7 +153,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except _cplex().exceptions.CplexSolverError as error:
-        if error.args[-1] in {TOO_LARGE, NO_LICENCE}:
+        if error.args[-1] in {*Refusal}:
             message = f"CPLEX's licence does not allow this: {error.args[0]}"
             raise LicenceError(message) from None
         raise SolverError(f"CPLEX failed: {error.args[0]}") from None

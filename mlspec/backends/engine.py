@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
 Options = Mapping[str, bool | int | float | str]
 """Options by the solver's own names."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a solver may take, beside the deadline that it is given."""
+
+    least_seconds: float = 0.01
+    """A run has at least so much time: some solvers take none for no limit."""
+    most_seconds: float = 1e8
+    """Three years stand for no limit: not every solver can be told infinity."""
+    poll_seconds: float = 0.05
+    """How often cancellation and the clock are looked at while a solver runs."""
+    grace_seconds: float = 1.0
+    """A solver that overruns its own time limit by this much is cancelled."""
+
+    def seconds(self, deadline: Deadline) -> float:
+        """Return the time limit of a run that ends at ``deadline``."""
+        return min(max(deadline.left, self.least_seconds), self.most_seconds)
+
+
+PATIENCE: Final = Patience()
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +68,8 @@ class Engine(Protocol):
         """Set the whole objective ``(n,)``."""
         ...
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``; called in a thread of its own."""
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``; called in a thread of its own."""
         ...
 
     def cancel(self) -> None:

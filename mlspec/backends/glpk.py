@@ -13,62 +13,78 @@ from __future__ import annotations
 
 import ctypes
 import threading
-import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mlspec.backends.engine import Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.glpk_library import (
+    Callback,
+    TreeControl,
+    TreeWatch,
+    ended,
+    library,
+    module,
+)
 from mlspec.backends.glpk_options import OPTIONS, checked
-from mlspec.backends.held import HeldProgram
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
-from mlspec.errors import MissingSolverError
 from mlspec.milp.model import Termination
 
 _TURN = threading.Lock()
 """Held by the one run of the process that may use GLPK."""
-POLL_SECONDS = 0.05
-SLICE_SECONDS = 0.2
-"""A simplex without integers has no callback: it runs for so long at a time."""
-Callback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
 
 
-class _Control(ctypes.Structure):
-    """The start of GLPK 5's ``glp_iocp``, for the one field that swiglpk cannot set."""
-
-    _fields_ = (
-        ("msg_lev", ctypes.c_int),
-        ("br_tech", ctypes.c_int),
-        ("bt_tech", ctypes.c_int),
-        ("tol_int", ctypes.c_double),
-        ("tol_obj", ctypes.c_double),
-        ("tm_lim", ctypes.c_int),
-        ("out_frq", ctypes.c_int),
-        ("out_dly", ctypes.c_int),
-        ("cb_func", Callback),
-    )
-
-
-class GlpkEngine(HeldProgram):
+class GlpkEngine:
     """One program for GLPK."""
 
+    slice_seconds: ClassVar[float] = 0.2
+    """A simplex without integers has no callback: it runs for so long at a time."""
+    most_milliseconds: ClassVar[int] = 2**31 - 1
+    """What GLPK takes for no time limit."""
+
     def __init__(self, program: LinearProgram, options: Options, first: bool) -> None:
-        super().__init__(program)
-        self._glpk = _glpk()
-        self._library = _library(self._glpk)
+        self._program = replace(
+            program,
+            cost=program.cost.copy(),
+            lower=program.lower.copy(),
+            upper=program.upper.copy(),
+            rhs=program.rhs.copy(),
+        )
+        self._cancelled = threading.Event()
+        self._glpk = module()
+        self._library = library(self._glpk)
         self._first = first
         self._options = dict(options)
         for key, value in options.items():
             checked(key, value)
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``."""
+    def change_rows(self, rhs: Mapping[int, float]) -> None:
+        """Set right-hand sides of rows of the kind <=."""
+        for row, value in rhs.items():
+            self._program.rhs[row] = value
+
+    def change_columns(self, columns: Sequence[int], lower: Array, upper: Array) -> None:
+        """Set the bounds of some variables."""
+        self._program.lower[list(columns)] = lower
+        self._program.upper[list(columns)] = upper
+
+    def change_cost(self, cost: Array) -> None:
+        """Set the whole objective."""
+        self._program.cost[:] = cost
+
+    def cancel(self) -> None:
+        """Make ``run`` end soon."""
+        self._cancelled.set()
+
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``."""
         self._cancelled.clear()
-        deadline = time.monotonic() + seconds
-        while not _TURN.acquire(timeout=POLL_SECONDS):
-            if self._cancelled.is_set() or time.monotonic() > deadline:
+        while not _TURN.acquire(timeout=PATIENCE.poll_seconds):
+            if self._cancelled.is_set() or deadline.passed:
                 return Outcome(Termination.LIMIT, None, None, "time limit; GLPK was busy elsewhere")
         try:
             self._glpk.glp_term_out(self._glpk.GLP_OFF)
@@ -117,7 +133,7 @@ class GlpkEngine(HeldProgram):
             return int(glpk.GLP_DB)
         return int(glpk.GLP_LO if below else glpk.GLP_UP if above else glpk.GLP_FR)
 
-    def _relaxed(self, problem: Any, deadline: float) -> Outcome:
+    def _relaxed(self, problem: Any, deadline: Deadline) -> Outcome:
         """Solve without integrality.
 
         GLPK's primal simplex was seen to end a little outside of its tolerance and to call a
@@ -134,7 +150,7 @@ class GlpkEngine(HeldProgram):
             return Outcome(Termination.NUMERICAL, None, None, "the two simplex methods disagree")
         return again
 
-    def _simplex(self, problem: Any, deadline: float, method: int) -> Outcome:
+    def _simplex(self, problem: Any, deadline: Deadline, method: int) -> Outcome:
         """Solve without integrality by one method, in slices."""
         glpk = self._glpk
         control = glpk.glp_smcp()
@@ -142,59 +158,47 @@ class GlpkEngine(HeldProgram):
         self._apply("smcp", control)
         control.msg_lev, control.meth = glpk.GLP_MSG_OFF, method
         while True:
-            left = deadline - time.monotonic()
+            left = deadline.left
             if left <= 0.0 or self._cancelled.is_set():
                 return Outcome(Termination.LIMIT, None, None, "time limit")
-            control.tm_lim = max(1, int(1000 * min(left, SLICE_SECONDS)))
+            control.tm_lim = max(1, int(1000 * min(left, self.slice_seconds)))
             code = self._library.glp_simplex(
                 ctypes.c_void_p(int(problem)), ctypes.c_void_p(int(control.this))
             )
             if code != glpk.GLP_ETMLIM:
                 break
-        status = glpk.glp_get_status(problem)
-        if code == 0 and status == glpk.GLP_OPT:
-            values = self._values(problem, glpk.glp_get_col_prim)
-            return Outcome(
-                Termination.OPTIMAL, values, float(glpk.glp_get_obj_val(problem)), "optimal"
-            )
-        if code == 0 and status == glpk.GLP_NOFEAS:
-            return Outcome(Termination.INFEASIBLE, None, None, "no primal feasible solution")
-        if code == 0 and status == glpk.GLP_UNBND:
-            return Outcome(Termination.UNBOUNDED, None, None, "unbounded")
-        return Outcome(Termination.NUMERICAL, None, None, f"simplex ended with {code}, {status}")
+        termination, message = ended(glpk, code, glpk.glp_get_status(problem))
+        if termination is not Termination.OPTIMAL:
+            return Outcome(termination, None, None, message)
+        values = self._values(problem, glpk.glp_get_col_prim)
+        return Outcome(termination, values, float(glpk.glp_get_obj_val(problem)), message)
 
-    def _searched(self, problem: Any, deadline: float, bound: float | None) -> Outcome:
+    def _searched(self, problem: Any, deadline: Deadline, bound: float | None) -> Outcome:
         """Solve by branch and cut from the solved relaxation on."""
         glpk = self._glpk
         control = glpk.glp_iocp()
         glpk.glp_init_iocp(control)
         self._apply("iocp", control)
         control.msg_lev = glpk.GLP_MSG_OFF
-        control.tm_lim = max(1, int(1000 * (deadline - time.monotonic())))
-        watch = _Watch(self._glpk, self._library, self._first, self._cancelled.is_set, bound)
+        control.tm_lim = min(int(1000 * PATIENCE.seconds(deadline)), self.most_milliseconds)
+        watch = TreeWatch(self._glpk, self._library, self._first, self._cancelled.is_set, bound)
         callback = Callback(watch)
-        _Control.from_address(int(control.this)).cb_func = callback
+        TreeControl.from_address(int(control.this)).cb_func = callback
         code = self._library.glp_intopt(
             ctypes.c_void_p(int(problem)), ctypes.c_void_p(int(control.this))
         )
         status = glpk.glp_mip_status(problem)
         has_point = status in {glpk.GLP_OPT, glpk.GLP_FEAS}
         values = self._values(problem, glpk.glp_mip_col_val) if has_point else None
+        termination, message = ended(glpk, code, status)
         bound = watch.bound
-        if has_point and bound is not None:
-            bound = min(bound, float(glpk.glp_mip_obj_val(problem)))
+        best = float(glpk.glp_mip_obj_val(problem))
         if status == glpk.GLP_OPT:
-            best = float(glpk.glp_mip_obj_val(problem))
             bound = best - control.tol_obj * (1.0 + abs(best))
-            return Outcome(Termination.OPTIMAL, values, bound, "integer optimal")
-        if code == glpk.GLP_EMIPGAP:
-            return Outcome(Termination.OPTIMAL, values, bound, "optimal within the gap")
-        if code == 0 and status == glpk.GLP_NOFEAS:
-            return Outcome(Termination.INFEASIBLE, None, None, "no integer feasible solution")
-        if code in {glpk.GLP_ETMLIM, glpk.GLP_ESTOP}:
-            message = "time limit" if code == glpk.GLP_ETMLIM else "stopped"
-            return Outcome(Termination.LIMIT, values, bound, message)
-        return Outcome(Termination.NUMERICAL, values, None, f"ended with {code}, {status}")
+        elif has_point and bound is not None:
+            bound = min(bound, best)
+        proves = termination in {Termination.OPTIMAL, Termination.LIMIT}
+        return Outcome(termination, values, bound if proves else None, message)
 
     def _values(self, problem: Any, value: Callable[[Any, int], float]) -> Array:
         return np.array([value(problem, 1 + column) for column in range(self._program.columns)])
@@ -205,54 +209,9 @@ class GlpkEngine(HeldProgram):
                 setattr(control, key, OPTIONS[key].kind(value))
 
 
-class _Watch:
-    """What GLPK calls at every node: notes the bound of the open nodes, and says when to stop."""
-
-    def __init__(
-        self,
-        glpk: Any,
-        library: Any,
-        first: bool,
-        cancelled: Callable[[], bool],
-        bound: float | None,
-    ) -> None:
-        self._glpk = glpk
-        self._library = library
-        self._first = first
-        self._cancelled = cancelled
-        self.bound = bound
-
-    def __call__(self, tree: int, _: object) -> None:
-        reason = self._library.glp_ios_reason(ctypes.c_void_p(tree))
-        if reason == self._glpk.GLP_ISELECT:
-            # All that is left to explore is among the open nodes now.
-            best = self._library.glp_ios_best_node(ctypes.c_void_p(tree))
-            if best:
-                self.bound = float(self._library.glp_ios_node_bound(ctypes.c_void_p(tree), best))
-        if self._cancelled() or (self._first and reason == self._glpk.GLP_IBINGO):
-            self._library.glp_ios_terminate(ctypes.c_void_p(tree))
-
-
-def _glpk() -> Any:
-    try:
-        import swiglpk
-    except ImportError:
-        raise MissingSolverError("GLPK is not installed: pip install 'mlspec[glpk]'") from None
-    return swiglpk
-
-
-def _library(glpk: Any) -> Any:
-    """Return the library that swiglpk brings, for calls that let other threads go on."""
-    library = ctypes.CDLL(glpk._swiglpk.__file__)
-    library.glp_ios_node_bound.restype = ctypes.c_double
-    library.glp_load_matrix.restype = None
-    library.glp_ios_terminate.restype = None
-    return library
-
-
 def version() -> str:
     """Return the version that is installed."""
-    return str(_glpk().glp_version())
+    return str(module().glp_version())
 
 
 GLPK = SolverInterface("GLPK", version, GlpkEngine)

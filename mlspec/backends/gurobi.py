@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.errors import LicenceError, MissingSolverError, OptionError, SolverError
 from mlspec.milp.model import Termination
@@ -26,12 +28,21 @@ TERMINATIONS: Mapping[str, Termination] = {
     "SOLUTION_LIMIT": Termination.LIMIT,
     "INTERRUPTED": Termination.LIMIT,
     "WORK_LIMIT": Termination.LIMIT,
+    "MEM_LIMIT": Termination.LIMIT,
+    "USER_OBJ_LIMIT": Termination.LIMIT,
+    "CUTOFF": Termination.LIMIT,
     "NUMERIC": Termination.NUMERICAL,
     "SUBOPTIMAL": Termination.NUMERICAL,
 }
-"""By the names in Gurobi's ``GRB.Status``; everything else is ``FAILED``."""
-NO_LICENCE, TOO_LARGE = 10009, 10010
+"""By the names in Gurobi's ``GRB.Status``; every other one is ``FAILED``."""
 SENSES = {-1: ">", 0: "=", 1: "<"}
+
+
+class Refusal(IntEnum):
+    """Gurobi's numbers for errors that a licence is the reason of."""
+
+    NO_LICENCE = 10009
+    TOO_LARGE = 10010
 
 
 class GurobiEngine:
@@ -78,11 +89,11 @@ class GurobiEngine:
         """Set the whole objective."""
         self._variables.Obj = cost
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``."""
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``."""
         self._cancelled.clear()
         with _errors():
-            self._model.Params.TimeLimit = seconds
+            self._model.Params.TimeLimit = PATIENCE.seconds(deadline)
             self._model.reset()
             self._model.optimize()
         if self._model.Status == _gurobi().GRB.INTERRUPTED and not self._cancelled.is_set():
@@ -123,7 +134,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except _gurobi().GurobiError as error:
-        if error.errno in {NO_LICENCE, TOO_LARGE}:
+        if error.errno in {*Refusal}:
             raise LicenceError(f"Gurobi's licence does not allow this: {error}") from None
         raise SolverError(f"Gurobi failed: {error}") from None
 

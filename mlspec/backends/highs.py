@@ -9,25 +9,30 @@ from typing import Any, ClassVar
 import highspy
 import numpy as np
 
-from mlspec.backends.engine import Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.errors import OptionError, SolverError
 from mlspec.milp.model import Termination
 
-TERMINATIONS: Mapping[Any, Termination] = {
-    highspy.HighsModelStatus.kOptimal: Termination.OPTIMAL,
-    highspy.HighsModelStatus.kInfeasible: Termination.INFEASIBLE,
-    highspy.HighsModelStatus.kUnbounded: Termination.UNBOUNDED,
-    highspy.HighsModelStatus.kUnboundedOrInfeasible: Termination.UNBOUNDED,
-    highspy.HighsModelStatus.kTimeLimit: Termination.LIMIT,
-    highspy.HighsModelStatus.kInterrupt: Termination.LIMIT,
-    highspy.HighsModelStatus.kIterationLimit: Termination.LIMIT,
-    highspy.HighsModelStatus.kSolutionLimit: Termination.LIMIT,
-    highspy.HighsModelStatus.kUnknown: Termination.NUMERICAL,
-    highspy.HighsModelStatus.kSolveError: Termination.NUMERICAL,
+TERMINATIONS: Mapping[str, Termination] = {
+    "kOptimal": Termination.OPTIMAL,
+    "kInfeasible": Termination.INFEASIBLE,
+    "kUnbounded": Termination.UNBOUNDED,
+    "kUnboundedOrInfeasible": Termination.UNBOUNDED,
+    "kTimeLimit": Termination.LIMIT,
+    "kInterrupt": Termination.LIMIT,
+    "kHighsInterrupt": Termination.LIMIT,
+    "kIterationLimit": Termination.LIMIT,
+    "kSolutionLimit": Termination.LIMIT,
+    "kMemoryLimit": Termination.LIMIT,
+    "kObjectiveBound": Termination.LIMIT,
+    "kObjectiveTarget": Termination.LIMIT,
+    "kUnknown": Termination.NUMERICAL,
+    "kSolveError": Termination.NUMERICAL,
 }
-"""Everything else is ``FAILED``."""
+"""By the names in HiGHS's ``HighsModelStatus``; every other one is ``FAILED``."""
 
 
 class HighsEngine:
@@ -59,11 +64,11 @@ class HighsEngine:
         """Set the whole objective."""
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``."""
-        return self._from(None, seconds)
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``."""
+        return self._from(None, deadline)
 
-    def _from(self, start: Array | None, seconds: float) -> Outcome:
+    def _from(self, start: Array | None, deadline: Deadline) -> Outcome:
         self._cancelled.clear()
         self._highs.clearSolver()
         if start is not None:
@@ -73,28 +78,28 @@ class HighsEngine:
         # HiGHS's clock runs on from one solve to the next; only over MILPs is the limit of one.
         relaxing = self._highs.getOptionValue("solve_relaxation")[1]
         spent = 0.0 if self._discrete and not relaxing else self._highs.getRunTime()
-        set_option(self._highs, "time_limit", spent + max(seconds, 0.0))
+        set_option(self._highs, "time_limit", spent + PATIENCE.seconds(deadline))
         self._highs.run()
         return self._outcome()
 
-    def seek(self, target: float, start: Array | None, seconds: float) -> Array | None:
-        """Return the best point ``(n,)`` found within ``seconds``, or the first whose objective is
+    def seek(self, target: float, start: Array | None, deadline: Deadline) -> Array | None:
+        """Return the best point ``(n,)`` found until ``deadline``, or the first whose objective is
         at most ``target``; ``start`` is a point to begin with."""
         options = {"objective_target": target, "mip_max_improving_sols": self.no_limit}
         before = {key: self._highs.getOptionValue(key)[1] for key in options}
         for key, value in options.items():
             set_option(self._highs, key, value)
         try:
-            return self._from(start, seconds).values
+            return self._from(start, deadline).values
         finally:
             for key, value in before.items():
                 set_option(self._highs, key, value)
 
-    def relaxed(self, seconds: float) -> Array | None:
-        """Return the optimum ``(n,)`` without integrality, if it is found within ``seconds``."""
+    def relaxed(self, deadline: Deadline) -> Array | None:
+        """Return the optimum ``(n,)`` without integrality, if it is found in time."""
         set_option(self._highs, "solve_relaxation", True)
         try:
-            outcome = self._from(None, seconds)
+            outcome = self._from(None, deadline)
         finally:
             set_option(self._highs, "solve_relaxation", False)
         return outcome.values if outcome.termination is Termination.OPTIMAL else None
@@ -105,7 +110,7 @@ class HighsEngine:
 
     def _outcome(self) -> Outcome:
         status = self._highs.getModelStatus()
-        termination = TERMINATIONS.get(status, Termination.FAILED)
+        termination = TERMINATIONS.get(status.name, Termination.FAILED)
         message = str(self._highs.modelStatusToString(status))
         info = self._highs.getInfo()
         has_point = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible

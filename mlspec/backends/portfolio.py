@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from mlspec.backends.backend import ProgramBackend
+from mlspec.backends.engine import PATIENCE
 from mlspec.backends.group import SolverGroup
 from mlspec.backends.program import arrays_of
-from mlspec.backends.session import POLL_SECONDS, ProgramSession
+from mlspec.backends.session import ProgramSession
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.errors import LicenceError
 from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
@@ -62,7 +64,7 @@ class PortfolioSession:
     def solve(
         self,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         beyond: float = 0.0,
     ) -> SolveReport:
@@ -75,7 +77,7 @@ class PortfolioSession:
 
         def ask(member: ProgramBackend, session: ProgramSession) -> None:
             try:
-                ends.put((member, session.solve(subset, seconds, guide, beyond)))
+                ends.put((member, session.solve(subset, deadline, guide, beyond)))
             except BaseException as error:  # it is raised again if nobody answers
                 ends.put((member, error))
 
@@ -98,7 +100,7 @@ class PortfolioSession:
         try:
             while len(reports) + len(errors) < len(self._sessions):
                 try:
-                    member, end = ends.get(timeout=POLL_SECONDS)
+                    member, end = ends.get(timeout=PATIENCE.poll_seconds)
                 except queue.Empty:
                     continue
                 if isinstance(end, BaseException):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from mlspec.backends.engine import Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
 from mlspec.backends.program import LinearProgram
+from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.errors import MissingSolverError, OptionError
 from mlspec.milp.model import Termination
@@ -26,21 +27,26 @@ TERMINATIONS: Mapping[str, Termination] = {
     "nodelimit": Termination.LIMIT,
     "totalnodelimit": Termination.LIMIT,
     "stallnodelimit": Termination.LIMIT,
+    "memlimit": Termination.LIMIT,
+    "restartlimit": Termination.LIMIT,
+    "primallimit": Termination.LIMIT,
+    "duallimit": Termination.LIMIT,
 }
-"""Everything else is ``FAILED``."""
-SETTINGS: Options = {"misc/catchctrlc": False, "timing/clocktype": 2}
-"""Python gets the interrupts, and seconds are those of a wall clock."""
+"""By the words of PySCIPOpt's ``getStatus``; every other one is ``FAILED``."""
 
 
 class ScipEngine:
     """One program inside SCIP."""
+
+    settings: ClassVar[Options] = {"misc/catchctrlc": False, "timing/clocktype": 2}
+    """Python gets the interrupts, and seconds are those of a wall clock."""
 
     def __init__(self, program: LinearProgram, options: Options, first: bool) -> None:
         scip = _scip()
         self._sum = scip.quicksum
         self._scip = scip.Model()
         self._scip.hideOutput()
-        for key, value in {**SETTINGS, **options}.items():
+        for key, value in {**self.settings, **options}.items():
             self._set(key, value)
         if first:
             self._set("limits/solutions", 1)
@@ -78,10 +84,10 @@ class ScipEngine:
         terms = (float(cost[column]) * self._variables[column] for column in chosen)
         self._scip.setObjective(self._sum(terms), "minimize")
 
-    def run(self, seconds: float) -> Outcome:
-        """Minimise from scratch within ``seconds``."""
+    def run(self, deadline: Deadline) -> Outcome:
+        """Minimise from scratch until ``deadline``."""
         self._scip.freeTransform()
-        self._scip.setParam("limits/time", seconds)
+        self._scip.setParam("limits/time", PATIENCE.seconds(deadline))
         self._scip.optimizeNogil()
         status = str(self._scip.getStatus())
         termination = TERMINATIONS.get(status, Termination.FAILED)

@@ -7,28 +7,26 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.engine import Engine, Outcome
+from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN
 
-LEAST_SECONDS = 0.01
-POLL_SECONDS = 0.05
-LIMIT_ROUNDING = 2.0**-48
-"""Relative rounding error of a row's limit, a sum of four floats, with room."""
-GRACE_SECONDS = 1.0
-"""A solver that overruns its own time limit by this much is cancelled."""
-
 
 class ProgramSession:
     """Answers for one subset of a model's margins at a time, on one solver."""
+
+    limit_rounding: ClassVar[float] = 2.0**-48
+    """Relative rounding error of a row's limit, a sum of four floats, with room."""
 
     def __init__(
         self,
@@ -37,12 +35,15 @@ class ProgramSession:
         layout: Layout,
         engine: Engine,
         longest: float,
+        patience: Patience = PATIENCE,
     ) -> None:
+        """``longest`` is the time limit of every call, in seconds."""
         self._model = model
         self._program = program
         self._layout = layout
         self._engine = engine
         self._longest = longest
+        self._patience = patience
         self._cancelled = threading.Event()
 
     @property
@@ -53,16 +54,16 @@ class ProgramSession:
     def solve(
         self,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         beyond: float = 0.0,
     ) -> SolveReport:
-        """Solve with the margins of ``subset`` active, ``beyond`` their limits, within ``seconds``.
+        """Solve with the margins of ``subset`` active, ``beyond`` their limits.
 
         Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
         """
         began = time.monotonic()
-        outcome = self._outcome(subset, seconds, guide, beyond)
+        outcome = self._outcome(subset, deadline, guide, beyond)
         report = self._report(outcome, time.monotonic() - began)
         if not (self._model.decision and outcome.certified):
             return report
@@ -72,25 +73,25 @@ class ProgramSession:
         self,
         image: Array,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         ties: int = 0,
     ) -> SolveReport:
         """Solve with the integers that ``image`` ``(C, H, W)`` has, but those of the pieces nearest
         to a tie there, ``ties`` in number."""
         began = time.monotonic()
-        outcome = self._at(image, seconds)
+        outcome = self._at(image, deadline)
         if outcome.values is not None:
             columns = np.flatnonzero(self._program.integer)
             if ties:
                 columns = columns[~Pieces(self._program).nearest_ties(outcome.values, ties)]
             with self._fixed(columns, np.round(outcome.values[columns])):
-                outcome = self._outcome(subset, seconds, guide, 0.0)
+                outcome = self._outcome(subset, deadline, guide, 0.0)
         return self._report(outcome, time.monotonic() - began)
 
-    def admits(self, image: Array, seconds: float) -> bool:
+    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
-        return self._report(self._at(image, seconds), 0.0).termination is Termination.OPTIMAL
+        return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
 
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""
@@ -100,14 +101,14 @@ class ProgramSession:
         """Take ``cancel`` back."""
         self._cancelled.clear()
 
-    def _at(self, image: Array, seconds: float) -> Outcome:
+    def _at(self, image: Array, deadline: Deadline) -> Outcome:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
         values = self._model.values(image)
         there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
         columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
         subset = () if self._model.decision else tuple(self._layout.margins)
         with self._fixed(columns, values[there]):
-            return self._outcome(subset, seconds, None, 0.0)
+            return self._outcome(subset, deadline, None, 0.0)
 
     @contextmanager
     def _fixed(self, columns: NDArray[np.intp], values: Array) -> Iterator[None]:
@@ -120,15 +121,14 @@ class ProgramSession:
             self._engine.change_columns(columns.tolist(), *ends)
 
     def _outcome(
-        self, subset: tuple[int, ...], seconds: float, guide: int | None, beyond: float
+        self, subset: tuple[int, ...], deadline: Deadline, guide: int | None, beyond: float
     ) -> Outcome:
-        began = time.monotonic()
         self._engine.change_rows(self._limits(subset, beyond))
         if self._model.decision:
             self._engine.change_cost(self._aim(guide))
-        outcome = self._run(seconds)
+        outcome = self._run(deadline)
         if outcome.termination is Termination.UNBOUNDED:
-            outcome = self._judged(outcome, seconds - (time.monotonic() - began))
+            outcome = self._told_apart(outcome, deadline)
         return outcome
 
     def _limits(self, subset: tuple[int, ...], beyond: float) -> Mapping[int, float]:
@@ -148,9 +148,10 @@ class ProgramSession:
             cost[columns] = values
         return cost
 
-    def _run(self, seconds: float) -> Outcome:
-        limit = max(min(seconds, self._longest), LEAST_SECONDS)
-        last = time.monotonic() + limit + GRACE_SECONDS
+    def _run(self, deadline: Deadline) -> Outcome:
+        patience = self._patience
+        limit = Deadline.after(patience.seconds(deadline.within(self._longest)))
+        last = Deadline(limit.at + patience.grace_seconds)
         ends: list[Outcome | BaseException] = []
         # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.
         ended = threading.Event()
@@ -164,14 +165,14 @@ class ProgramSession:
 
         threading.Thread(target=run, daemon=True).start()
         try:
-            while not ended.wait(POLL_SECONDS):
-                if self._cancelled.is_set() or time.monotonic() > last:
+            while not ended.wait(patience.poll_seconds):
+                if self._cancelled.is_set() or last.passed:
                     self._engine.cancel()
         except KeyboardInterrupt:
             # Nothing may be changed in a solver that still runs, so a second Ctrl-C has to wait.
             with undisturbed(afterwards=False):
                 self._engine.cancel()
-                while not ended.wait(POLL_SECONDS):
+                while not ended.wait(patience.poll_seconds):
                     self._engine.cancel()
             raise
         (end,) = ends
@@ -179,10 +180,10 @@ class ProgramSession:
             raise end
         return end
 
-    def _judged(self, outcome: Outcome, seconds: float) -> Outcome:
+    def _told_apart(self, outcome: Outcome, deadline: Deadline) -> Outcome:
         """Tell an infeasible program from an unbounded one: is there any point at all?"""
         self._engine.change_cost(np.zeros(self._program.columns))
-        feasible = self._run(seconds)
+        feasible = self._run(deadline)
         self._engine.change_cost(self._program.cost)
         return outcome if feasible.termination is Termination.OPTIMAL else feasible
 
@@ -212,7 +213,7 @@ class ProgramSession:
             proved = min(limit, float(lowest) + MILP_MARGIN)
         limits = {row: self._program.rhs[self._layout.margins[row]] for row in subset}
         ends = [abs(limit) / self._scale(row) for row, limit in limits.items()]
-        return float(proved - LIMIT_ROUNDING * (max(ends) + abs(beyond) + abs(proved)))
+        return float(proved - self.limit_rounding * (max(ends) + abs(beyond) + abs(proved)))
 
     def _scale(self, row: int) -> float:
         return self._model.scales.get(row, 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
-from mlspec.backends.session import LEAST_SECONDS
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -70,21 +68,20 @@ class BranchingEngine:
         self._cancelled.set()
         self._whole.cancel()
 
-    def run(self, seconds: float) -> Outcome:
-        """Decide within ``seconds``."""
-        began = time.monotonic()
+    def run(self, deadline: Deadline) -> Outcome:
+        """Decide until ``deadline``."""
         self._cancelled.clear()
         aim = self._aim()
         if aim is None:
-            return self._whole.run(seconds)
+            return self._whole.run(deadline)
         if not self._is_whole():
-            return self._near(aim, seconds)
+            return self._near(aim, deadline)
         try:
-            return self._branched(aim, seconds)
+            return self._branched(aim, deadline)
         except NumericalTroubleError:
-            return self._whole.run(max(seconds - (time.monotonic() - began), LEAST_SECONDS))
+            return self._whole.run(deadline)
 
-    def _branched(self, aim: int, seconds: float) -> Outcome:
+    def _branched(self, aim: int, deadline: Deadline) -> Outcome:
         if self._relaxation is None:
             self._relaxation = Relaxation(
                 self._program, self._options, self._cancelled, self._method.cuts.loose
@@ -95,7 +92,7 @@ class BranchingEngine:
         relaxation.aim(self._cost)
         relaxation.known = self._shown
         program = replace(self._program, cost=self._cost)
-        limit, deadline = self._limits[aim], Deadline.after(seconds)
+        limit = self._limits[aim]
         tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
         hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, aim), self._whole.cancel)
@@ -109,48 +106,48 @@ class BranchingEngine:
         done = f"{done}, {left:.3g} left to prove"
         return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
 
-    def _near(self, aim: int, seconds: float) -> Outcome:
+    def _near(self, aim: int, deadline: Deadline) -> Outcome:
         """Look for a good point where variables are fixed from outside; without one nothing is
         said."""
         inside = [point for point in self._shown if self._holds(point)]
         start = min(inside, key=lambda point: float(self._cost @ point), default=None)
         if start is None:
-            found = self._sought(aim, -np.inf, None, seconds)
+            found = self._sought(aim, -np.inf, None, deadline)
         else:
-            found = self._improved(aim, start, seconds)
+            found = self._improved(aim, start, deadline)
         if found is not None:
             self._shown = [*self._shown, found][-self._method.remembered :]
             if self._cost @ found <= self._limits[aim]:
                 return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
         return Outcome(Termination.LIMIT, None, None, "no point near the given one")
 
-    def _improved(self, aim: int, start: Array, seconds: float) -> Array | None:
+    def _improved(self, aim: int, start: Array, deadline: Deadline) -> Array | None:
         """Look for a better point than ``start`` that agrees with it where the relaxation does
         (Danna, Rothberg, Le Pape 2005)."""
-        began = time.monotonic()
         with self._without(aim):
-            relaxed = self._whole.relaxed(seconds)
+            relaxed = self._whole.relaxed(deadline)
         if relaxed is None:
             return None
         columns = np.flatnonzero(self._program.integer)
         values = start[columns].round()
         agreed = np.abs(relaxed[columns] - values) <= self._method.agreed
-        left = max(seconds - (time.monotonic() - began), LEAST_SECONDS)
         with self._fixed(columns[agreed], values[agreed]):
-            return self._sought(aim, -np.inf, start, left)
+            return self._sought(aim, -np.inf, start, deadline)
 
     def _searched(self, aim: int, submip: SubMip, deadline: Deadline) -> Array | None:
         """Let HiGHS search for a point within the limit in a sub-MIP of the program."""
         columns = np.flatnonzero(self._program.integer)[submip.fixed]
         with self._fixed(columns, submip.values[submip.fixed]):
-            found = self._sought(aim, self._limits[aim], submip.start, deadline.left)
+            found = self._sought(aim, self._limits[aim], submip.start, deadline)
         return found if found is not None and self._cost @ found <= self._limits[aim] else None
 
-    def _sought(self, aim: int, target: float, start: Array | None, seconds: float) -> Array | None:
+    def _sought(
+        self, aim: int, target: float, start: Array | None, deadline: Deadline
+    ) -> Array | None:
         """Return the best point that HiGHS finds, or the first whose cost is at most ``target``."""
         # It finds good points by improving bad ones: the limit is no row.
         with self._without(aim):
-            return self._whole.seek(target, start, seconds)
+            return self._whole.seek(target, start, deadline)
 
     @contextmanager
     def _without(self, aim: int) -> Iterator[None]:

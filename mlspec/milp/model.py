@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyomo.environ as pyo
 
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.milp.piecewise import Structure
 
@@ -124,11 +125,11 @@ class Session(Protocol):
     def solve(
         self,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         beyond: float = 0.0,
     ) -> SolveReport:
-        """Solve with the margin rows of ``subset`` active, within about ``seconds``.
+        """Solve with the margin rows of ``subset`` active, until about ``deadline``.
 
         A decision ends at the first feasible point. The solver may aim for a small margin in the
         row ``guide`` on its way there: without an aim its cuts and branchings are blind. ``beyond``
@@ -149,7 +150,7 @@ class ProvingSession(Session, Protocol):
         self,
         image: Array,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         ties: int = 0,
     ) -> SolveReport:
@@ -161,7 +162,7 @@ class ProvingSession(Session, Protocol):
         """
         ...
 
-    def admits(self, image: Array, seconds: float) -> bool:
+    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         ...
 

@@ -110,8 +110,8 @@ class CompleteStage:
         query = SubsetQuery(self.problem, box, item, subset)
         start, found = box.clip(image), None
         for ties in (0, self.ties):  # the point of its own region is where the local search begins
-            left = deadline.within(self.around_seconds).left
-            report = session.near(start, subset, left, query.guide, ties)
+            end = deadline.within(self.around_seconds)
+            report = session.near(start, subset, end, query.guide, ties)
             found = query.violated(report) or found
         return None if found is None else found.witness
 
@@ -187,8 +187,8 @@ class CompleteStage:
         for image, query in product(near, queries):
             if found is not None or deadline.passed:
                 break
-            left = deadline.within(self.region_seconds).left
-            report = session.near(image, query.subset, left, query.guide)
+            end = deadline.within(self.region_seconds)
+            report = session.near(image, query.subset, end, query.guide)
             found = query.violated(report)
         said = "no violation" if found is None else found.outcome.value
         accounts.append(_account(began, f"linear regions of weak points ({len(near)}): {said}"))
@@ -207,7 +207,7 @@ class CompleteStage:
         centre = (query.box.lower + query.box.upper) / 2
         claim, known = "", [centre, *(query.box.clip(image) for image in near)]
         if asking is not None:
-            report = asking.solve(query.subset, deadline.left, query.guide)
+            report = asking.solve(query.subset, deadline, query.guide)
             ended = self._ended(query, report, asking, deadline)
             if ended is not None:
                 return ended
@@ -218,7 +218,7 @@ class CompleteStage:
             elif deadline.passed:
                 return query.undecided(report, self.backend.name)
         if self.decision:
-            report = proving.solve(query.subset, deadline.left, query.guide)
+            report = proving.solve(query.subset, deadline, query.guide)
             ended = self._ended(query, report, proving, deadline)
             undecided = query.undecided(report, self.prover.name)
         else:
@@ -241,7 +241,7 @@ class CompleteStage:
         if self.decision and report.image is not None:
             # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
             beyond = 2 * MILP_MARGIN
-            deeper = session.solve(query.subset, deadline.left, query.guide, beyond)
+            deeper = session.solve(query.subset, deadline, query.guide, beyond)
             return query.violated(deeper)
         return None
 

@@ -152,7 +152,7 @@ class LevelFinder:
             if deadline.passed:
                 break
             if asked is not None:
-                report = asked.solve(subset, self.asking * deadline.left)
+                report = asked.solve(subset, deadline.within(self.asking * deadline.left))
                 if report.image is not None:
                     weakest.add(report.image)
             found[subset] = self.minimum.lower_end(

@@ -48,10 +48,10 @@ class MinimumSearch:
         step = self.gap
         while proved < least - self.gap and not deadline.passed:
             target = max(least - step, (proved + least) / 2)
-            report = session.solve(subset, deadline.left, guide, MILP_MARGIN - target)
+            report = session.solve(subset, deadline, guide, MILP_MARGIN - target)
             if report.image is not None:
-                left = deadline.within(self.region_seconds).left
-                region = session.near(report.image, subset, left, guide)
+                end = deadline.within(self.region_seconds)
+                region = session.near(report.image, subset, end, guide)
                 found = [each for each in (report.image, region.image) if each is not None]
                 value = min(map(replay, found))
                 if value >= least:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.milp.model import ProvingSession
 
@@ -21,4 +22,4 @@ class ModelTrial:
     def passed(self, session: ProvingSession, box: Box) -> bool:
         """Say whether the model contains the image."""
         inside = box.lower + self.share * (box.upper - box.lower)
-        return session.admits(inside, self.seconds)
+        return session.admits(inside, Deadline.after(self.seconds))

@@ -15,6 +15,7 @@ from strategies import Question, questions
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import arrays_of
 from mlspec.core import forward
+from mlspec.core.deadline import Deadline
 from mlspec.milp.model import Termination
 
 
@@ -27,8 +28,8 @@ def test_one_session_answers_like_fresh_ones_in_any_order(question: Question) ->
         model = compiled(question, "interval", decision=decision)
         session = highs().open(model)
         for number in [*chosen, *chosen[::-1]]:
-            ours = session.solve(subsets[number], SECONDS)
-            fresh = highs().open(model).solve(subsets[number], SECONDS)
+            ours = session.solve(subsets[number], Deadline.after(SECONDS))
+            fresh = highs().open(model).solve(subsets[number], Deadline.after(SECONDS))
             assert ours.termination is fresh.termination
             if not decision:
                 assert ours.dual_bound is not None
@@ -38,9 +39,9 @@ def test_one_session_answers_like_fresh_ones_in_any_order(question: Question) ->
 @law(questions(), quick=30, deep=600)
 def test_beyond_tightens_the_active_margins_for_one_query_only(question: Question) -> None:
     session = highs().open(compiled(question, "crown", decision=False))
-    plain = session.solve((0,), SECONDS).dual_bound
-    deeper = session.solve((0,), SECONDS, beyond=0.25).dual_bound
-    again = session.solve((0,), SECONDS).dual_bound
+    plain = session.solve((0,), Deadline.after(SECONDS)).dual_bound
+    deeper = session.solve((0,), Deadline.after(SECONDS), beyond=0.25).dual_bound
+    again = session.solve((0,), Deadline.after(SECONDS)).dual_bound
     assert plain is not None
     assert deeper == pytest.approx(plain + 0.25, abs=1e-6, rel=1e-6)
     assert again == pytest.approx(plain, abs=1e-9)
@@ -51,10 +52,12 @@ def test_a_model_admits_every_image_of_its_box_and_no_other(question: Question) 
     box = question.problem.neighborhood(question.eps).box
     for decision in (True, False):
         session = highs().open(compiled(question, "alpha", decision=decision))
-        before = session.solve((0,), SECONDS)
+        before = session.solve((0,), Deadline.after(SECONDS))
         for share in (0.5, 0.25, 0.7):
-            assert session.admits(box.lower + share * (box.upper - box.lower), SECONDS)
-        after = session.solve((0,), SECONDS)
+            assert session.admits(
+                box.lower + share * (box.upper - box.lower), Deadline.after(SECONDS)
+            )
+        after = session.solve((0,), Deadline.after(SECONDS))
         assert after.termination is before.termination
         assert after.dual_bound == pytest.approx(before.dual_bound, abs=1e-9)
 
@@ -67,9 +70,9 @@ def test_near_an_image_it_is_as_good_as_the_image_and_never_better_than_everywhe
     box = problem.neighborhood(question.eps).box
     claim = problem.property.claims[0]
     session = highs().open(compiled(question, "crown", decision=False))
-    best = session.solve((0,), SECONDS).dual_bound
+    best = session.solve((0,), Deadline.after(SECONDS)).dual_bound
     image = box.lower + 0.3 * (box.upper - box.lower)
-    found = session.near(image, (0,), SECONDS)
+    found = session.near(image, (0,), Deadline.after(SECONDS))
     assert found.termination is Termination.OPTIMAL
     assert best is not None
     assert found.dual_bound is not None
@@ -78,7 +81,7 @@ def test_near_an_image_it_is_as_good_as_the_image_and_never_better_than_everywhe
     assert found.image is not None
     there = float(claim.margins(forward.scores(problem.network, found.image[None]))[0, 0])
     assert there == pytest.approx(found.dual_bound, abs=1e-5)
-    assert session.solve((0,), SECONDS).dual_bound == pytest.approx(best, abs=1e-6)
+    assert session.solve((0,), Deadline.after(SECONDS)).dual_bound == pytest.approx(best, abs=1e-6)
 
 
 def test_the_shipped_profile_sets_tight_tolerances() -> None:
@@ -97,5 +100,5 @@ def test_the_shipped_profile_sets_tight_tolerances() -> None:
 
 def test_a_relaxation_has_its_own_time_whatever_ran_before() -> None:
     engine = HighsEngine(arrays_of(market_split())[0], {}, first=False)
-    engine.run(1.0)
-    assert engine.relaxed(0.5) is not None
+    engine.run(Deadline.after(1.0))
+    assert engine.relaxed(Deadline.after(0.5)) is not None

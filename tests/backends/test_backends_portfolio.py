@@ -55,9 +55,9 @@ class Twisted:
     def change_cost(self, cost: Array) -> None:
         self._engine.change_cost(cost)
 
-    def run(self, seconds: float) -> Outcome:
+    def run(self, deadline: Deadline) -> Outcome:
         self._cancelled.wait(self._delay)
-        return self._twist(self._engine.run(seconds))
+        return self._twist(self._engine.run(deadline))
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -119,10 +119,10 @@ def test_the_first_answer_wins_and_the_others_stop() -> None:
     session = PortfolioBackend([slow, solver("highs")]).open(asked)
     began = time.monotonic()
     subset = tuple(asked.margins)
-    assert session.solve(subset, SECONDS).termination is Termination.INFEASIBLE
+    assert session.solve(subset, Deadline.after(SECONDS)).termination is Termination.INFEASIBLE
     assert time.monotonic() - began < 5.0
     # Nothing of that is left for the next query.
-    assert session.solve(subset, SECONDS).termination is Termination.INFEASIBLE
+    assert session.solve(subset, Deadline.after(SECONDS)).termination is Termination.INFEASIBLE
 
 
 @pytest.mark.parametrize("decision", [True, False])
@@ -186,20 +186,22 @@ def test_a_solver_that_fails_near_an_image_leaves_the_model_as_it_was() -> None:
     session = twisted("highs", second).open(model)
     subset = tuple(model.margins)
     with pytest.raises(RuntimeError, match="a crash"):
-        session.near(asked.problem.neighborhood(asked.eps).box.lower, subset, SECONDS)
+        session.near(
+            asked.problem.neighborhood(asked.eps).box.lower, subset, Deadline.after(SECONDS)
+        )
     fresh = solver("highs").open(model)
     for each in (subset, subset[:1]):
-        end = fresh.solve(each, SECONDS).termination
-        assert session.solve(each, SECONDS).termination is end
+        end = fresh.solve(each, Deadline.after(SECONDS)).termination
+        assert session.solve(each, Deadline.after(SECONDS)).termination is end
 
 
 def test_a_member_that_fails_is_out_of_the_race() -> None:
     model = market_split()
     session = PortfolioBackend([twisted("scip", crash), solver("highs")]).open(model)
-    assert session.solve((), SECONDS).termination is Termination.OPTIMAL
+    assert session.solve((), Deadline.after(SECONDS)).termination is Termination.OPTIMAL
     session = PortfolioBackend([twisted("scip", crash), twisted("glpk", crash)]).open(model)
     with pytest.raises(RuntimeError, match="a crash"):
-        session.solve((), SECONDS)
+        session.solve((), Deadline.after(SECONDS))
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -210,10 +212,10 @@ def test_an_interrupt_ends_all_members() -> None:
         began = time.monotonic()
         timer.start()
         with pytest.raises(KeyboardInterrupt):
-            session.solve((0,), 60.0)
+            session.solve((0,), Deadline.after(60.0))
         assert time.monotonic() - began < 5.0
         timer.join()
-        assert session.solve((), SECONDS).termination is Termination.OPTIMAL
+        assert session.solve((), Deadline.after(SECONDS)).termination is Termination.OPTIMAL
 
 
 def test_a_portfolio_leaves_out_whose_licence_is_too_small() -> None:
@@ -221,7 +223,10 @@ def test_a_portfolio_leaves_out_whose_licence_is_too_small() -> None:
     assert isinstance(backend, PortfolioBackend)
     assert not backend.limited
     assert backend.name == "cplex + highs"
-    assert backend.open(wide(1500, 10)).solve((0,), SECONDS).termination is Termination.OPTIMAL
+    assert (
+        backend.open(wide(1500, 10)).solve((0,), Deadline.after(SECONDS)).termination
+        is Termination.OPTIMAL
+    )
     with pytest.raises(LicenceError, match="too large for the licences of all of cplex \\+ gurobi"):
         chosen(named("cplex,gurobi")).open(wide(5000, 10))
 
@@ -241,7 +246,10 @@ def test_auto_gives_each_model_the_strongest_solver_that_may_have_it() -> None:
     assert backend.choice(100, 100).name == "gurobi"
     if not solver("gurobi").allows(2001, 1):
         assert backend.choice(2001, 100).name == "highs"
-    assert backend.open(wide(2500, 10)).solve((0,), SECONDS).termination is Termination.OPTIMAL
+    assert (
+        backend.open(wide(2500, 10)).solve((0,), Deadline.after(SECONDS)).termination
+        is Termination.OPTIMAL
+    )
 
 
 def test_auto_does_without_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +275,7 @@ def test_a_claim_does_not_end_the_race_of_a_solver_that_can_prove_it() -> None:
     asked = compiled(question(0, Decided.ROBUST), "interval", decision=True)
     slow = twisted("highs", lambda outcome: outcome, 0.5)
     session = PortfolioBackend([twisted("scip", infeasible), slow]).open(asked)
-    report = session.solve(tuple(asked.margins), SECONDS, next(iter(asked.margins)))
+    report = session.solve(tuple(asked.margins), Deadline.after(SECONDS), next(iter(asked.margins)))
     assert report.certified
     assert report.dual_bound == pytest.approx(MILP_MARGIN)
 

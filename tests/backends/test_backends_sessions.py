@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 import pyomo.environ as pyo
 import pytest
+import swiglpk
 from backend_cases import (
     SOLVERS,
     compiled,
@@ -28,7 +29,7 @@ from machines import SECONDS, analyse, complete_stage, solver
 from strategies import TINY, Question, random_problem, random_radius
 
 import mlspec
-from mlspec.backends import cplex, gurobi, highs
+from mlspec.backends import cplex, glpk_library, gurobi, highs, scip
 from mlspec.backends.engine import Outcome as Ended
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
@@ -62,7 +63,7 @@ def test_a_time_limit_comes_back_in_time_without_an_answer(name: str) -> None:
     session = solver(name).open(market_split())
     for seconds in (0.3, 0.0):
         began = time.monotonic()
-        report = session.solve((0,), seconds)
+        report = session.solve((0,), Deadline.after(seconds))
         assert time.monotonic() - began < seconds + 3.0
         assert report.termination is Termination.LIMIT
         assert report.image is None
@@ -75,16 +76,16 @@ def test_a_time_limit_comes_back_in_time_without_an_answer(name: str) -> None:
 def test_each_query_has_its_own_time(name: str) -> None:
     """HiGHS counts the seconds of some solves of one object together."""
     session = solver(name).open(market_split())
-    session.solve((0,), 1.2)
-    assert session.solve((), 0.8).termination is Termination.OPTIMAL
+    session.solve((0,), Deadline.after(1.2))
+    assert session.solve((), Deadline.after(0.8)).termination is Termination.OPTIMAL
     began = time.monotonic()
-    session.solve((0,), 0.5)
+    session.solve((0,), Deadline.after(0.5))
     assert 0.4 < time.monotonic() - began < 2.5
 
 
 @every
 def test_without_active_margins_everything_is_feasible(name: str) -> None:
-    report = solver(name).open(market_split()).solve((), SECONDS)
+    report = solver(name).open(market_split()).solve((), Deadline.after(SECONDS))
     assert report.termination is Termination.OPTIMAL
     assert report.image is not None
     assert report.image.shape == (1, 1, 40)
@@ -98,10 +99,13 @@ def test_an_interrupt_ends_a_solve_promptly_and_a_new_session_works(name: str) -
     began = time.monotonic()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        session.solve((0,), 60.0)
+        session.solve((0,), Deadline.after(60.0))
     assert time.monotonic() - began < 5.0
     timer.join()
-    assert solver(name).open(market_split()).solve((), SECONDS).termination is Termination.OPTIMAL
+    assert (
+        solver(name).open(market_split()).solve((), Deadline.after(SECONDS)).termination
+        is Termination.OPTIMAL
+    )
 
 
 @every
@@ -110,37 +114,37 @@ def test_a_cancelled_solve_ends_promptly(name: str) -> None:
     timer = threading.Timer(0.3, session.cancel)
     timer.start()
     began = time.monotonic()
-    assert session.solve((0,), 60.0).termination is Termination.LIMIT
+    assert session.solve((0,), Deadline.after(60.0)).termination is Termination.LIMIT
     assert time.monotonic() - began < 5.0
     timer.join()
     session.revive()
     began = time.monotonic()
-    assert session.solve((0,), 0.5).termination is Termination.LIMIT
+    assert session.solve((0,), Deadline.after(0.5)).termination is Termination.LIMIT
     assert time.monotonic() - began > 0.4
-    assert session.solve((), SECONDS).termination is Termination.OPTIMAL
+    assert session.solve((), Deadline.after(SECONDS)).termination is Termination.OPTIMAL
 
 
 @every
 def test_a_linear_program_has_a_bound_only_when_solved(name: str) -> None:
     session = solver(name).open(line())
-    report = session.solve((0,), SECONDS)
+    report = session.solve((0,), Deadline.after(SECONDS))
     assert report.termination is Termination.OPTIMAL
     assert report.dual_bound == pytest.approx(-0.5, abs=1e-6)
-    none = session.solve((0,), SECONDS, beyond=50.0)
+    none = session.solve((0,), Deadline.after(SECONDS), beyond=50.0)
     assert none.termination is Termination.INFEASIBLE
     assert none.dual_bound is None
     assert none.image is None
-    assert session.solve((0,), SECONDS).termination is Termination.OPTIMAL
+    assert session.solve((0,), Deadline.after(SECONDS)).termination is Termination.OPTIMAL
 
 
 @every
 def test_unbounded_is_told_from_infeasible(name: str) -> None:
     session = solver(name).open(line(free=True))
-    report = session.solve((), SECONDS)
+    report = session.solve((), Deadline.after(SECONDS))
     assert report.termination is Termination.UNBOUNDED
     assert report.dual_bound is None
     assert "report" in report.termination.advice
-    assert session.solve((0,), SECONDS).termination is Termination.OPTIMAL
+    assert session.solve((0,), Deadline.after(SECONDS)).termination is Termination.OPTIMAL
 
 
 @every
@@ -152,7 +156,7 @@ def test_a_cut_off_optimisation_gives_a_bound(name: str) -> None:
     optimisation = MilpModel(
         block, model.pixels, model.inputs, model.margins, False, model.centre, model.binaries
     )
-    report = solver(name).open(optimisation).solve((), 1.5)
+    report = solver(name).open(optimisation).solve((), Deadline.after(1.5))
     assert report.termination is Termination.FEASIBLE
     assert report.image is not None
     assert report.dual_bound is not None
@@ -210,7 +214,10 @@ def test_a_missing_package_is_said_with_its_remedy(
 def test_a_model_over_the_free_licence_is_refused_before_it_is_solved(name: str, most: int) -> None:
     backend = solver(name)
     assert backend.allows(most, most)
-    assert backend.open(wide(most, most)).solve((0,), SECONDS).termination is Termination.OPTIMAL
+    assert (
+        backend.open(wide(most, most)).solve((0,), Deadline.after(SECONDS)).termination
+        is Termination.OPTIMAL
+    )
     for size in ((most + 1, 5), (5, most + 1)):
         if backend.allows(*size):
             pytest.skip("a full licence is installed")
@@ -226,7 +233,7 @@ def test_a_profile_without_a_limit_meets_the_licence_in_the_solver(name: str, mo
     unaware = backend.profile.model_copy(update={"free_licence": None})
     session = type(backend)(unaware, INTERFACES[name]).open(wide(most + 1, 5))
     with pytest.raises(LicenceError, match="licence does not allow this"):
-        session.solve((0,), SECONDS)
+        session.solve((0,), Deadline.after(SECONDS))
 
 
 @every
@@ -243,7 +250,7 @@ def test_the_image_keeps_pixels_that_no_row_mentions(name: str, count: int) -> N
     built = MilpModel(
         model, tuple(range(6)), inputs, {0: model.margin[0]}, True, np.zeros((1, 2, 4)), 0
     )
-    report = solver(name).open(built).solve((0,), SECONDS)
+    report = solver(name).open(built).solve((0,), Deadline.after(SECONDS))
     assert report.image is not None
     values = report.image.ravel()
     assert ((values[:6] >= 0.25) & (values[:6] <= 0.75)).all()
@@ -261,7 +268,9 @@ def test_a_model_admits_the_images_of_its_box(name: str, share: float) -> None:
         box = problem.neighborhood(asked.eps).box
         session = solver(name).open(compiled(asked, "interval", decision=True))
         for part in (0.0, 0.3, 1.0):
-            assert session.admits(box.lower + part * (box.upper - box.lower), SECONDS)
+            assert session.admits(
+                box.lower + part * (box.upper - box.lower), Deadline.after(SECONDS)
+            )
 
 
 def test_glpk_may_be_asked_by_several_threads() -> None:
@@ -271,7 +280,9 @@ def test_glpk_may_be_asked_by_several_threads() -> None:
     def ask(seed: int) -> None:
         session = solver("glpk").open(market_split(seed=seed))
         for subset in ((0,), (), (0,), ()):
-            ends.append(session.solve(subset, 2.0 if not subset else 0.2).termination)
+            ends.append(
+                session.solve(subset, Deadline.after(2.0 if not subset else 0.2)).termination
+            )
 
     threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(3)]
     for thread in threads:
@@ -282,13 +293,62 @@ def test_glpk_may_be_asked_by_several_threads() -> None:
     assert set(ends) == {Termination.LIMIT, Termination.OPTIMAL}
 
 
-def test_the_words_for_an_end_are_those_of_the_solvers() -> None:
+def statuses(name: str) -> set[str]:
+    """Return every status that a solver knows, by its name."""
+    match name:
+        case "highs":
+            return set(highspy.HighsModelStatus.__members__)
+        case "gurobi":
+            return {each for each in dir(gurobipy.GRB.Status) if each.isupper()}
+        case "cplex":
+            status = cplex_package.Cplex().solution.status
+            return {each for each in dir(status) if not each.startswith("_")}
+        case "glpk":
+            return {each for each in dir(swiglpk) if each.startswith("GLP_")}
+    # SCIP's documentation of getStatus: its interface has no list of its own.
+    return set(SCIP_STATUSES.split())
+
+
+SCIP_STATUSES = """unknown userinterrupt nodelimit totalnodelimit stallnodelimit timelimit memlimit
+    gaplimit sollimit bestsollimit restartlimit primallimit duallimit optimal infeasible unbounded
+    inforunbd terminate"""
+TABLES = {
+    "highs": highs.TERMINATIONS,
+    "gurobi": gurobi.TERMINATIONS,
+    "cplex": cplex.TERMINATIONS,
+    "scip": scip.TERMINATIONS,
+    "glpk": {**glpk_library.STATUSES, **glpk_library.CODES},
+}
+PROOFS = {
+    "highs": {"kInfeasible"},
+    "gurobi": {"INFEASIBLE"},
+    "cplex": {"infeasible", "MIP_infeasible"},
+    "scip": {"infeasible"},
+    "glpk": {"GLP_NOFEAS"},
+}
+"""The only words that mean: there is no point."""
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_words_for_an_end_are_those_of_the_solvers(name: str) -> None:
     """A misspelt one would turn an answer into a failure."""
-    assert set(gurobi.TERMINATIONS) <= set(dir(gurobipy.GRB.Status))
-    status = cplex_package.Cplex().solution.status
-    assert {name for name in cplex.TERMINATIONS if not hasattr(status, name)} == set()
+    assert set(TABLES[name]) <= statuses(name)
+    ends = {status for status, end in TABLES[name].items() if end is Termination.INFEASIBLE}
+    assert ends == PROOFS[name]
     assert set(cplex.ABORTED) <= set(cplex.TERMINATIONS)
-    assert set(highs.TERMINATIONS) <= set(highspy.HighsModelStatus.__members__.values())
+
+
+def test_what_glpk_never_said_before_is_a_failure() -> None:
+    assert glpk_library.ended(swiglpk, 0, 99) == (Termination.FAILED, "status 99")
+    assert glpk_library.ended(swiglpk, 99, swiglpk.GLP_NOFEAS) == (Termination.FAILED, "code 99")
+    broken = glpk_library.ended(swiglpk, swiglpk.GLP_EBADB, swiglpk.GLP_OPT)
+    assert broken == (Termination.FAILED, "GLP_EBADB")
+    # A point that is not optimal, or of a call that failed, is no answer.
+    for status in (swiglpk.GLP_UNDEF, swiglpk.GLP_FEAS, swiglpk.GLP_INFEAS):
+        assert glpk_library.ended(swiglpk, 0, status)[0] is Termination.NUMERICAL
+    assert glpk_library.ended(swiglpk, swiglpk.GLP_EFAIL, swiglpk.GLP_NOFEAS)[0] is (
+        Termination.NUMERICAL
+    )
 
 
 def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
@@ -315,7 +375,7 @@ def test_a_second_interrupt_waits_for_the_solver_too() -> None:
         def change_cost(self, cost: Array) -> None:
             done.append("cost")
 
-        def run(self, seconds: float) -> Ended:
+        def run(self, deadline: Deadline) -> Ended:
             done.append("begun")
             time.sleep(1.0)
             done.append("ended")
@@ -331,5 +391,5 @@ def test_a_second_interrupt_waits_for_the_solver_too() -> None:
     for timer in timers:
         timer.start()
     with pytest.raises(KeyboardInterrupt):
-        session.admits(model.centre, SECONDS)
+        session.admits(model.centre, Deadline.after(SECONDS))
     assert done[done.index("begun") :] == ["begun", "ended", "columns"]

@@ -19,6 +19,7 @@ from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.bounds.analysis import Analysis, Bounder, OpenClaim
 from mlspec.core import forward
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -171,7 +172,7 @@ def decided(
         raise TypeError(f"benchmarks ask one solver, not {backend.name}")
     session = backend.open_program(model, *arrays)
     left = limit - (time.perf_counter() - began)
-    report = session.solve(query.subset, left, query.item.hardest(query.subset))
+    report = session.solve(query.subset, Deadline.after(left), query.item.hardest(query.subset))
     took = time.perf_counter() - began
     if report.image is not None:
         return query.replayed(report.image, took)

@@ -89,7 +89,7 @@ def test_it_agrees_with_the_solver_of_highs(cuts: bool, monkeypatch: pytest.Monk
         model = compiled(question, "interval", decision=True)
         for row in model.margins:
             found, expected = (
-                solver(name).open(model).solve((row,), SECONDS, row)
+                solver(name).open(model).solve((row,), Deadline.after(SECONDS), row)
                 for name in ("highs", "highs-mip")
             )
             assert found.termination is expected.termination
@@ -105,7 +105,7 @@ def test_it_keeps_its_deadline_and_says_what_is_left() -> None:
     session = solver("highs").open(model)
     for seconds in (0.3, 0.0):
         began = time.monotonic()
-        report = session.solve(OPEN, seconds, OPEN[0])
+        report = session.solve(OPEN, Deadline.after(seconds), OPEN[0])
         assert time.monotonic() - began < seconds + 2.0
         assert report.termination is Termination.LIMIT
         assert report.message.endswith("left to prove")
@@ -116,7 +116,7 @@ def test_it_can_be_cancelled() -> None:
     timer = threading.Timer(0.3, session.cancel)
     timer.start()
     began = time.monotonic()
-    assert session.solve(OPEN, 60.0, OPEN[0]).termination is Termination.LIMIT
+    assert session.solve(OPEN, Deadline.after(60.0), OPEN[0]).termination is Termination.LIMIT
     assert time.monotonic() - began < 5.0
     timer.join()
 
@@ -127,10 +127,10 @@ def test_numerical_trouble_leaves_the_answer_to_the_solver_of_highs(
     question = next(random_questions(1))
     model = compiled(question, "interval", decision=True)
     row = next(iter(model.margins))
-    expected = solver("highs-mip").open(model).solve((row,), SECONDS, row)
+    expected = solver("highs-mip").open(model).solve((row,), Deadline.after(SECONDS), row)
     unknown = Relaxed(-np.inf, None, highspy.HighsModelStatus.kUnknown)
     monkeypatch.setattr(Relaxation, "solve", lambda *_: unknown)
-    found = solver("highs").open(model).solve((row,), SECONDS, row)
+    found = solver("highs").open(model).solve((row,), Deadline.after(SECONDS), row)
     assert found.termination is expected.termination
     assert not found.message.startswith("branch and cut")
 
@@ -149,12 +149,12 @@ def test_a_cut_that_leaves_out_a_known_point_is_no_basis_of_a_proof(
         return cut and replace(cut, limit=cut.limit - 10.0)
 
     for row in model.margins:
-        expected = solver("highs-mip").open(model).solve((row,), SECONDS, row)
+        expected = solver("highs-mip").open(model).solve((row,), Deadline.after(SECONDS), row)
         with monkeypatch.context() as patch:
             patch.setattr(Hull, "cut", wrong)
             session = solver("highs").open(model)
-            session.near(image, (row,), SECONDS, row)
-            found = session.solve((row,), SECONDS, row)
+            session.near(image, (row,), Deadline.after(SECONDS), row)
+            found = session.solve((row,), Deadline.after(SECONDS), row)
         assert found.termination is expected.termination
 
 
@@ -255,7 +255,7 @@ def test_without_an_aim_or_with_fixed_variables_highs_answers_itself() -> None:
     engine = BranchingEngine(program, {})
     engine.change_rows(dict.fromkeys(layout.margins.values(), np.inf))
     engine.change_cost(np.zeros(program.columns))
-    outcome = engine.run(SECONDS)
+    outcome = engine.run(Deadline.after(SECONDS))
     assert outcome.termination is Termination.OPTIMAL
     assert "branch" not in outcome.message
 
@@ -269,12 +269,12 @@ def test_around_an_image_the_more_ties_are_free_the_more_is_found(question: Ques
     image = box.lower + 0.3 * (box.upper - box.lower)
     for name, row in product(("highs", "highs-mip"), model.margins):
         opened = solver(name).open
-        whole = opened(model).solve((row,), SECONDS, row)
-        free = opened(model).near(image, (row,), SECONDS, row, ties=10**6)
+        whole = opened(model).solve((row,), Deadline.after(SECONDS), row)
+        free = opened(model).near(image, (row,), Deadline.after(SECONDS), row, ties=10**6)
         assert decides(free) == decides(whole)
         session = opened(model)
-        region = session.near(image, (row,), SECONDS, row)
-        around = session.near(image, (row,), SECONDS, row, ties=10**6)
+        region = session.near(image, (row,), Deadline.after(SECONDS), row)
+        around = session.near(image, (row,), Deadline.after(SECONDS), row, ties=10**6)
         assert decides(around) or not decides(region)
         for report in filter(decides, (free, around)):
             assert report.image is not None
@@ -298,7 +298,7 @@ def asked(engine: Engine, program: LinearProgram, rows: Iterable[int], row: int)
     cost[columns] = values
     engine.change_rows(limits)
     engine.change_cost(cost)
-    return engine.run(SECONDS)
+    return engine.run(Deadline.after(SECONDS))
 
 
 def test_integers_without_a_piece_are_branched_on_too() -> None:

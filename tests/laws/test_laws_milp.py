@@ -15,6 +15,7 @@ from strategies import Question, questions
 from mlspec.branching.hull import HullCuts
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.core.property import Claim
@@ -59,7 +60,7 @@ def test_with_its_input_fixed_the_model_gives_the_forward_pass(question: Questio
             session = highs().open(model)
             margins = claim.margins(forward.scores(problem.network, image[None]))[0]
             for subset in [*((row,) for row in range(len(margins))), tuple(range(len(margins)))]:
-                report = session.solve(subset, SECONDS)
+                report = session.solve(subset, Deadline.after(SECONDS))
                 assert report.termination is Termination.OPTIMAL, (kind, report)
                 assert report.dual_bound is not None
                 true = margins[list(subset)].max()
@@ -80,7 +81,7 @@ def test_the_smallest_margin_is_that_of_the_enumeration(question: Question) -> N
     for claim in problem.property.claims:
         _, session = whole_model(problem, box, bounds, claim, decision=False)
         for subset in combinations(range(len(claim.rows)), claim.k):
-            report = session.solve(subset, SECONDS)
+            report = session.solve(subset, Deadline.after(SECONDS))
             assert report.termination is Termination.OPTIMAL, (kind, report)
             assert report.dual_bound is not None
             assert report.image is not None
@@ -115,7 +116,7 @@ def test_a_decision_is_infeasible_exactly_where_the_enumerated_margin_is_positiv
                 _, session = whole_model(problem, box, bounds, claim, decision=True)
                 for subset in combinations(range(len(claim.rows)), claim.k):
                     guide = None if way == "whole" else subset[-1]
-                    report = session.solve(subset, SECONDS, guide)
+                    report = session.solve(subset, Deadline.after(SECONDS), guide)
                     ends = {Termination.OPTIMAL, Termination.INFEASIBLE}
                     assert report.termination in ends, (way, report)
                     if report.termination is Termination.OPTIMAL:

@@ -54,7 +54,7 @@ def extreme(network: Network, box: Box, row: Array, values: Array | None = None)
         for variable, value in zip(model.inputs, model.values(values), strict=True):
             variable.setlb(float(value))
             variable.setub(float(value))
-    report = highs().open(model).solve((0,), SECONDS)
+    report = highs().open(model).solve((0,), Deadline.after(SECONDS))
     assert report.termination is Termination.OPTIMAL
     assert report.dual_bound is not None
     return report.dual_bound
@@ -228,7 +228,7 @@ def test_a_value_that_rounding_moves_out_of_its_bounds_excludes_nothing(
     claim = TopK(1).claim(0, 2)
     for decision in (True, False):
         model = Compiler(network, decision).compile(Box(lower, upper), bounds, claim, [0])
-        report = highs().open(model).solve((0,), SECONDS)
+        report = highs().open(model).solve((0,), Deadline.after(SECONDS))
         assert report.termination is Termination.OPTIMAL
         if not decision:
             assert report.dual_bound == pytest.approx(-0.5, abs=1e-6)
@@ -241,11 +241,16 @@ def test_a_neighborhood_of_one_point_needs_no_variable() -> None:
     claim = problem.property.claims[0]
     model = Compiler(problem.relaxed).compile(box, bounds, claim, [0])
     assert model.pixels == ()
-    assert highs().open(model).solve((0,), SECONDS).termination is Termination.INFEASIBLE
+    assert (
+        highs().open(model).solve((0,), Deadline.after(SECONDS)).termination
+        is Termination.INFEASIBLE
+    )
     tie = replace(problem, network=Network((Flatten(), Linear(np.eye(2), np.zeros(2))), (1, 1, 2)))
     bounds = analyse(tie, box, "interval").bounds()
     report = (
-        highs().open(Compiler(tie.relaxed).compile(box, bounds, claim, [0])).solve((0,), SECONDS)
+        highs()
+        .open(Compiler(tie.relaxed).compile(box, bounds, claim, [0]))
+        .solve((0,), Deadline.after(SECONDS))
     )
     assert report.termination is Termination.OPTIMAL
     assert report.image is not None

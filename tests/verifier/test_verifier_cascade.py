@@ -14,7 +14,7 @@ from machines import stages as machine_stages
 from strategies import SMALL, problem_of, random_problem, random_radius
 
 from mlspec.bounds.analysis import Analysis
-from mlspec.core.deadline import Deadline
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
@@ -158,7 +158,7 @@ class Scripted:
     def solve(
         self,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         beyond: float = 0.0,
     ) -> SolveReport:
@@ -170,14 +170,14 @@ class Scripted:
         self,
         image: Array,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         ties: int = 0,
     ) -> SolveReport:
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 
-    def admits(self, image: Array, seconds: float) -> bool:
-        assert seconds > 0.0
+    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
+        assert not deadline.passed
         return self.contains
 
 

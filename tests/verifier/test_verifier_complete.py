@@ -13,7 +13,7 @@ from oracles import level
 from strategies import problem_of
 
 from mlspec.backends.backend import ProgramBackend
-from mlspec.core.deadline import Deadline
+from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
@@ -70,7 +70,7 @@ class Told:
     def solve(
         self,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         beyond: float = 0.0,
     ) -> SolveReport:
@@ -82,14 +82,14 @@ class Told:
         self,
         image: Array,
         subset: tuple[int, ...],
-        seconds: float,
+        deadline: Deadline = NEVER,
         guide: int | None = None,
         ties: int = 0,
     ) -> SolveReport:
         self.regions += 1
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 
-    def admits(self, image: Array, seconds: float) -> bool:
+    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         return True
 
 
