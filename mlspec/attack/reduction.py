@@ -17,7 +17,11 @@ from mlspec.core.protocols import Path
 
 @dataclass(frozen=True)
 class WitnessReduction:
-    """Clips a witness into the smallest box of a path in which it violates."""
+    """Clips a witness into the smallest box of a path in which it violates.
+
+    It may violate in one box and not in a larger one. So a grid of boxes is tried, where a bisection
+    would follow one boundary.
+    """
 
     tried: int = 16
     """Radii tried in one batch."""
