@@ -19,8 +19,8 @@ from mlspec.core.protocols import Path
 class WitnessReduction:
     """Clips a witness into the smallest box of a path in which it violates.
 
-    It may violate in one box and not in a larger one. So a grid of boxes is tried, where a bisection
-    would follow one boundary.
+    It may violate in one box and not in a larger one: hence a grid of boxes, where bisection would
+    follow one boundary.
     """
 
     tried: int = 16

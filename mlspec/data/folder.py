@@ -18,11 +18,6 @@ from mlspec.data.images import read_image
 from mlspec.data.sample import DIGIT_LABELS, BoolArray, Sample, SceneObject, read_only
 from mlspec.errors import DataError
 
-_FILE = re.compile(r"(\d+)_(\d+)\.png")
-_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int64)
-_SPECK = 0.1
-# A component this small beside the largest is a piece of a digit, not a digit.
-
 
 @dataclass(frozen=True, eq=False)
 class MultiMnistFolder:
@@ -32,18 +27,20 @@ class MultiMnistFolder:
     split: str
     directory: Path
     files: tuple[Path, ...] = field(repr=False)
+    piece: float = 0.1
+    """A connected component of at most this share of the largest one's pixels is a piece of a
+    digit, not a digit."""
 
     @classmethod
     def open(cls, name: str, split: str, path: Path) -> MultiMnistFolder:
         """List the images under ``path/split`` if there is one, else under ``path``.
 
-        Raises:
-            DataError: there is no image of the format.
+        Raises DataError if there is no image of the format.
         """
         directory = path / split if (path / split).is_dir() else path
         numbered = []
         for file in directory.glob("*/*.png"):
-            match = _FILE.fullmatch(file.name)
+            match = re.fullmatch(r"(\d+)_(\d+)\.png", file.name)
             if match and match[2] == file.parent.name:
                 numbered.append((match[2], int(match[1]), file))
         if not numbered:
@@ -62,14 +59,12 @@ class MultiMnistFolder:
         return len(self.files)
 
     def sample(self, index: int) -> Sample:
-        """Image ``index``, labelled by its class name.
+        """Return image ``index``, labelled by its class name.
 
         The objects' masks are the connected components of the non-black pixels (diagonal
         neighbours count), from left to right. They are known only when there are exactly as many
-        components as digits.
-
-        Raises:
-            DataError: no such image, it is unreadable, or a digit occurs twice in it.
+        components as digits. Raises DataError if there is no such image, if it is unreadable, or
+        if a digit occurs twice in it.
         """
         if not 0 <= index < len(self.files):
             raise DataError(
@@ -85,7 +80,7 @@ class MultiMnistFolder:
             raise DataError(f"{file}: {image.shape[0]} channels, expected a grey image")
         read_only(image)
         components = _components(image[0] > 0.0)
-        if len(components) == len(names) and _alike(components):
+        if len(components) == len(names) and self._whole(components):
             objects = tuple(map(SceneObject, names, components))
         else:
             why = (
@@ -96,14 +91,14 @@ class MultiMnistFolder:
             objects = tuple(SceneObject(name, None, why) for name in names)
         return Sample(image, objects)
 
+    def _whole(self, components: list[BoolArray]) -> bool:
+        """Whether no component is a piece of a digit."""
+        sizes = [int(mask.sum()) for mask in components]
+        return min(sizes) > self.piece * max(sizes)
+
 
 def _components(foreground: BoolArray) -> list[BoolArray]:
-    """Connected components of (H, W), from left to right by their mean column."""
-    numbers, count = ndimage.label(foreground, structure=_EIGHT_NEIGHBOURS)
+    """Return the connected components ``(H, W)``, from left to right by their mean column."""
+    numbers, count = ndimage.label(foreground, structure=np.ones((3, 3), dtype=np.int64))
     masks = [np.asarray(numbers == number) for number in range(1, count + 1)]
     return sorted(masks, key=lambda mask: float(np.nonzero(mask)[1].mean()))
-
-
-def _alike(components: list[BoolArray]) -> bool:
-    sizes = [int(mask.sum()) for mask in components]
-    return min(sizes) > _SPECK * max(sizes)

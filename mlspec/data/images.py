@@ -14,30 +14,21 @@ from mlspec.data.sample import BoolArray, FloatArray
 from mlspec.errors import DataError, InputError
 from mlspec.files import written_whole
 
-_CHANNELS = (1, 3)
-_ARCHIVE = b"PK"  # How zip files begin, and with them those of numpy.savez.
-_FULL_SCALE = {"1": 1.0, "L": 255.0, "RGB": 255.0, "I;16": 65535.0}
-# Pillow's modes that hold plain intensities, and the value of white in each.
 _WRITTEN = (".npy", ".png")
 
 
 def read_image(path: Path) -> FloatArray:
     """Read an image: PNG or another format of Pillow, grey or RGB, or a NumPy array (``.npy``).
 
-    An array has shape (H, W) or (C, H, W) with one or three channels; floating-point values are
-    taken as they are and must lie in [0, 1], unsigned integers are divided by their type's largest
-    value.
-
-    Returns:
-        float64 (C, H, W) in [0, 1].
-
-    Raises:
-        DataError: the file is missing, unreadable, or of another shape, type or range.
+    An array has shape ``(H, W)`` or ``(C, H, W)`` with one or three channels; floating-point values
+    are taken as they are and must lie in [0, 1], unsigned integers are divided by their type's
+    largest value. Returns float64 ``(C, H, W)`` in [0, 1]; raises DataError if the file is missing,
+    unreadable, or of another shape, type or range.
     """
     values = _array(path) if path.suffix == ".npy" else _picture(path)
     if values.ndim == 2:
         values = values[None]
-    if values.ndim != 3 or values.shape[0] not in _CHANNELS or values.size == 0:
+    if values.ndim != 3 or values.shape[0] not in (1, 3) or values.size == 0:
         raise DataError(f"{path}: shape {values.shape}, expected (H, W), (1, H, W) or (3, H, W)")
     if not np.isfinite(values).all():
         raise DataError(f"{path}: holds NaN or infinite values, expected [0, 1]")
@@ -50,16 +41,11 @@ def read_image(path: Path) -> FloatArray:
 
 
 def read_mask(path: Path) -> BoolArray:
-    """Read a mask: every pixel that is not black (not zero, not False) belongs to it.
+    """Read a mask ``(H, W)``: every pixel that is not black (not zero, not False) belongs to it.
 
-    Args:
-        path: an image (any channel counts), or a ``.npy`` array of shape (H, W) or (1, H, W).
-
-    Returns:
-        bool (H, W).
-
-    Raises:
-        DataError: the file is missing, unreadable, of another shape, or the mask is empty.
+    ``path`` is an image, of which any channel counts, or a ``.npy`` array of shape ``(H, W)`` or
+    ``(1, H, W)``. Raises DataError if the file is missing, unreadable, or of another shape, and if
+    the mask is empty.
     """
     if path.suffix == ".npy":
         values = _load(path)
@@ -80,19 +66,17 @@ def read_mask(path: Path) -> BoolArray:
 
 
 def require_image_name(path: Path) -> None:
-    """Raise InputError where the name of a file does not end as ``write_image`` knows it."""
+    """Raise InputError if the name of a file has no ending that ``write_image`` knows."""
     if path.suffix.lower() not in _WRITTEN:
         raise InputError(f"{path}: an image is written as {' or '.join(_WRITTEN)}: name it so")
 
 
 def write_image(path: Path, image: FloatArray) -> FloatArray:
-    """Write an image (C, H, W) in [0, 1] and return it as the file holds it.
+    """Write an image ``(C, H, W)`` in [0, 1] and return it as the file holds it.
 
     ``.npy`` holds the values exactly. ``.png`` rounds them: one channel to 16 bits, three to 8 bits
-    each.
-
-    Raises:
-        InputError: the file cannot be written, or not with this ending or number of channels.
+    each. Raises InputError if the file cannot be written, or not with this ending or number of
+    channels.
     """
     require_image_name(path)
     try:
@@ -100,7 +84,7 @@ def write_image(path: Path, image: FloatArray) -> FloatArray:
             if path.suffix.lower() == ".npy":
                 np.save(temporary, image)
                 return image
-            if image.shape[0] not in _CHANNELS:
+            if image.shape[0] not in (1, 3):
                 raise InputError(
                     f"{path}: a PNG holds one or three channels, the image has {image.shape[0]}: "
                     "write a .npy file"
@@ -117,7 +101,7 @@ def write_image(path: Path, image: FloatArray) -> FloatArray:
 
 
 def _picture(path: Path) -> FloatArray:
-    """Pixels of an image file, float64 (H, W) or (C, H, W)."""
+    """Return the pixels of an image file, float64 ``(H, W)`` or ``(C, H, W)``."""
     try:
         with Image.open(path) as opened:
             picture = opened.convert("RGB") if opened.mode == "P" else opened.copy()
@@ -129,17 +113,32 @@ def _picture(path: Path) -> FloatArray:
         raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
     except Exception as error:  # Damaged files make Pillow raise errors of many kinds.
         raise DataError(f"{path}: cannot be read as an image: {error}") from error
-    if picture.mode not in _FULL_SCALE:
+    white = _white(picture.mode)
+    if white is None:
         raise DataError(
             f"{path}: pixel mode {picture.mode}, expected grey or RGB; "
             "save it without transparency as 8- or 16-bit grey or as RGB"
         )
-    pixels = np.asarray(picture, dtype=np.float64) / _FULL_SCALE[picture.mode]
+    pixels = np.asarray(picture, dtype=np.float64) / white
     return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
 
 
+def _white(mode: str) -> float | None:
+    """Return the value of white in an image of Pillow's ``mode``; None unless the mode holds plain
+    intensities."""
+    match mode:
+        case "1":
+            return 1.0
+        case "L" | "RGB":
+            return 255.0
+        case "I;16":
+            return 65535.0
+        case _:
+            return None
+
+
 def _array(path: Path) -> FloatArray:
-    """Values of a ``.npy`` file, scaled by the range of its type, float64."""
+    """Return the values of a ``.npy`` file, scaled by the range of its type, float64."""
     values = _load(path)
     if values.dtype == np.bool_ or np.issubdtype(values.dtype, np.floating):
         return np.asarray(values, dtype=np.float64)
@@ -149,9 +148,10 @@ def _array(path: Path) -> FloatArray:
 
 
 def _load(path: Path) -> NDArray[Any]:
+    """Return the array of a ``.npy`` file; raises DataError where there is none."""
     try:
         content = path.read_bytes()
-        if content.startswith(_ARCHIVE):
+        if content.startswith(b"PK"):  # a zip file, as numpy.savez writes
             raise DataError(f"{path}: an archive of several arrays; save one with numpy.save")
         return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
     except FileNotFoundError as error:

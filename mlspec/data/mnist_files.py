@@ -16,22 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.data.pool import SIDE, DigitPool, split_by_class
+from mlspec.data.pool import DigitPool, split_by_class
 from mlspec.errors import DataError
 
-_PREFIX = {"train": "train", "test": "t10k"}
-_TEST_SHARE = 5
+PREFIXES = {"train": "train", "test": "t10k"}
+"""How the names of each split's files begin."""
 
 
 def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    """Read an idx file of unsigned bytes; ``.gz`` files are decompressed.
+    """Read an idx file of unsigned bytes with this number of ``axes``; ``.gz`` is decompressed.
 
-    Args:
-        path: the file.
-        axes: the number of axes it must have.
-
-    Raises:
-        DataError: the file is missing, is not such a file, or is cut short or too long.
+    Raises DataError if the file is missing, is not such a file, or is cut short or too long.
     """
     try:
         content = path.read_bytes()
@@ -59,12 +54,14 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
 
 
 def _find(directory: Path, stem: str) -> Path | None:
+    """Return the file ``stem``, plain or compressed, or None."""
     candidates = (directory / stem, directory / f"{stem}.gz")
     return next((path for path in candidates if path.is_file()), None)
 
 
 def _read_pair(directory: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
-    """Images (N, 28, 28) and labels (N,) of one pair of files, or None when there is none."""
+    """Return the images ``(N, 28, 28)`` and labels ``(N,)`` of one pair of files, None if there is
+    none."""
     names = f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"
     paths = [_find(directory, name) for name in names]
     if paths == [None, None]:
@@ -76,7 +73,7 @@ def _read_pair(directory: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray
             )
     images_path, labels_path = (path for path in paths if path is not None)
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
-    if images.shape[1:] != (SIDE, SIDE):
+    if images.shape[1:] != (DigitPool.side, DigitPool.side):
         raise DataError(f"{images_path}: images of shape {images.shape[1:]}, expected (28, 28)")
     if len(images) != len(labels):
         raise DataError(f"{images_path}: {len(images)} images, but {len(labels)} labels beside it")
@@ -87,19 +84,14 @@ def _read_pair(directory: Path, prefix: str) -> tuple[NDArray[np.uint8], NDArray
 
 @cache
 def mnist_pool(directory: Path, split: str) -> DigitPool:
-    """The MNIST digits of one split.
+    """Return the MNIST digits of ``split``, ``"train"`` or ``"test"``, from the idx files in
+    ``directory``.
 
     With both published pairs of files, ``train-*`` is the train split and ``t10k-*`` the test
-    split. With one pair only, every fifth digit of each class is a test digit, the others train.
-
-    Args:
-        directory: where the idx files lie.
-        split: ``"train"`` or ``"test"``.
-
-    Raises:
-        DataError: the files are missing (the message says which and where) or malformed.
+    split. With one pair only, every fifth digit of each class is a test digit, the others are train
+    digits. Raises DataError if files are missing (the message says which and where) or malformed.
     """
-    pairs = {name: _read_pair(directory, prefix) for name, prefix in _PREFIX.items()}
+    pairs = {name: _read_pair(directory, prefix) for name, prefix in PREFIXES.items()}
     found = [name for name, pair in pairs.items() if pair is not None]
     if not found:
         raise DataError(
@@ -112,6 +104,6 @@ def mnist_pool(directory: Path, split: str) -> DigitPool:
     assert pair is not None
     images, classes = pair[0], pair[1].astype(np.int64)
     if len(found) == 1:
-        chosen = split_by_class(classes, split, test_share=_TEST_SHARE)
+        chosen = split_by_class(classes, split)
         images, classes = images[chosen], classes[chosen]
     return DigitPool(images.astype(np.float64) / 255.0, classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mlspec.data.canvas import DOUBLE, TRIPLE, Composition, Layout
+from mlspec.data.canvas import Composition, Layout
 from mlspec.data.digits import digit_pool
 from mlspec.data.folder import MultiMnistFolder
 from mlspec.data.mnist_files import mnist_pool
@@ -15,9 +15,11 @@ from mlspec.errors import DataError
 from mlspec.spec.source import did_you_mean
 
 Opener = Callable[[str, str, Path | None], Dataset]
+"""Opens a dataset by its name, the name of a split, and a path where it needs one."""
 
 
 def _need_path(name: str, path: Path | None, holding: str) -> Path:
+    """Return ``path`` if it is a folder; raises DataError otherwise."""
     if path is None:
         raise DataError(f"dataset {name!r} needs a path: the folder that holds {holding}")
     if not path.is_dir():
@@ -26,6 +28,8 @@ def _need_path(name: str, path: Path | None, holding: str) -> Path:
 
 
 def _bundled(layout: Layout) -> Opener:
+    """Return what opens scenes of the bundled digits."""
+
     def opener(name: str, split: str, path: Path | None) -> Dataset:
         if path is not None:
             raise DataError(f"dataset {name!r} is bundled and takes no path, got {path}")
@@ -35,6 +39,8 @@ def _bundled(layout: Layout) -> Opener:
 
 
 def _mnist(layout: Layout) -> Opener:
+    """Return what opens scenes of MNIST digits."""
+
     def opener(name: str, split: str, path: Path | None) -> Dataset:
         directory = _need_path(
             name,
@@ -48,15 +54,16 @@ def _mnist(layout: Layout) -> Opener:
 
 
 def _folder(name: str, split: str, path: Path | None) -> Dataset:
+    """Open a folder of scenes that were composed before."""
     directory = _need_path(name, path, "CLASS/INDEX_CLASS.png, such as 59/0_59.png")
     return MultiMnistFolder.open(name, split, directory)
 
 
 DATASETS: dict[str, Opener] = {
-    "double-digits": _bundled(DOUBLE),
-    "triple-digits": _bundled(TRIPLE),
-    "double-mnist": _mnist(DOUBLE),
-    "triple-mnist": _mnist(TRIPLE),
+    "double-digits": _bundled(Layout.double()),
+    "triple-digits": _bundled(Layout.triple()),
+    "double-mnist": _mnist(Layout.double()),
+    "triple-mnist": _mnist(Layout.triple()),
     "multi-mnist-folder": _folder,
 }
 """Every dataset a spec can name."""
@@ -68,15 +75,11 @@ def _unknown(kind: str, value: str, known: tuple[str, ...]) -> DataError:
 
 
 def open_dataset(name: str, split: str, path: Path | None = None) -> Dataset:
-    """Open a dataset.
+    """Open a dataset by its ``name``, a key of ``DATASETS``.
 
-    Args:
-        name: a key of ``DATASETS``.
-        split: ``"train"`` or ``"test"``; they share no digit.
-        path: directory of the files, for the datasets that are not bundled.
-
-    Raises:
-        DataError: unknown name or split, or missing or malformed files.
+    ``split`` is ``"train"`` or ``"test"``; they share no digit. ``path`` is the folder of the
+    files, for the datasets that are not bundled. Raises DataError for an unknown name or split, and
+    for missing or malformed files.
     """
     if name not in DATASETS:
         raise _unknown("dataset", name, tuple(DATASETS))

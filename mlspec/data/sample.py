@@ -30,11 +30,8 @@ class SceneObject:
 
     @property
     def mask(self) -> BoolArray:
-        """The object's pixels, bool (H, W).
-
-        Raises:
-            DataError: the dataset does not know them.
-        """
+        """The object's pixels, bool ``(H, W)``; raises DataError if the dataset does not know
+        them."""
         if self.region is None:
             raise DataError(self.why_no_region)
         return self.region
@@ -71,11 +68,8 @@ class Dataset(Protocol):
         """All class names, in the order of a classifier's outputs."""
 
     def sample(self, index: int) -> Sample:
-        """The image numbered ``index``, always the same one.
-
-        Raises:
-            DataError: there is no such image.
-        """
+        """Return the image numbered ``index``, always the same one; raises DataError if there is
+        none."""
 
 
 def read_only(array: NDArray[np.generic]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mlspec.data.canvas import Layout
-from mlspec.data.pool import SIDE, DigitPool
+from mlspec.data.pool import DigitPool
 from mlspec.spec.training import Augmentation
 
 
@@ -49,7 +49,7 @@ class SceneSource:
         classes = ranks[:, : layout.digits]
         down, right = layout.free
         rows = torch.arange(batch)[:, None, None]
-        span = torch.arange(SIDE)
+        span = torch.arange(DigitPool.side)
         for position in range(layout.digits):
             chosen = classes[:, position]
             share = torch.rand(batch, generator=generator)

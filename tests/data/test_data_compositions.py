@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlspec.data import DIGIT_LABELS, open_dataset
-from mlspec.data.canvas import DOUBLE, TRIPLE, Composition, Layout
+from mlspec.data.canvas import Composition, Layout
 from mlspec.data.digits import digit_pool
-from mlspec.data.pool import SIDE
+from mlspec.data.pool import DigitPool
 from mlspec.errors import DataError
 
-LAYOUTS = {"double-digits": DOUBLE, "triple-digits": TRIPLE}
+LAYOUTS = {"double-digits": Layout.double(), "triple-digits": Layout.triple()}
 scenes = pytest.mark.parametrize("name", LAYOUTS)
 splits = st.sampled_from(["train", "test"])
 indices = st.integers(0, 2**40)
@@ -61,7 +61,9 @@ def test_scene_is_cut_from_the_pool(name: str, split: str, index: int) -> None:
     assert isinstance(dataset, Composition)
     sample = dataset.sample(index)
     for place, item in zip(dataset.placements(index), sample.objects, strict=True):
-        box = sample.image[0, place.top : place.top + SIDE, place.left : place.left + SIDE]
+        box = sample.image[
+            0, place.top : place.top + DigitPool.side, place.left : place.left + DigitPool.side
+        ]
         np.testing.assert_array_equal(box, dataset.pool.images[place.member])
         assert item.label == str(dataset.pool.classes[place.member])
 

@@ -7,13 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlspec.data.canvas import DOUBLE, TRIPLE, Layout
+from mlspec.data.canvas import Layout
 from mlspec.data.digits import digit_pool
 from mlspec.spec.training import Augmentation
 from mlspec.train.batches import SceneSource, deform
 
 PLAIN = Augmentation()
 ALL = Augmentation(rotation=15.0, scale=0.2, shear=0.2, stroke=0.5)
+
+DOUBLE = Layout.double()
 
 
 def source(layout: Layout = DOUBLE, augmentation: Augmentation = PLAIN) -> SceneSource:
@@ -25,7 +27,7 @@ def source(layout: Layout = DOUBLE, augmentation: Augmentation = PLAIN) -> Scene
 def test_scenes_have_one_digit_of_its_own_class_per_strip(
     seed: int, triple: bool, changed: bool
 ) -> None:
-    layout = TRIPLE if triple else DOUBLE
+    layout = Layout.triple() if triple else Layout.double()
     drawn = source(layout, ALL if changed else PLAIN)
     images, present = drawn.draw(16, torch.Generator().manual_seed(seed))
     assert images.shape == (16, 1, layout.height, layout.width)
