@@ -1,6 +1,6 @@
 """What a search does, told to whoever watches it: one frozen dataclass for each kind of work.
 
-``eps`` is a radius ``(R,)``, ``r`` a radius index, ``value`` one of the objective.
+``eps`` ``(R,)`` holds epsilons, ``r`` is a radius index, ``value`` one of the objective.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Certified:
 
 @dataclass(frozen=True, eq=False)
 class StartingGrowth:
-    """The optimizer asks for the margin at ``eps``, from where radii will grow."""
+    """The optimizer asks for the margin at ``eps``, from where it will grow."""
 
     eps: Array
 
@@ -74,14 +74,14 @@ class BracketingPath:
 
 @dataclass(frozen=True)
 class BracketingLayer:
-    """An attack looks for how far radius ``r`` can grow while the others stay."""
+    """An attack looks for how far the epsilon ``r`` can grow while the others stay."""
 
     r: int
 
 
 @dataclass(frozen=True)
 class CertifyingLayers:
-    """The certificate looks for a violation that blocks the radii ``grown``."""
+    """The certificate looks for a violation that blocks the epsilons ``grown``."""
 
     grown: tuple[int, ...]
 
@@ -95,7 +95,7 @@ class LoweringUpperBound:
 
 @dataclass(frozen=True)
 class RefutingSlice:
-    """Bounds try to show that no radius of ``value`` is robust, piece by piece."""
+    """Bounds try to show that no eps of ``value`` is robust, piece by piece."""
 
     value: float
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar
 
 import numpy as np
 
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array
 from mlspec.tolerances import BOX_SLACK
-
-CAP: Final = 1.0
-"""An epsilon of this much allows every value of its pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +35,9 @@ class Neighborhood:
 
     With a layering that is asymmetric, ``-down_d <= x'_p - x_p <= up_d``.
     """
+
+    CAP: ClassVar[float] = 1.0
+    """An epsilon of this much allows every value of its pixels."""
 
     centre: Array
     """The image ``(C, H, W)``, in [0, 1]."""

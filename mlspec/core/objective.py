@@ -1,16 +1,16 @@
-"""Objectives: what a search maximises over the radii, and what it needs to know of that function.
+"""Objectives: what a search maximises, and what it needs to know of that function of the epsilons.
 
     weighted_sum   w . eps                               the size of the neighborhood
     max_min        min_d eps_d / r_d,  r = w / max w     layers of weight 0 do not count
     log_volume     exp(sum_d w_d log eps_d / sum_d w_d)  the geometric mean, by weights
 
-All are monotone, concave and homogeneous of degree 1 (twice the radius has twice the value), so a
+All are monotone, concave and homogeneous of degree 1 (twice the eps is worth twice as much), so a
 relative gap or tolerance means the same for each. That is why the log-volume, sum_d w_d log eps_d,
-is represented by the geometric mean: it orders radii in the same way, is never negative, and is 0
-where the volume is 0. ``max_min`` takes the weights for relative budgets: at the value t layer d
-has the epsilon t * r_d, and the layer of the largest weight has t itself (the weighted Chebyshev
-scalarisation; Miettinen, Nonlinear Multiobjective Optimization, 1999). Among radii of the same
-value the one of larger w . eps is better.
+is represented by the geometric mean: it orders eps vectors in the same way, is never negative, and
+is 0 where the volume is 0. ``max_min`` takes the weights for relative budgets: at the value t layer
+d has the epsilon t * r_d, and the layer of the largest weight has t itself (the weighted Chebyshev
+scalarisation; Miettinen, Nonlinear Multiobjective Optimization, 1999). Of two eps of the same value
+the one of larger w . eps is better.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mlspec.tolerances import SMALLEST_DIVISOR
 
 
 class Objective(Protocol):
-    """The value of radii ``(R,)``; ``weights`` is ``(R,)``, non-negative and not all zero."""
+    """The value of an eps ``(R,)``; ``weights`` is ``(R,)``, non-negative and not all zero."""
 
     name: ClassVar[str]
     """As ``search.objective`` of a spec has it."""
@@ -47,14 +47,14 @@ class Objective(Protocol):
 
     @property
     def unit(self) -> Array | None:
-        """The componentwise least radius ``(R,)`` of value 1, if there is one.
+        """The componentwise least eps ``(R,)`` of value 1, if there is one.
 
         If there is, a larger epsilon of one layer never makes up for a smaller one of another.
         """
         ...
 
     def values(self, eps: Array) -> Array:
-        """Return the value ``(...)`` of each radius ``(..., R)``."""
+        """Return the value ``(...)`` of each eps ``(..., R)``."""
         ...
 
     def direction(self, eps: Array, weights: Array) -> Array:
@@ -65,7 +65,7 @@ class Objective(Protocol):
         ...
 
     def lowered(self, eps: Array, share: float) -> Array:
-        """Return the radius ``(R,)`` with each epsilon lowered so far that lowering it alone would
+        """Return the eps ``(R,)`` with each epsilon lowered so far that lowering it alone would
         leave ``share`` of the value of ``eps``; entries may be negative."""
         ...
 
@@ -85,9 +85,9 @@ class Objective(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LinearPieces:
-    """An objective to be maximised by a linear program over radii and ``Z`` further variables.
+    """An objective to be maximised by a linear program over eps and ``Z`` further variables.
 
-    The program maximises ``cost`` ``(R + Z,)`` times those variables. Its constraint matrix is
+    The program maximises ``cost`` ``(R + Z,)`` times them. Its constraint matrix is
     sparse: ``entries[i]`` stands in row ``rows[i]`` and column ``columns[i]``, and every row is at
     most its ``limits``.
     """
@@ -153,7 +153,7 @@ class MaxMin:
         return np.asarray((eps[..., counts] / self.unit[counts]).min(axis=-1))
 
     def direction(self, eps: Array, weights: Array) -> Array:
-        """Return the direction to the least radius of twice the value.
+        """Return the direction to the least eps of twice the value.
 
         Along it no layer grows more than the value needs. ``weights`` have no say: any other
         direction spends margin on layers that do not raise the minimum.
@@ -162,11 +162,11 @@ class MaxMin:
         return np.maximum(2.0 * value * self.unit - eps, 0.0) if value > 0.0 else self.unit
 
     def lowered(self, eps: Array, share: float) -> Array:
-        """Return the least radius of ``share`` of the value."""
+        """Return the least eps of ``share`` of the value."""
         return share * float(self.values(eps)) * self.unit
 
     def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
-        """Return the least radius >= ``robust`` of the value of ``eps``; ``share`` has no say, as
+        """Return the least eps >= ``robust`` of the value of ``eps``; ``share`` has no say, as
         setting back one layer loses the whole gain."""
         return np.maximum(robust, np.minimum(eps, float(self.values(eps)) * self.unit))
 

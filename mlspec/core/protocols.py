@@ -12,15 +12,15 @@ from mlspec.core.trace import Cut, Refutation, Trace
 from mlspec.core.verdict import CertifiedMargin, Verdict, WeakestPoints
 
 Path = Callable[[Array], Array]
-"""A monotone path of radii: shares ``(S,)`` in [0, 1] to radii ``(S, R)``, each entry of which
-never falls as the share grows."""
+"""A monotone path: shares ``(S,)`` in [0, 1] to eps vectors ``(S, R)``, no entry of which falls as
+the share grows."""
 
 Steer = Callable[[WeakestPoints], Array]
 """From the weakest points of a neighborhood to weights ``(R,)`` that a search steps by."""
 
 
 class MarginSlopes(Protocol):
-    """The margin of a neighborhood of radius ``eps`` ``(R,)``, linearised in ``eps``."""
+    """The margin of the neighborhood of an eps ``(R,)``, linearised in it."""
 
     @property
     def margins(self) -> Array:
@@ -39,7 +39,7 @@ class MarginSlopes(Protocol):
 
 
 class Verifier(Protocol):
-    """Answers for layered neighborhoods of one problem; radii ``eps`` are ``(R,)``.
+    """Answers for layered neighborhoods of one problem; ``eps`` is ``(R,)``.
 
     Every method that takes a ``deadline`` ends soon after it has passed, with the best sound answer
     it has by then: UNKNOWN, no certified margin, the weakest image seen so far, no violation, or no
@@ -73,16 +73,16 @@ class Verifier(Protocol):
         ``verify``."""
         ...
 
-    def refute(self, radii: Array, deadline: Deadline) -> Refutation:
-        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+    def refute(self, vertices: Array, deadline: Deadline) -> Refutation:
+        """Look for a proof that no convex combination of the eps ``vertices`` ``(V, R)`` is robust."""
         ...
 
 
 class ShrinkPolicy(Protocol):
-    """How CEGIS shrinks a radius that is not robust towards one that is."""
+    """How CEGIS shrinks an eps that is not robust towards one that is."""
 
     def shrink(self, eps: Array, robust: Array, extents: Array | None) -> Array:
-        """Return a radius between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
+        """Return an eps between ``robust`` and ``eps`` (componentwise), closer to ``robust``.
 
         ``extents`` are those of a violating image in the neighborhood of ``eps``, if there is one.
         All are ``(R,)``.

@@ -25,7 +25,7 @@ class Ask(StrEnum):
     ATTACK = "attack"
     """Only whether an attack breaks the neighborhood."""
     REFUTE = "refute"
-    """Whether no convex combination of some radii is robust."""
+    """Whether no convex combination of some eps vectors is robust."""
 
     @property
     def complete(self) -> bool:
@@ -45,11 +45,11 @@ class Move(StrEnum):
     CEGIS = "CEGIS"
     """A proposal, or what counterexamples left of it."""
     NEAR_BOUND = "near the bound"
-    """A radius a little inside one whose value attains the upper bound."""
+    """An eps a little inside one whose value attains the upper bound."""
     TOGETHER = "all together"
-    """All radii grew in proportion to their weights."""
+    """All epsilons grew in proportion to their weights."""
     GROUP = "group"
-    """One radius, or several, grew while all others stayed."""
+    """One epsilon, or several, grew while all others stayed."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A violating image and how far it leaves the centre, by radius.
+    """A violating image and how far it leaves the centre, by radius index.
 
-    By monotonicity it rules out every ``eps >= extents``: some radius must stay below its extent.
+    By monotonicity it rules out every ``eps >= extents``: some epsilon must stay below its extent.
     """
 
     extents: Array
@@ -109,13 +109,13 @@ class Cut:
     """``(C, H, W)``."""
 
     def rules_out(self, eps: Array) -> bool:
-        """Say whether the neighborhood of radius ``eps`` contains the witness."""
+        """Say whether the neighborhood of ``eps`` contains the witness."""
         return bool(np.all(self.extents <= eps + BOX_SLACK))
 
 
 @dataclass(frozen=True, eq=False)
 class Refutation:
-    """What is known of the convex combinations of some radii (the vertices)."""
+    """What is known of the convex combinations of some eps vectors (the vertices)."""
 
     throughout: bool
     """Whether bounds show that no convex combination is robust."""
@@ -125,7 +125,7 @@ class Refutation:
     """Cuts that were found on the way."""
     margin: float = 0.0
     """The largest margin of the violating images at the vertices: the nearer to 0, the nearer a
-    robust radius may be."""
+    robust eps may be."""
 
 
 class Block(StrEnum):
@@ -158,11 +158,11 @@ class Trace:
     """The record of a search; grows while it runs, and is complete after every step."""
 
     radii: int
-    """Number of radii ``R``: entries of an eps."""
+    """``R``: the number of entries of an eps."""
     floor: Array = field(init=False)
-    """The radius ``(R,)`` that the search never goes below."""
+    """The eps ``(R,)`` that the search never goes below."""
     best: Array = field(init=False)
-    """The certified radius ``(R,)`` of the largest value so far, and of the largest size among
+    """The certified eps ``(R,)`` of the largest value so far, and of the largest size among
     those."""
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
@@ -174,9 +174,9 @@ class Trace:
     blocked: dict[int, tuple[Block, Cut | None]] = field(default_factory=dict)
     """By radius index: why it cannot grow from ``best``, with the witness if there is one."""
     upper_bound: float = np.inf
-    """No robust radius of at least ``floor`` is larger in size."""
+    """No robust eps of at least ``floor`` is larger in size."""
     objective_bound: float = np.inf
-    """No robust radius of at least ``floor`` has a larger value of the objective."""
+    """No robust eps of at least ``floor`` has a larger value of the objective."""
     stop: StopReason | None = None
     seconds: float = 0.0
 
@@ -204,6 +204,6 @@ class Trace:
         return np.where(np.isinf(least), np.nan, least)
 
     def block_of(self, index: int) -> tuple[Block, Cut | None]:
-        """Return why the radius of that index cannot grow from ``best``; ``BUDGET`` if the search
+        """Return why the epsilon of that index cannot grow from ``best``; ``BUDGET`` if the search
         did not find out."""
         return self.blocked.get(index, (Block.BUDGET, None))

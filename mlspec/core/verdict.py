@@ -70,7 +70,7 @@ class Verdict:
     witness: Array | None = None
     """VIOLATED: the violating image ``(C, H, W)``, replayed in float64."""
     extents: Array | None = None
-    """VIOLATED: how far the witness leaves the centre, by radius, ``(R,)``."""
+    """VIOLATED: how far the witness leaves the centre, by radius index, ``(R,)``."""
     reason: str = ""
     """UNKNOWN: why no stage could decide."""
     proof: Proof = Proof.NONE
@@ -118,7 +118,7 @@ class WeakestPoints:
     """``(N,)``: the property's margin in float64; the first is an upper bound of the robustness
     level."""
     extents: Array
-    """``(N, R)``: how far each image leaves the centre, by radius."""
+    """``(N, R)``: how far each image leaves the centre, by radius index."""
     slopes: Array
     """``(N, R)``: d margin / d eps at each point, by the envelope theorem; never positive."""
 

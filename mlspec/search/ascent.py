@@ -19,7 +19,7 @@ class AscentStrategy:
     slp: SequentialLinearProgramming = field(default_factory=SequentialLinearProgramming)
 
     def run(self, search: Search, start: Array) -> StopReason:
-        """Climb from ``start`` over certified radii; ends with STALLED."""
+        """Climb from ``start`` over certified eps vectors; ends with STALLED."""
         source = search.verifier.certified
         expanded = self.optimizer.expand(search, start, source)
         self.slp.improve(search, expanded, start, source)

@@ -1,4 +1,4 @@
-"""Counterexample-guided shrinking: a radius shrinks until a complete query proves it."""
+"""Counterexample-guided shrinking: an eps shrinks until a complete query proves it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from mlspec.search.search import Search
 
 @dataclass(frozen=True)
 class Cegis:
-    """Shrinks a radius towards a robust one by a shrink policy.
+    """Shrinks an eps towards a robust one by a shrink policy.
 
-    A radius that a known witness or a fresh attack violates takes one step of the policy, without a
+    An eps that a known witness or a fresh attack violates takes one step of the policy, without a
     complete query. After a violation that only a complete query found, a minimum-norm attack
-    started from that witness finds how far the segment to the robust radius holds, and the policy
+    started from that witness finds how far the segment to the robust eps holds, and the policy
     takes as many steps as lead a little below that: one step at a time, a layer that hardly shrinks
     would cost a query each, and proofs close to a violation take longest. What stays undecided
     blames no layer, so all shrink alike.
@@ -33,7 +33,7 @@ class Cegis:
     """Share of the gain in value that one step gives up at most, and that an undecided query
     costs."""
     kept: float = 0.8
-    """After a violation that a complete query found: the next radius asked for has at most this
+    """After a violation that a complete query found: the next eps asked for has at most this
     share of the gain that holds against the attack."""
     secants: int = 20
     """Secant steps to the point on a segment that has a given gain, at most."""
@@ -43,14 +43,14 @@ class Cegis:
     def run(
         self, search: Search, eps: Array, robust: Array, tolerance: float, seconds: float
     ) -> Array:
-        """Return a certified radius between ``robust`` (certified) and ``eps``, both ``(R,)``.
+        """Return a certified eps between ``robust`` (certified) and ``eps``, both ``(R,)``.
 
         Ends at ``robust`` where less than the share ``tolerance`` of its value is left to gain, or
         where a complete query of at most ``seconds``, if that is finite, stays undecided.
         """
 
-        def gain(radius: Array) -> float:
-            return search.value(radius) - search.value(robust)
+        def gain(eps: Array) -> float:
+            return search.value(eps) - search.value(robust)
 
         while gain(eps) > tolerance * search.value(robust) and gain(eps) > 0.0:
             eps = search.objective.trimmed(eps, robust, share=0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.events import BracketingLayer, CertifyingLayers
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.trace import Ask, Block, Cut, Move, StopReason
 from mlspec.search.budget import SpentError
@@ -17,7 +17,7 @@ from mlspec.search.segments import segment
 
 @dataclass(frozen=True)
 class MaximalityCertificate:
-    """Grows the best radius and notes what blocks each layer.
+    """Grows the best eps and notes what blocks each layer.
 
     A layer is blocked once a violating image at ``eps + max(tolerance * eps, least_step)`` is
     known. As no layer shrinks on the way, it stays blocked while others grow. Layers grow together,
@@ -68,13 +68,13 @@ class MaximalityCertificate:
         return StopReason.MAXIMAL if len(blocked) == search.radii else StopReason.STALLED
 
     def _bracket(self, search: Search, r: int) -> None:
-        """Find a violating image beyond the best radius in the layer ``r``, and reduce it to one
+        """Find a violating image beyond the best eps in the layer ``r``, and reduce it to one
         that moves other layers little."""
         best = search.best
         raised = best.copy()
-        raised[r] = CAP
+        raised[r] = Neighborhood.CAP
         cut = search.verifier.violation(raised, BracketingLayer(r))
-        if cut is not None and best[r] < CAP:
+        if cut is not None and best[r] < Neighborhood.CAP:
             reduced = search.verifier.reduced
             others = np.arange(search.radii) != r
             reduced(cut, segment(np.where(others, cut.extents, 0.0), cut.extents))
@@ -89,7 +89,7 @@ class MaximalityCertificate:
             best = search.best
             raised = best.copy()
             step = np.maximum(self.tolerance * best[group], self.least_step)
-            raised[group] = np.minimum(best[group] + factor * step, CAP)
+            raised[group] = np.minimum(best[group] + factor * step, Neighborhood.CAP)
             if np.array_equal(raised, best):
                 return None
             certified, cut = _decided(search, raised, tuple(group))
@@ -105,7 +105,7 @@ def _open(search: Search, group: list[int]) -> list[int]:
     """Return the layers of ``group`` that may still grow; those at their cap are noted."""
     blocked = search.trace.blocked
     for r in group:
-        if search.best[r] >= CAP:
+        if search.best[r] >= Neighborhood.CAP:
             blocked[r] = Block.CAP, None
     return [r for r in group if r not in blocked]
 

@@ -55,7 +55,7 @@ class Climb:
     slp: SequentialLinearProgramming = field(default_factory=SequentialLinearProgramming)
     bracket: AttackBracket = field(default_factory=AttackBracket)
     bisection: Bisection = field(default_factory=lambda: Bisection(steps=10))
-    """Of the segment from a certified radius to a proposal, by bounds."""
+    """Of the segment from a certified eps to a proposal, by bounds."""
     band: Band = field(default_factory=Band)
     tolerance: float = 0.02
     """The climb ends where less than this share of the value is left to gain."""
@@ -104,12 +104,12 @@ class Climb:
             proposal = self._worthwhile(search, start, robust, proposal)
 
     def propose(self, search: Search, optimizer: Optimizer, start: Array, floor: Array) -> Array:
-        """Return a radius grown from ``start`` until an attack hardly leaves a margin, no layer of
+        """Return an eps grown from ``start`` until an attack hardly leaves a margin, no layer of
         it below ``floor``; it is not proved."""
         return self.slp.improve(search, optimizer.expand(search, start), floor)
 
     def bounded(self, search: Search, robust: Array, goal: Array) -> Array:
-        """Return the farthest radius from ``robust`` towards ``goal`` that bounds certify."""
+        """Return the farthest eps from ``robust`` towards ``goal`` that bounds certify."""
         return farthest(robust, goal, search.verifier.bounded, self.bisection)
 
     def _gains(self, search: Search, robust: Array, goal: Array) -> bool:
@@ -118,7 +118,7 @@ class Climb:
     def _worthwhile(self, search: Search, start: Array, robust: Array, proposal: Array) -> Array:
         """Return ``proposal`` with those layers set back to ``robust`` that add next to nothing to
         it, or to all that is gained since ``start``."""
-        low, now, high = (search.value(radius) for radius in (start, robust, proposal))
+        low, now, high = (search.value(eps) for eps in (start, robust, proposal))
         if high <= now:
             return proposal
         in_all = self.negligible_in_all * (high - low) / (high - now)

@@ -116,10 +116,10 @@ class CountingVerifier:
             self._record.cut(smaller)
         return smaller
 
-    def refute(self, radii: Array, event: Event) -> Refutation:
-        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+    def refute(self, vertices: Array, event: Event) -> Refutation:
+        """Look for a proof that no convex combination of the eps ``vertices`` ``(V, R)`` is robust."""
         with self._timed(event, Ask.REFUTE, Stage.CROWN) as ended:
-            refutation = self._verifier.refute(radii, self._budget.deadline)
+            refutation = self._verifier.refute(vertices, self._budget.deadline)
             ended(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
         for cut in refutation.cuts:
             self._record.cut(cut)

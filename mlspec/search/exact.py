@@ -3,13 +3,13 @@
 Another strategy has the first share of the budget: the larger the certified value, the fewer
 slices or vertices lie between it and the bound.
 
-A weighted sum is bounded slice by slice (``slices``): either no radius of some value is robust, or
-a radius is found that no attack breaks, and one a little inside is asked to be proved. The next
+A weighted sum is bounded slice by slice (``slices``): either no eps of some value is robust, or
+an eps is found that no attack breaks, and one a little inside is asked to be proved. The next
 slice halves (geometrically) what lies between the certified value and the bound.
 
 Other objectives are bounded by outer approximation (Tuy 2000): the vertex of the largest value that
-the cuts leave is attacked, and then smaller and smaller radii below it; the smallest violation
-found cuts the vertex off. A vertex below which no attack succeeds is asked to be proved, a little
+the cuts leave is attacked, and then smaller and smaller eps below it; the smallest violation found
+cuts the vertex off. A vertex below which no attack succeeds is asked to be proved, a little
 inside.
 
 Meant for few layers, as the number of pieces or vertices multiplies with each; only ``max_min`` has
@@ -54,7 +54,7 @@ class ExactStrategy:
     """Share of the gap that a proof must gain at least to be asked."""
 
     def run(self, search: Search, start: Array) -> StopReason:
-        """Return OPTIMAL once the gap is closed; STALLED where a radius near the bound is neither
+        """Return OPTIMAL once the gap is closed; STALLED where an eps near the bound is neither
         proved nor refuted.
 
         ``start`` ``(R,)`` is the floor of every layer.
@@ -89,7 +89,7 @@ class ExactStrategy:
         return StopReason.OPTIMAL
 
     def _prove_inside(self, search: Search, start: Array, suspect: Array) -> bool:
-        """Try to prove a radius between ``start`` and ``suspect`` of a larger value than the best;
+        """Try to prove an eps between ``start`` and ``suspect`` of a larger value than the best;
         say whether a violation in ``suspect`` was found on the way."""
         top = self.bracket.unbroken(search, start, suspect)
         broken = not np.array_equal(top, suspect)
@@ -100,8 +100,8 @@ class ExactStrategy:
             wanted = search.value(top) - inside * (search.value(top) - best) - search.value(start)
             if not 0.0 < wanted < whole:
                 break
-            radius = start + wanted / whole * (top - start)
-            verdict = search.verifier.prove(radius, Move.NEAR_BOUND)
+            eps = start + wanted / whole * (top - start)
+            verdict = search.verifier.prove(eps, Move.NEAR_BOUND)
             broken |= verdict.extents is not None
             if verdict.robust:
                 break
@@ -120,13 +120,13 @@ class ExactStrategy:
         return StopReason.OPTIMAL
 
     def _decided(self, search: Search, descent: Descent) -> bool:
-        """Prove or refute a radius within the gap of the vertex; say whether one was decided."""
+        """Prove or refute an eps within the gap of the vertex; say whether one was decided."""
         for inside in np.arange(self.inside, 1.0, self.inside) * self.gap:
-            radius = descent(1.0 - inside)
-            event = AttackingBeforeProof(radius)
-            if search.verifier.violation(radius, event, thorough=True) is not None:
+            eps = descent(1.0 - inside)
+            event = AttackingBeforeProof(eps)
+            if search.verifier.violation(eps, event, thorough=True) is not None:
                 return True
-            verdict = search.verifier.prove(radius, Move.NEAR_BOUND)
+            verdict = search.verifier.prove(eps, Move.NEAR_BOUND)
             if verdict.robust or verdict.extents is not None:
                 return True
         return False

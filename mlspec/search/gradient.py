@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from mlspec.core.events import BracketingLayer
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason
 from mlspec.search.ascent import AscentStrategy
@@ -21,19 +21,19 @@ from mlspec.search.segments import farthest
 
 @dataclass(frozen=True)
 class GradientStrategy:
-    """Moves all layers at once; spends complete queries only on radii that no attack breaks.
+    """Moves all layers at once; spends complete queries only on an eps that no attack breaks.
 
     What bounds certify comes first, without a complete query. Then several proposals are made. How
     much of a proposal can be proved shows only by trying, with queries of a short time limit: the
     most promising one is tried first, and what it brought says what to expect of the others. From
-    the best radius so far longer queries go on.
+    the best eps so far longer queries go on.
     """
 
     climb: Climb
     quick_seconds: float = 8.0
     """Time limit of a complete query while proposals are compared."""
     farthest: float = 0.025
-    """While proposals are compared, the first radius asked keeps at most this distance from what
+    """While proposals are compared, the first eps asked keeps at most this distance from what
     the attack breaks, as a share of the attacked value."""
     lambda_factors: tuple[float, ...] = (1.0, 4.0)
     """Each makes one proposal, with the optimizer's first lambda times the factor: a larger one
@@ -81,7 +81,7 @@ class GradientStrategy:
                 promise = min((search.value(search.best) - low) / (high - low), 1.0)
 
     def _proposals(self, search: Search, robust: Array) -> Iterator[Array]:
-        """Yield radii on the boundary of what the attack breaks, grown from different starts.
+        """Yield proposals on the boundary of what the attack breaks, grown from different starts.
 
         There is at least one, and no more once their share of the budget is spent, or if the
         objective leaves one way to grow only.
@@ -104,7 +104,7 @@ class GradientStrategy:
     def _grown_alone(self, search: Search, robust: Array, r: int) -> Array:
         """Return ``robust`` with the entry ``r`` grown as far as no attack breaks it."""
         raised = robust.copy()
-        raised[r] = CAP
+        raised[r] = Neighborhood.CAP
 
         def unbroken(eps: Array) -> bool:
             return search.verifier.violation(eps, BracketingLayer(r)) is None

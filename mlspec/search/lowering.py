@@ -13,17 +13,17 @@ from mlspec.core.network import Array
 from mlspec.search.search import Search
 
 Descent = Callable[[float], Array]
-"""From a share of a vertex's value to a radius ``(R,)`` below the vertex."""
+"""From a share of a vertex's value to an eps ``(R,)`` below the vertex."""
 
 
 @dataclass(frozen=True)
 class VertexCutting:
-    """Cuts off a vertex, which no cut so far rules out, by attacks on radii below it."""
+    """Cuts off a vertex, which no cut so far rules out, by attacks below it."""
 
     at_floor: float = 1e-6
     """A layer within this of its floor is set to the floor, so that a descent ends there."""
     precision: float = 0.1
-    """The smallest violated radius is found to within this share of the descent to the certified
+    """The smallest violated eps is found to within this share of the descent to the certified
     value."""
 
     def descent(self, search: Search, vertex: Array, floor: Array) -> Descent:
@@ -35,15 +35,15 @@ class VertexCutting:
         """
 
         def at(share: float) -> Array:
-            radius = search.objective.lowered(vertex, share)
-            return np.where(radius > floor + self.at_floor, radius, floor)
+            eps = search.objective.lowered(vertex, share)
+            return np.where(eps > floor + self.at_floor, eps, floor)
 
         return at
 
     def cut(self, search: Search, descent: Descent, bound: float, inside: float) -> bool:
         """Look for a violation of small extent on ``descent``; say whether there is any.
 
-        ``bound`` is the value of the vertex; the first radius attacked lies below it by the share
+        ``bound`` is the value of the vertex; the first eps attacked lies below it by the share
         ``inside``.
         """
 

@@ -42,7 +42,7 @@ class NaiveStrategy:
         move: Move,
         grown: tuple[int, ...] = (),
     ) -> Array:
-        """Return the largest certified radius that is the larger of ``eps`` and a multiple of
+        """Return the largest certified eps that is the larger of ``eps`` and a multiple of
         ``along`` in every entry."""
 
         def proved(multiple: float) -> bool:

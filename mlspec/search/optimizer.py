@@ -1,4 +1,4 @@
-"""The optimizer: expands a robust radius step by step, as long as a margin is left.
+"""The optimizer: expands a robust eps step by step, as long as a margin is left.
 
 A step goes along ``g = normalise(max(0, w^ + lambda (|w^| / |grad RL|) grad RL))`` after MaRVeL
 (Kabaha and Drachsler-Cohen, VMCAI 2023). ``w^`` is a direction in which the objective grows: for a
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.events import Event, Growing, StartingGrowth
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.protocols import MarginSlopes, Steer
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.search import Search
 
 MarginSource = Callable[[Array, Event], MarginSlopes]
-"""The margin at a radius ``(R,)`` and its slopes, from an attack or from bounds."""
+"""The margin at an eps ``(R,)`` and its slopes, from an attack or from bounds."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Optimizer:
     """In units of the margin."""
 
     def expand(self, search: Search, start: Array, source: MarginSource | None = None) -> Array:
-        """Return a radius ``>= start`` with a margin left from which hardly a step is possible.
+        """Return an eps ``>= start`` with a margin left from which hardly a step is possible.
 
         The ``source`` is an attack if None. A step that leaves no margin is taken back; lambda and
         the step get smaller then.
@@ -76,7 +76,7 @@ class Optimizer:
             pull = lambda_ if objective.unit is None else 0.0
             direction = _direction(upwards, self._gradient(points), kept, pull)
             length = _length(points, direction, kept, step)
-            reached = np.minimum(kept + length * direction, CAP)
+            reached = np.minimum(kept + length * direction, Neighborhood.CAP)
             if not np.any(reached > kept):
                 if lambda_ == 0.0:
                     break
@@ -101,7 +101,7 @@ class Optimizer:
 def _direction(upwards: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
     """Return the unit vector ``g`` ``(R,)`` over the layers below their cap; zeros if none can
     grow."""
-    free = eps < CAP
+    free = eps < Neighborhood.CAP
     slope = np.where(free, gradient, 0.0)
     upwards = np.where(free, upwards, 0.0)
     length = float(np.linalg.norm(slope))
@@ -117,7 +117,7 @@ def _length(points: MarginSlopes, direction: Array, eps: Array, step: float) -> 
     growing = direction > 0.0
     if not growing.any():
         return 0.0
-    to_cap = float(np.max((CAP - eps[growing]) / direction[growing]))
+    to_cap = float(np.max((Neighborhood.CAP - eps[growing]) / direction[growing]))
     descent = -float((points.slopes @ direction).min())
     to_boundary = float(points.margins[0]) / descent if descent > 0.0 else np.inf
     return min(step * to_boundary, to_cap)

@@ -1,9 +1,9 @@
-"""The radii that no cut rules out, and their largest value: an upper bound.
+"""The eps vectors that no cut rules out, and their largest value: an upper bound.
 
-A witness of extents ``a`` rules out every radius ``eps >= a``. The radii that no cut rules out lie
+A witness of extents ``a`` rules out every ``eps >= a``. The eps vectors that no cut rules out lie
 below finitely many vertices, and the largest value of a vertex bounds any monotone objective: the
 polyblock algorithm of monotonic optimisation (Tuy, SIAM J. Optim. 11(2), 2000). Where the objective
-has a componentwise least radius ``u`` of value 1, no vertices are needed: a cut bounds the value by
+has a componentwise least eps ``u`` of value 1, no vertices are needed: a cut bounds the value by
 the maximum of ``a_d / u_d`` over the layers that can stay below it, which are those whose extent is
 above their floor, by more than rounding adds.
 """
@@ -15,40 +15,40 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective
 from mlspec.tolerances import BOX_SLACK
 
 
 class Remaining(Protocol):
-    """The radii in ``[floor, 1]`` that no cut so far rules out."""
+    """The eps vectors in ``[floor, 1]`` that no cut so far rules out."""
 
     def add(self, extents: Array) -> None:
         """Take the cut of ``extents`` ``(R,)`` into account."""
         ...
 
     def largest(self) -> tuple[float, Array]:
-        """Return the largest value, which is the bound, and a radius ``(R,)`` of that value.
+        """Return the largest value, which is the bound, and an eps ``(R,)`` of that value.
 
-        Where the cuts leave no radius, those are the floor and its value.
+        Where the cuts leave no eps, those are the floor and its value.
         """
         ...
 
 
 def remaining(objective: Objective, floor: Array) -> Remaining:
-    """Return all radii in ``[floor, 1]``, as no cut is known yet; ``floor`` is ``(R,)``."""
+    """Return all eps vectors in ``[floor, 1]``, as no cut is known yet; ``floor`` is ``(R,)``."""
     unit = objective.unit
     return Polyblock(objective, floor) if unit is None else Ray(unit, floor)
 
 
 class Ray:
-    """For an objective whose componentwise least radius of value ``t`` is ``t * unit``."""
+    """For an objective whose componentwise least eps of value ``t`` is ``t * unit``."""
 
     def __init__(self, unit: Array, floor: Array) -> None:
         self._unit = unit
         self._floor = floor
-        self._bound = CAP / float(unit.max())
+        self._bound = Neighborhood.CAP / float(unit.max())
 
     def add(self, extents: Array) -> None:
         """Lower the bound to the largest value at which some layer is still below its extent."""
@@ -58,7 +58,7 @@ class Ray:
             self._bound = min(self._bound, float(most.max(initial=self._lowest)))
 
     def largest(self) -> tuple[float, Array]:
-        """Return the bound and the least radius of that value."""
+        """Return the bound and the least eps of that value."""
         return self._bound, np.maximum(self._floor, self._bound * self._unit)
 
     @property
@@ -69,7 +69,7 @@ class Ray:
 
 
 class Polyblock:
-    """For any monotone objective: the vertices below which the radii lie that no cut rules out."""
+    """For any monotone objective: vertices that every eps that no cut rules out lies below."""
 
     most_work: ClassVar[int] = 2**25
     """Comparisons of numbers that one cut may cost. A cut of many layers that would cost more is
@@ -78,7 +78,7 @@ class Polyblock:
     def __init__(self, objective: Objective, floor: Array) -> None:
         self._objective = objective
         self._floor = floor
-        self._vertices = np.full((1, len(floor)), CAP)
+        self._vertices = np.full((1, len(floor)), Neighborhood.CAP)
 
     def add(self, extents: Array) -> None:
         """Take the cut of ``extents`` ``(R,)`` into account.

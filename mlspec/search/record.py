@@ -17,7 +17,7 @@ from mlspec.search.upper_bound import UpperBound
 class SearchRecord:
     """Writes the trace of one search.
 
-    ``trace.best`` is at every moment the certified radius of the largest value, and among those of
+    ``trace.best`` is at every moment the certified eps of the largest value, and among those of
     the same value the one of the largest size: it only ever changes on ROBUST.
     """
 
@@ -72,13 +72,13 @@ class SearchRecord:
             self.tell(Certified(eps, move, grown))
 
     def keep_floor(self, floor: Array) -> None:
-        """Confine the search, and so its upper bound, to radii of at least ``floor``."""
+        """Confine the search, and so its upper bound, to eps vectors of at least ``floor``."""
         self.trace.floor = floor
         self.bound = UpperBound(self._objective, floor, self.trace.cuts)
         self._note_bound()
 
     def refuted(self, value: float) -> None:
-        """Note that no radius of ``value`` or more is robust.
+        """Note that no eps of ``value`` or more is robust.
 
         Raises ContradictionError where one is certified.
         """
@@ -96,5 +96,5 @@ class SearchRecord:
         self.trace.objective_bound, self.trace.upper_bound = self.bound.value, self.bound.size
 
     def _rank(self, eps: Array) -> tuple[float, float]:
-        """Return what radii are compared by: the value, then the size."""
+        """Return what two eps are compared by: the value, then the size."""
         return float(self._objective.values(eps)), float(self._size.values(eps))

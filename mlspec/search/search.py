@@ -28,7 +28,7 @@ class Search:
         self.record = SearchRecord(objective, budget, watch)
         self.verifier = CountingVerifier(verifier, budget, self.record)
         self.resumed = np.zeros(len(objective.weights))
-        """The radius ``(R,)`` of an earlier search that this one goes on from; else zeros."""
+        """The eps ``(R,)`` of an earlier search that this one goes on from; else zeros."""
 
     @property
     def trace(self) -> Trace:
@@ -37,17 +37,17 @@ class Search:
 
     @property
     def best(self) -> Array:
-        """The certified radius ``(R,)`` of the largest value so far."""
+        """The certified eps ``(R,)`` of the largest value so far."""
         return self.trace.best
 
     @property
     def weights(self) -> Array:
-        """What each radius is worth, ``(R,)``."""
+        """What each epsilon is worth, ``(R,)``."""
         return self.objective.weights
 
     @property
     def radii(self) -> int:
-        """Number of radii ``R``: entries of an eps."""
+        """``R``: the number of entries of an eps."""
         return len(self.weights)
 
     def value(self, eps: Array) -> float:
@@ -55,7 +55,7 @@ class Search:
         return float(self.objective.values(eps))
 
     def resume(self, cuts: Sequence[Cut], eps: Array) -> Verdict | None:
-        """Go on from an earlier search: take over its ``cuts`` and prove its radius ``eps`` again.
+        """Go on from an earlier search: take over its ``cuts`` and prove its ``eps`` again.
 
         Returns the verdict on ``eps``; None where ``eps`` is 0 and there is nothing to prove.
         Raises SpentError where the budget does not allow the proof.
@@ -68,10 +68,10 @@ class Search:
 
 
 class Strategy(Protocol):
-    """A way to search for a large certified radius."""
+    """A way to search for a large certified eps."""
 
     def run(self, search: Search, start: Array) -> StopReason:
-        """Search from the certified radius ``start`` ``(R,)``; what is found is on the record.
+        """Search from the certified eps ``start`` ``(R,)``; what is found is on the record.
 
         Raises SpentError when the budget is spent.
         """

@@ -1,4 +1,4 @@
-"""Straight segments between two radii, and how far along one a condition holds."""
+"""Straight segments between two eps vectors, and how far along one a condition holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def segment(low: Array, high: Array) -> Path:
 def farthest(
     robust: Array, goal: Array, holds: Callable[[Array], bool], bisection: Bisection
 ) -> Array:
-    """Return the radius nearest to ``goal``, on the segment from ``robust``, that is found to hold.
+    """Return the eps nearest to ``goal``, on the segment from ``robust``, that is found to hold.
 
     ``robust`` holds; both are ``(R,)``.
     """

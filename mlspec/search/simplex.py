@@ -1,4 +1,4 @@
-"""Simplices of radii: the radii of one value of a weighted sum, and how to cut them in two.
+"""Simplices of eps vectors: all of one value of a weighted sum, and how to cut them in two.
 
 A piece ``(V, R)`` holds the vertices of a simplex: it stands for all their convex combinations.
 """
@@ -10,12 +10,12 @@ import numpy as np
 from mlspec.core.network import Array
 
 Edge = tuple[int, int, Array]
-"""Two vertices of a piece, and a radius ``(R,)`` between them."""
+"""Two vertices of a piece, and an eps ``(R,)`` between them."""
 
 
 def vertices_of_value(floor: Array, weights: Array, value: float) -> Array:
-    """Return the vertices ``(V, R)`` of all radii ``eps >= floor`` with ``weights @ eps = value``;
-    none where the floor is worth more.
+    """Return the vertices ``(V, R)`` of the simplex of all ``eps >= floor`` with ``weights @ eps =
+    value``; none where the floor is worth more.
 
     Layers of weight 0 stay at the floor: a larger epsilon there only adds violating images.
     """
@@ -29,7 +29,7 @@ def vertices_of_value(floor: Array, weights: Array, value: float) -> Array:
 
 
 def edge_across(piece: Array, caps: Array, slack: Array) -> Edge | None:
-    """Return an edge that crosses the cap of a layer, with the radius where it does; None if there
+    """Return an edge that crosses the cap of a layer, with the eps where it does; None if there
     is none.
 
     Vertices count as on a side where they are off the ``caps`` ``(R,)`` by more than ``slack``.
@@ -59,7 +59,7 @@ def longest_edge(piece: Array, span: Array, smallest: float) -> Edge | None:
 
 
 def halves(piece: Array, edge: Edge) -> list[Array]:
-    """Return the two pieces that cutting ``piece`` at a radius on one of its edges leaves."""
+    """Return the two pieces that cutting ``piece`` at an eps on one of its edges leaves."""
     first, second, point = edge
     both = [piece.copy(), piece.copy()]
     both[0][first] = point

@@ -1,11 +1,11 @@
-"""An upper bound of a weighted sum: all radii of one value are refuted, piece by piece.
+"""An upper bound of a weighted sum: all eps vectors of one value are refuted, piece by piece.
 
-The radii of value ``v`` at or above the floor are a simplex, with one vertex for each layer, which
-has all of what ``v`` leaves above the floor. If none of them is robust, neither is any radius of a
-larger value, as it lies above one of them. A piece of the simplex is done once a known witness lies
-in the neighborhoods of all its radii, or once the verifier refutes all convex combinations of its
-vertices; else it is cut in two. Single witnesses rule out corners only, and would have to be as
-dense as the gap is small; convex combinations follow the boundary (simplicial branch and bound,
+The eps vectors of value ``v`` at or above the floor are a simplex, with one vertex for each layer,
+which has all of what ``v`` leaves above the floor. If none of them is robust, neither is any eps of
+a larger value, as it lies above one of them. A piece of the simplex is done once a known witness
+lies in the neighborhood of each of its points, or once the verifier refutes all convex combinations
+of its vertices; else it is cut in two. Single witnesses rule out corners only, and would have to be
+as dense as the gap is small; convex combinations follow the boundary (simplicial branch and bound,
 Horst and Tuy, Global Optimization, 1996).
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from mlspec.core.bisection import Bisection
 from mlspec.core.events import BracketingLayer, RefutingSlice
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.trace import Cut
 from mlspec.search.search import Search
@@ -29,19 +29,19 @@ from mlspec.tolerances import BOX_SLACK
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What was found of the radii of one value."""
+    """What was found of the eps vectors of one value."""
 
     refuted: bool
     """Whether none of them is robust."""
     suspect: Array | None = None
-    """If not: a radius ``(R,)`` of that value that may be robust, or is near one that may be."""
+    """If not: an eps ``(R,)`` of that value that may be robust, or is near one that may be."""
     broken: bool = False
     """Whether a violation in the neighborhood of ``suspect`` is known."""
 
 
 @dataclass(frozen=True)
 class SliceRefutation:
-    """Simplicial branch and bound over the radii of one value."""
+    """Simplicial branch and bound over the eps vectors of one value."""
 
     smallest: float = 1e-4
     """Pieces whose edges are this share of what each layer can have are given up."""
@@ -50,12 +50,12 @@ class SliceRefutation:
     )
     """Of how far a layer can grow alone, as a share of the slice; by factors of 4 at first."""
     at_cap: float = 1e-9
-    """A radius counts as at a cap within this share of what the layer can have."""
+    """An eps counts as at a cap within this share of what the layer can have."""
 
     def run(self, search: Search, value: float) -> Slice:
-        """Try to show that no radius of ``value`` is robust; a success lowers the upper bound.
+        """Try to show that no eps of ``value`` is robust; a success lowers the upper bound.
 
-        Ends at the first radius that no attack breaks, or at a piece that is too small to be cut.
+        Ends at the first eps that no attack breaks, or at a piece that is too small to be cut.
         """
         floor = search.trace.floor
         vertices = vertices_of_value(floor, search.weights, value)
@@ -63,24 +63,24 @@ class SliceRefutation:
             return Slice(False)
         caps = self._caps(search, vertices)
         span = caps - floor
-        # Pieces of the largest margin come first: one robust radius makes all other work useless.
+        # Pieces of the largest margin come first: one robust eps makes all other work useless.
         pieces, number = [(0.0, 0, vertices)], 0
         while pieces:
             depth, _, piece = heapq.heappop(pieces)
             lowest = piece.min(axis=0)
-            if np.any(lowest >= CAP) or search.trace.known_cut(lowest) is not None:
+            if np.any(lowest >= Neighborhood.CAP) or search.trace.known_cut(lowest) is not None:
                 continue
             edge = edge_across(piece, caps, self.at_cap * span)
             if edge is None:
                 refutation = search.verifier.refute(piece, RefutingSlice(value))
                 if refutation.unbroken is not None:
-                    return Slice(False, np.minimum(piece[refutation.unbroken], CAP))
+                    return Slice(False, np.minimum(piece[refutation.unbroken], Neighborhood.CAP))
                 if refutation.throughout:
                     continue
                 depth = -refutation.margin
                 edge = longest_edge(piece, span, self.smallest)
             if edge is None:
-                return Slice(False, np.minimum(piece.mean(axis=0), CAP), broken=True)
+                return Slice(False, np.minimum(piece.mean(axis=0), Neighborhood.CAP), broken=True)
             for half in halves(piece, edge):
                 number += 1
                 heapq.heappush(pieces, (depth, number, half))
@@ -94,8 +94,8 @@ class SliceRefutation:
         is 1.
         """
         floor = search.trace.floor
-        caps = np.full(len(floor), CAP)
-        for vertex in np.minimum(vertices, CAP):
+        caps = np.full(len(floor), Neighborhood.CAP)
+        for vertex in np.minimum(vertices, Neighborhood.CAP):
             r = int(np.argmax(vertex - floor))
             known = [cut.extents[r] for cut in search.trace.cuts if _leaves_only(cut, floor, r)]
             caps[r] = min(known) if known else self._attacked_alone(search, vertex, r)
@@ -106,7 +106,7 @@ class SliceRefutation:
         and ``vertex``, which differs from it in ``r`` only; 1 if it finds none at ``vertex``."""
         event = BracketingLayer(r)
         if search.verifier.violation(vertex, event) is None:
-            return CAP
+            return Neighborhood.CAP
         path = segment(search.trace.floor, vertex)
 
         def unbroken(share: float) -> bool:

@@ -1,7 +1,7 @@
 """Sequential linear programming: shrinks some layers to grow others.
 
-Near a radius the margin of each weakest point is nearly linear in eps. With the margin ``m_i`` and
-the slopes ``s_i`` at the radius ``eps_i``, every step solves, inside a trust region,
+Near an eps the margin of each weakest point is nearly linear in eps. With the margin ``m_i`` and
+the slopes ``s_i`` at ``eps_i``, every step solves, inside a trust region,
 
     max w . eps'   s.t.   m_i + s_i . (eps' - eps_i) >= slack for the recent points i,   floor <=
     eps' <= 1.
@@ -24,7 +24,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from mlspec.core.events import SolvedSlpStep, StartingSlp
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.objective import LinearPieces, Objective
 from mlspec.core.protocols import MarginSlopes
@@ -32,16 +32,16 @@ from mlspec.search.optimizer import MarginSource
 from mlspec.search.search import Search
 
 Bundle = deque[tuple[Array, MarginSlopes]]
-"""Radii ``eps_i``, the latest last, with the margins and slopes there."""
+"""Eps vectors ``eps_i``, the latest last, with the margins and slopes there."""
 
 
 @dataclass(frozen=True)
 class SequentialLinearProgramming:
-    """Linear programs in a trust region around the best radius so far."""
+    """Linear programs in a trust region around the best eps so far."""
 
     most_steps: int = 30
     remembered: int = 4
-    """Radii whose points constrain the next step."""
+    """Eps vectors whose points constrain the next step."""
     slack: float = 0.5
     """Share of the margin at the start that a step aims to keep: at 0, a step that is exactly as
     predicted leaves no margin."""
@@ -62,7 +62,7 @@ class SequentialLinearProgramming:
     def improve(
         self, search: Search, start: Array, floor: Array, source: MarginSource | None = None
     ) -> Array:
-        """Return a radius of a larger value than ``start`` with a margin left, or ``start`` itself.
+        """Return an eps of a larger value than ``start`` with a margin left, or ``start`` itself.
 
         No layer goes below ``floor`` ``(R,)``. The ``source`` is an attack if None; ``start`` must
         have a margin left.
@@ -77,7 +77,7 @@ class SequentialLinearProgramming:
                 break
             reach = trust * np.maximum(kept, kept.mean())
             lower = np.maximum(kept - reach, np.minimum(floor, kept))
-            upper = np.minimum(kept + reach, CAP)
+            upper = np.minimum(kept + reach, Neighborhood.CAP)
             proposal = _optimum(search.objective, bundle, slack, lower, upper)
             if proposal is None:
                 break

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlspec.core.bisection import Bisection
-from mlspec.core.neighborhood import CAP
+from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.search.search import Search
 
 
 @dataclass(frozen=True)
 class CertifiedStart:
-    """Finds a certified radius with the same epsilon in all layers, and keeps a share of it."""
+    """Finds a certified eps with the same epsilon in all layers, and keeps a share of it."""
 
     floor: float = 0.25
     """Share of the largest certified uniform epsilon that no layer goes below. Under a weighted sum
@@ -26,11 +26,11 @@ class CertifiedStart:
     """The largest multiple of a ray that bounds certify is found to within this share of it."""
 
     def run(self, search: Search) -> Array:
-        """Return the radius to start from, which is certified, and make it the floor of the search.
+        """Return the eps to start from, which is certified, and make it the floor of the search.
 
-        On the way the largest uniform radius, and from the floor on the largest one along the
-        weights, are certified as first answers. The floor is never above a resumed radius: so that
-        radius stays feasible, and layers may shrink below it again.
+        On the way the largest uniform eps, and from the floor on the largest one along the
+        weights, are certified as first answers. The floor is never above a resumed eps: so that
+        one stays feasible, and layers may shrink below it again.
         """
         ones = np.ones(search.radii)
         uniform = self._largest(lambda eps: search.verifier.bounded(eps * ones)) * ones
@@ -39,7 +39,11 @@ class CertifiedStart:
             lowest = np.minimum(lowest, search.resumed)
         search.record.keep_floor(lowest)
         along = search.weights / search.weights.max()
-        self._largest(lambda step: search.verifier.bounded(np.minimum(lowest + step * along, CAP)))
+        self._largest(
+            lambda step: search.verifier.bounded(
+                np.minimum(lowest + step * along, Neighborhood.CAP)
+            )
+        )
         return lowest
 
     def _largest(self, holds: Callable[[float], bool]) -> float:

@@ -14,7 +14,7 @@ from mlspec.search.polyblock import remaining
 
 
 class UpperBound:
-    """Bounds the size and the objective of every robust radius that is at least ``floor``.
+    """Bounds the size and the objective of every robust eps that is at least ``floor``.
 
     They rest on the cuts of violating images, and for the objective also on values that are refuted
     as a whole (``slices``).
@@ -28,25 +28,25 @@ class UpperBound:
         if objective.name != WeightedSum.name:
             self._by_size = remaining(WeightedSum(objective.weights), floor)
         self._refuted = np.inf
-        """No radius of this value or more is robust."""
+        """No eps of this value or more is robust."""
         for cut in cuts:
             self.add(cut)
 
     @property
     def value(self) -> float:
-        """No robust radius has a larger value of the objective."""
+        """No robust eps has a larger value of the objective."""
         return min(self._by_objective.largest()[0], self._refuted)
 
     @property
     def size(self) -> float:
-        """No robust radius is larger in size."""
+        """No robust eps is larger in size."""
         if self._by_size is self._by_objective:
             return self.value
         return self._by_size.largest()[0]
 
     @property
     def vertex(self) -> Array:
-        """The radius ``(R,)`` of the largest value that no cut rules out."""
+        """The eps ``(R,)`` of the largest value that no cut rules out."""
         return self._by_objective.largest()[1]
 
     def add(self, cut: Cut) -> None:
@@ -56,17 +56,17 @@ class UpperBound:
             self._by_size.add(cut.extents)
 
     def refute(self, value: float) -> None:
-        """Take into account that no radius of ``value`` or more is robust."""
+        """Take into account that no eps of ``value`` or more is robust."""
         self._refuted = min(self._refuted, value)
 
     def require_agreement(self, robust: Array) -> None:
-        """Raise ContradictionError where the certified radius ``robust`` has a value that is
+        """Raise ContradictionError where the certified eps ``robust`` has a value that is
         refuted."""
         value = float(self._objective.values(robust))
         if value >= self._refuted and np.all(robust >= self._floor):
             error = ContradictionError(
-                f"bounds refute all radii of a value of {self._refuted:.6g} or more, but one with "
-                f"{self._objective.symbol} = {value:.4g} is certified: one stage is wrong, so "
+                f"bounds refute every neighborhood of a value of {self._refuted:.6g} or more, but "
+                f"one with {self._objective.symbol} = {value:.4g} is certified: one stage is wrong, so "
                 "nothing is certified; please report the saved evidence"
             )
             error.evidence = {"eps": robust, "floor": self._floor, "value": self._refuted}

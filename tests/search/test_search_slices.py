@@ -93,7 +93,7 @@ def test_a_bound_below_what_is_certified_is_a_contradiction() -> None:
     verifier = LinearVerifier(1.0, np.array([1.0, 2.0]))
     search = new_search(np.ones(2), verifier)
     assert search.verifier.prove(np.array([0.4, 0.2]), Move.CEGIS).robust
-    with pytest.raises(ContradictionError, match="refute all radii"):
+    with pytest.raises(ContradictionError, match="refute every neighborhood"):
         search.record.refuted(0.5)
     with pytest.raises(ContradictionError, match="certified"):
         search.verifier.prove(np.array([0.3, 0.3]), Move.CEGIS)
