@@ -74,7 +74,7 @@ class Verifier(Protocol):
         ...
 
     def refute(self, vertices: Array, deadline: Deadline) -> Refutation:
-        """Look for a proof that no convex combination of the eps ``vertices`` ``(V, R)`` is robust."""
+        """Look for a proof that no convex combination of ``vertices`` ``(V, R)`` is robust."""
         ...
 
 

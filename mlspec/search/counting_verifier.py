@@ -117,7 +117,7 @@ class CountingVerifier:
         return smaller
 
     def refute(self, vertices: Array, event: Event) -> Refutation:
-        """Look for a proof that no convex combination of the eps ``vertices`` ``(V, R)`` is robust."""
+        """Look for a proof that no convex combination of ``vertices`` ``(V, R)`` is robust."""
         with self._timed(event, Ask.REFUTE, Stage.CROWN) as ended:
             refutation = self._verifier.refute(vertices, self._budget.deadline)
             ended(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
