@@ -12,8 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mlspec.core.network import Array, Network, Op
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
@@ -49,6 +51,20 @@ def nodes_of(op: Op) -> list[Node]:
             return [("Flatten", {"axis": 1}, [])]
         case Relu():
             return [("Relu", {}, [])]
+        case LeakyRelu():
+            return [("LeakyRelu", {"alpha": op.slope}, [])]
+        case Clip():
+            return _clipped(op)
+        case _:
+            raise TypeError(op)
+
+
+def _clipped(op: Clip) -> list[Node]:
+    """Return a Clip, or a Max or Min where one end is missing."""
+    low, high = (np.array(end) for end in (op.low, op.high))
+    if np.isinf(op.high):
+        return [("Max", {}, [low])]
+    return [("Min", {}, [high])] if np.isinf(op.low) else [("Clip", {}, [low, high])]
 
 
 def model_of_network(network: Network, *, constants: bool = False) -> onnx.ModelProto:

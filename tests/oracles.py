@@ -22,8 +22,10 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
 from mlspec.core.property import Claim, Property
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
@@ -189,6 +191,14 @@ def _apply(op: object, values: list[Array], cell: Cell) -> Iterator[tuple[Cell, 
             candidates = [[unit, np.zeros(width)] for unit in value.reshape(-1, width)]
             for part, after in _winners(candidates, cell):
                 yield part, after.reshape(value.shape)
+        case LeakyRelu():
+            candidates = [[unit, op.slope * unit] for unit in value.reshape(-1, width)]
+            for part, after in _winners(candidates, cell):
+                yield part, after.reshape(value.shape)
+        case Clip():
+            for part, raised in _largest(value.reshape(-1, width), op.low, cell):
+                for smaller, after in _largest(-raised, -op.high, part):
+                    yield smaller, -after.reshape(value.shape)
         case MaxPool():
             (kh, kw), (sh, sw) = op.kernel, op.stride
             channels, height, length = value.shape[:3]
@@ -204,6 +214,16 @@ def _apply(op: object, values: list[Array], cell: Cell) -> Iterator[tuple[Cell, 
                 yield part, after.reshape(channels, len(rows), len(columns), width)
         case _:
             raise TypeError(op)
+
+
+def _largest(units: Array, constant: float, cell: Cell) -> Iterator[tuple[Cell, Array]]:
+    """Split ``cell`` by which of ``units`` ``(n, width)`` exceed ``constant``; yield the larger."""
+    if np.isinf(constant):
+        yield cell, units
+        return
+    end = np.zeros(units.shape[1])
+    end[-1] = constant
+    yield from _winners([[unit, end] for unit in units], cell)
 
 
 def _winners(candidates: list[list[Array]], cell: Cell) -> Iterator[tuple[Cell, Array]]:
@@ -264,6 +284,11 @@ def plain_scores(network: Network, image: Array) -> Array:
                 value = value.ravel()
             case Relu():
                 value = np.where(value > 0, value, 0.0)
+            case LeakyRelu():
+                value = np.where(value > 0, value, op.slope * value)
+            case Clip():
+                value = np.where(value < op.low, op.low, value)
+                value = np.where(value > op.high, op.high, value)
             case MaxPool():
                 (kh, kw), (sh, sw) = op.kernel, op.stride
                 value = np.array(
@@ -278,6 +303,8 @@ def plain_scores(network: Network, image: Array) -> Array:
                         for plane in value
                     ]
                 )
+            case _:
+                raise TypeError(op)
         values.append(value)
     return values[-1]
 

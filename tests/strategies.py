@@ -25,11 +25,13 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
-from mlspec.ops.operation import Weighted
+from mlspec.ops.operation import PiecewiseOperation, Weighted
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
 
@@ -295,14 +297,14 @@ class _Growing:
         self._ops.append(op)
         self._inputs.append(inputs)
         self.values.append(op.forward(*before))
-        self._pieces += self.values[-1].size if isinstance(op, Relu | MaxPool) else 0
+        self._pieces += self.values[-1].size if isinstance(op, PiecewiseOperation) else 0
         return len(self._ops)
 
     def grown(self, kind: str, value: int, *, forced: bool = False) -> int:
         """Append an op of ``kind`` if one fits and return the number of the last value."""
         shape = self.values[value].shape[1:]
         for _ in range(20):
-            op = INTERFACES[kind](self._rng, shape, self._size, self._style)
+            op = MAKERS[kind](self._rng, shape, self._size, self._style)
             if forced or _fits(op, shape, self._size, self._pieces):
                 return self.add(op, value)
         return value
@@ -316,7 +318,7 @@ class _Growing:
         for _ in range(50):
             if shape == wanted:
                 return skip
-            op = INTERFACES["conv" if len(shape) == 3 else "linear"](
+            op = MAKERS["conv" if len(shape) == 3 else "linear"](
                 self._rng, shape, self._size, self._style
             )
             if _fits(op, shape, self._size, self._pieces) and op.shape_after(shape) == wanted:
@@ -419,14 +421,22 @@ def _pool(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
     return MaxPool(_pair(rng, 1, 3), _stride(rng), relu=bool(rng.random() < 0.1))
 
 
-INTERFACES: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
+def _activation(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    """Return mostly a ReLU."""
+    leaky = LeakyRelu(one_of(rng, (0.01, 0.25, 0.9)))
+    low = one_of(rng, (0.0, 0.0, -1.0, 0.25, -np.inf))
+    clip = Clip(low, max(low, 0.0) + one_of(rng, (1.0, 0.125, 6.0)))
+    return one_of(rng, (*(Relu(),) * 6, leaky, clip, clip, Clip(0.5)))
+
+
+MAKERS: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
     "conv": _conv,
     "pool": _pool,
     "linear": _linear,
     "same": _same,
     "average": _average,
     "scale": _scale,
-    "relu": lambda rng, shape, size, style: Relu(),
+    "relu": _activation,
     "flatten": lambda rng, shape, size, style: Flatten(),
 }
 
@@ -438,7 +448,7 @@ def _fits(op: Op, shape: Shape, size: Size, pieces: int) -> bool:
     except NetworkError:
         return False
     units = int(np.prod(after))
-    cost = units if isinstance(op, Relu | MaxPool) else 0
+    cost = units if isinstance(op, PiecewiseOperation) else 0
     small = isinstance(op, Flatten) or units <= size.units
     return min(after) >= 1 and small and pieces + cost <= size.pieces
 

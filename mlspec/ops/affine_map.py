@@ -60,6 +60,16 @@ class Affine:
         wider = sparse.csr_array(parts, shape=(self.matrix.shape[0], width))
         return Affine(wider, self.constant)
 
+    def scaled(self, factor: float, shift: float = 0.0) -> Affine:
+        """Return the map of ``factor * value + shift``."""
+        matrix = sparse.csr_array(self.matrix * factor) if factor != 1.0 else self.matrix
+        return Affine(matrix, self.constant * factor + shift)
+
+    def stacked(self, other: Affine) -> Affine:
+        """Return the map of all values of ``self``, then all of ``other``."""
+        matrix = sparse.vstack([self.matrix, other.matrix], format="csr")
+        return Affine(sparse.csr_array(matrix), np.concatenate([self.constant, other.constant]))
+
     def plus(self, other: Affine) -> Affine:
         """Return the sum with ``other``, unit by unit, over the same variables."""
         matrix = sparse.csr_array(self.matrix + other.matrix)

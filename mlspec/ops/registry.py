@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mlspec.errors import NetworkError
-from mlspec.ops import add, average_pool, conv, flatten, linear, max_pool, relu, scale
+from mlspec.ops import (
+    add,
+    average_pool,
+    clip,
+    conv,
+    flatten,
+    leaky_relu,
+    linear,
+    max_pool,
+    relu,
+    scale,
+)
 from mlspec.ops.operation import Operation
 from mlspec.ops.reading import Graph, Node, Reader
 
@@ -16,6 +27,8 @@ OPERATIONS: tuple[type[Operation], ...] = (
     add.Add,
     flatten.Flatten,
     relu.Relu,
+    leaky_relu.LeakyRelu,
+    clip.Clip,
     max_pool.MaxPool,
 )
 
@@ -31,8 +44,10 @@ READERS: Mapping[str, Reader] = {
     "Identity": lambda node, graph: node.value(),
     **add.READERS,
     **average_pool.READERS,
+    **clip.READERS,
     **conv.READERS,
     **flatten.READERS,
+    **leaky_relu.READERS,
     **linear.READERS,
     **max_pool.READERS,
     **relu.READERS,

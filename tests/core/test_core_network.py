@@ -16,8 +16,10 @@ from mlspec.core import forward
 from mlspec.core.network import Network
 from mlspec.errors import NetworkError
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.operation import Weighted
@@ -53,11 +55,17 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
                 value = F.linear(value, torch.as_tensor(op.weight), torch.as_tensor(op.bias))
             case Relu():
                 value = F.relu(value)
+            case LeakyRelu():
+                value = F.leaky_relu(value, op.slope)
+            case Clip():
+                value = F.hardtanh(value, op.low, op.high)
             case MaxPool():
                 value = F.max_pool2d(value, op.kernel, op.stride)
                 value = F.relu(value) if op.relu else value
             case Flatten():
                 value = value.flatten(1)
+            case _:
+                raise TypeError(op)
         values.append(value)
     np.testing.assert_allclose(forward.scores(network, images), value, atol=1e-9, rtol=1e-9)
     exact = TensorNetwork(network, torch.float64).forward(torch.as_tensor(images))

@@ -14,8 +14,10 @@ from mlspec.core.property import Claim, Threshold, TopK
 from mlspec.milp.choosing import choosing
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
@@ -57,6 +59,36 @@ def relu() -> MilpModel:
     lower, upper = _image([0.0, 0.25]), _image([1.0, 0.75])
     ops = (Flatten(), hidden, Relu(), last)
     return _model(ops, lower, upper, [flat, ends, after], TopK(1).claim(0, 2), decision=True)
+
+
+def _activated(op: Op) -> MilpModel:
+    """Two pixels, four units: open at both ends of an interval, at either, and nowhere."""
+    hidden = Linear(
+        np.array([[2.0, -1.0], [1.0, 1.0], [-1.0, 0.0], [0.25, 0.25]]),
+        np.array([-0.25, -1.5, 0.5, -0.25]),
+    )
+    last = Linear(np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 0.0, 0.0, -1.0]]), np.array([0.25, 1.0]))
+    flat = np.array([0.0, 0.25]), np.array([1.0, 0.75])
+    ends = np.array([-1.0, -1.25, -0.5, -0.1875]), np.array([1.5, 0.25, 0.5, 0.1875])
+    after = op.forward(ends[0]), op.forward(ends[1])
+    lower, upper = _image([0.0, 0.25]), _image([1.0, 0.75])
+    ops = (Flatten(), hidden, op, last)
+    return _model(ops, lower, upper, [flat, ends, after], TopK(1).claim(0, 2), decision=True)
+
+
+def leaky_relu() -> MilpModel:
+    """Two candidates for each unit, and a binary for each."""
+    return _activated(LeakyRelu(0.25))
+
+
+def clip() -> MilpModel:
+    """Both ends: one unit is cut at both, others at one, one at neither."""
+    return _activated(Clip(-0.75, 0.375))
+
+
+def clip_one_sided() -> MilpModel:
+    """Without a lower end."""
+    return _activated(Clip(high=0.25))
 
 
 def _pool(*, fused: bool) -> MilpModel:
@@ -130,6 +162,9 @@ MODELS: dict[str, Callable[[], MilpModel]] = {
     maker.__name__: maker
     for maker in (
         relu,
+        leaky_relu,
+        clip,
+        clip_one_sided,
         maxpool,
         maxpool_with_relu,
         margin_decision,

@@ -18,8 +18,10 @@ from mlspec.core import forward
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
 from mlspec.core.property import Property, TopK
+from mlspec.ops.clip import Clip
 from mlspec.ops.elementwise import ElementwiseOperation, Line
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.pool_planes import first_levels, first_weights, planes
@@ -219,7 +221,16 @@ def tolerance(*values: NDArray[np.float64]) -> float:
     return 1e-12 * (1.0 + max(float(np.abs(value).max()) for value in values))
 
 
-ELEMENTWISE: tuple[ElementwiseOperation, ...] = (Relu(),)
+ELEMENTWISE: tuple[ElementwiseOperation, ...] = (
+    Relu(),
+    LeakyRelu(0.01),
+    LeakyRelu(0.5),
+    Clip(0.0, 6.0),
+    Clip(-0.25, 0.5),
+    Clip(high=0.0),
+    Clip(low=-1e-3),
+    Clip(-1e-6, 1e-6),
+)
 
 
 def at(line: Line, inside: Array) -> Array:

@@ -18,11 +18,13 @@ from strategies import SMALL, Rng, networks, one_of, seeded
 
 from mlspec.core import forward
 from mlspec.core.fuse import fused
-from mlspec.core.network import Network
+from mlspec.core.network import Network, Op
 from mlspec.errors import NetworkError
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
@@ -81,7 +83,8 @@ def written(model: onnx.ModelProto, folder: Path) -> Path:
 def assert_same_scores(path: Path, network: Network) -> None:
     images = np.random.default_rng(0).random((5, *network.input_shape)).astype(np.float32)
     theirs = by_onnxruntime(path, images)
-    scale = 1.0 + np.abs(theirs).max()
+    # What float32 loses goes by the largest value on the way.
+    scale = 1.0 + max(np.abs(value).max() for value in forward.values(network, images))
     for each in (network, fused(network)):
         ours = forward.scores(each, images.astype(np.float64))
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * scale, rtol=1e-5)
@@ -208,6 +211,16 @@ READABLE: dict[str, list[Node]] = {
         ("MatMul", {}, [GEMM[2][0].T]),
         ("Add", {}, [GEMM[2][1]]),
     ],
+    "leaky ReLU": [CONV, ("LeakyRelu", {}, []), FLAT, GEMM],
+    "leaky ReLU of slope 0": [CONV, ("LeakyRelu", {"alpha": 0.0}, []), FLAT, GEMM],
+    "clip": [CONV, ("Clip", {}, [np.array(-0.5), np.array(0.25)]), FLAT, GEMM],
+    "ReLU6": [CONV, ("Clip", {}, [np.array(0.0), np.array(6.0)]), FLAT, GEMM],
+    "clip from below": [CONV, ("Clip", {}, [np.array(0.125)]), FLAT, GEMM],
+    "clip without limits": [CONV, ("Clip", {}, []), FLAT, GEMM],
+    "maximum with a number": [CONV, ("Max", {}, [np.array([0.125])]), FLAT, GEMM],
+    "maximum with zeros": [CONV, ("Max", {}, [np.zeros((2, 1, 1))]), FLAT, GEMM],
+    "minimum with numbers": [CONV, ("Min", {}, [np.array(0.5), np.array(0.25)]), FLAT, GEMM],
+    "minimum of a ReLU": [CONV, ("Relu", {}, []), ("Min", {}, [np.array(0.25)]), FLAT, GEMM],
     "identity and dropout": [CONV, ("Identity", {}, []), ("Dropout", {}, []), FLAT, GEMM],
 }
 
@@ -363,7 +376,16 @@ REFUSED: dict[str, tuple[list[Node], str]] = {
     "one image per constant": ([("Add", {}, [np.zeros((3, 1, 6, 6))]), FLAT], "(3, 1, 6, 6)"),
     "a constant that enlarges": ([("Add", {}, [np.zeros((2, 1, 1))]), FLAT], "(2, 1, 1)"),
     "matmul of rows": ([("MatMul", {}, [np.zeros((6, 3))]), FLAT], "vector"),
-    "leaky ReLU": ([CONV, ("LeakyRelu", {}, []), FLAT, GEMM], "LeakyRelu"),
+    "leaky ReLU of slope 1": ([CONV, ("LeakyRelu", {"alpha": 1.0}, []), FLAT, GEMM], "slope 1"),
+    "leaky ReLU that turns": ([CONV, ("LeakyRelu", {"alpha": -0.1}, []), FLAT], "slope -0.1"),
+    "clip without interval": (
+        [CONV, ("Clip", {}, [np.array(2.0), np.array(1.0)]), FLAT, GEMM],
+        "Clip to [2, 1]",
+    ),
+    "clip to a point": ([CONV, ("Clip", {}, [np.array(1.0), np.array(1.0)]), FLAT], "[1, 1]"),
+    "clip to what is no number": ([CONV, ("Clip", {}, [np.array(np.nan)]), FLAT], "one limit"),
+    "limits unit by unit": ([CONV, ("Max", {}, [np.arange(6.0)]), FLAT, GEMM], "one limit"),
+    "a limit that enlarges": ([("Min", {}, [np.zeros((2, 1, 1))]), FLAT], "one limit"),
     "tanh": ([CONV, ("Tanh", {}, []), FLAT, GEMM], "Tanh"),
     "sigmoid inside": ([CONV, ("Sigmoid", {}, []), FLAT, GEMM], "Sigmoid"),
     "batch softmax": ([CONV, FLAT, GEMM, ("Softmax", {"axis": 0}, [])], "axis"),
@@ -597,3 +619,75 @@ def test_a_shift_goes_into_a_conv_only_where_no_padding_follows(
     np.testing.assert_allclose(
         forward.scores(fused(network), images), forward.scores(network, images), atol=1e-12
     )
+
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@pytest.mark.parametrize(
+    ("node", "op"),
+    [
+        (("Clip", {}, [np.array(0.0)]), Relu()),
+        (("Clip", {}, [np.array(0.0), np.array(LARGEST)]), Relu()),
+        (("Max", {}, [np.array([0.0])]), Relu()),
+        (("LeakyRelu", {"alpha": 0.0}, []), Relu()),
+        (("LeakyRelu", {"alpha": 0.5}, []), LeakyRelu(0.5)),
+        (("Clip", {}, [np.array(0.0), np.array(6.0)]), Clip(0.0, 6.0)),
+        (("Min", {}, [np.array(6.0)]), Clip(high=6.0)),
+    ],
+)
+def test_a_node_becomes_the_simplest_op_that_it_is(node: Node, op: Op, tmp_path: Path) -> None:
+    model = model_of([CONV, node, FLAT, GEMM], SHAPE, 3)
+    found = read_network(written(model, tmp_path)).ops[1]
+    assert repr(found) == repr(op)
+
+
+def test_limits_of_old_opsets_are_attributes(tmp_path: Path) -> None:
+    nodes: list[Node] = [CONV, ("Clip", {"min": -0.5, "max": 0.25}, []), FLAT, GEMM]
+    model = model_of(nodes, SHAPE, 3)
+    model.opset_import[0].version = 9
+    path = written(model, tmp_path)
+    network = read_network(path)
+    assert repr(network.ops[1]) == repr(Clip(-0.5, 0.25))
+    assert_same_scores(path, network)
+
+
+@pytest.mark.parametrize("inputs", [("v0", "v1"), ("image", "image")])
+def test_a_maximum_of_two_values_is_refused(inputs: tuple[str, str], tmp_path: Path) -> None:
+    path = written(residual(*inputs, "Max"), tmp_path)
+    with pytest.raises(NetworkError, match="only the Max of one value and constants"):
+        read_network(path)
+
+
+def test_clips_and_relus_in_a_row_are_one() -> None:
+    linear = Linear(np.eye(4), np.zeros(4))
+    images = np.random.default_rng(0).normal(size=(50, 1, 2, 2)) * 3.0
+    for chain, kinds in (
+        ((Relu(), Clip(high=2.0)), ["Clip"]),
+        ((Clip(high=2.0), Relu()), ["Clip"]),
+        ((Clip(-3.0, 2.0), Clip(-1.0, 5.0)), ["Clip"]),
+        ((Clip(low=-1.0), Relu()), ["Relu"]),
+        ((Clip(low=-1.0), Clip(low=-2.0), Clip(high=0.5)), ["Clip"]),
+        ((Relu(), Clip(high=-1.0)), ["Relu", "Clip"]),
+        ((LeakyRelu(0.1), Relu()), ["Relu"]),
+        ((Relu(), LeakyRelu(0.1)), ["Relu"]),
+        ((LeakyRelu(0.1), Clip(high=0.5)), ["LeakyRelu", "Clip"]),
+    ):
+        network = Network((Flatten(), *chain, linear), (1, 2, 2))
+        joined = fused(network)
+        assert [type(op).__name__ for op in joined.ops] == ["Flatten", *kinds, "Linear"]
+        np.testing.assert_array_equal(
+            forward.scores(network, images), forward.scores(joined, images)
+        )
+
+
+@pytest.mark.parametrize("ends", [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0), (-np.inf, np.inf)])
+def test_a_clip_has_an_interval(ends: tuple[float, float]) -> None:
+    with pytest.raises(NetworkError, match="Clip"):
+        Clip(*ends)
+
+
+@pytest.mark.parametrize("slope", [-0.1, 1.0, 2.0, np.nan, np.inf])
+def test_a_leak_is_less_than_all(slope: float) -> None:
+    with pytest.raises(NetworkError, match="LeakyRelu"):
+        LeakyRelu(slope)
