@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ def random_questions(count: int) -> Iterator[Question]:
     """Yield questions that intervals leave open, by turns within and beyond an attack's reach."""
     rng = np.random.default_rng(0)
     while count:
-        problem = random_problem(rng, SMALL, moving=None, targets=1)
+        problem = random_problem(rng, replace(SMALL, only_relus=True), moving=None, targets=1)
         if problem.margin(problem.image[None])[0] <= 0.0:
             continue
         radius = random_radius(rng, problem.layering.count)

@@ -106,6 +106,8 @@ class Size:
     """ReLU units and pool windows at most, over all ops."""
     units: int
     """Values of one op's output at most."""
+    only_relus: bool = False
+    """Whether there are no other activations."""
 
 
 TINY = Size(image=5, channels=2, labels=5, pieces=12, units=30)
@@ -423,6 +425,8 @@ def _pool(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
 
 def _activation(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
     """Return mostly a ReLU."""
+    if size.only_relus:
+        return Relu()
     leaky = LeakyRelu(one_of(rng, (0.01, 0.25, 0.9)))
     low = one_of(rng, (0.0, 0.0, -1.0, 0.25, -np.inf))
     clip = Clip(low, max(low, 0.0) + one_of(rng, (1.0, 0.125, 6.0)))

@@ -17,6 +17,7 @@ from mlspec.core.network import Array, Network, Op
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ContradictionError
+from mlspec.ops.clip import Clip
 from mlspec.ops.linear import Linear
 from mlspec.ops.operation import Weighted
 
@@ -196,6 +197,8 @@ def rescaled(network: Network, factor: float) -> Network:
             after = 1.0 if position == last else factor
             op = replace(op, weight=op.weight * (after / scale), bias=op.bias * after)
             scale = after
+        elif isinstance(op, Clip):
+            op = Clip(op.low * scale, op.high * scale)
         ops.append(op)
         scales.append(scale)
     return replace(network, ops=tuple(ops)) if scales[-1] == 1.0 else network
