@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import onnx_operations
@@ -14,6 +16,9 @@ from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
     from sphinx.util.typing import ExtensionMetadata
+
+
+USAGE_WIDTH, INDENT = 76, "    "
 
 
 class Generated(SphinxDirective):
@@ -87,8 +92,8 @@ def commands() -> dict[str, Any]:
     import mlspec.cli.entry  # noqa: F401 (all commands join the application)
     from mlspec.cli.app import app
 
-    found: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    return found
+    group: Any = typer.main.get_command(app)
+    return {name: group.commands[name] for name in group.list_commands(None)}
 
 
 def command_text(name: str, command: Any) -> str:
@@ -98,14 +103,23 @@ def command_text(name: str, command: Any) -> str:
     usage = ["mlspec", name, *(_placeholder(each) for each in arguments)]
     usage += [_usage(each) for each in options]
     lines = [f"## mlspec {name}", "", f"```{{program}} mlspec {name}", "```", ""]
-    lines += ["```text", " ".join(usage), "```", "", _prose(command.help), ""]
+    lines += ["```text", *_wrapped(usage), "```", "", _prose(command.help), ""]
     for each in arguments:
         lines += [f"```{{option}} {_placeholder(each)}", "", _prose(each.help), "```", ""]
     for each in options:
-        value = f" {each.metavar}" if each.metavar else ""
-        names = ", ".join(f"{opt}{value}" for opt in each.opts)
-        lines += [f"```{{option}} {names}", "", _prose(each.help), "```", ""]
+        names = ", ".join(f"{opt}{_value(each)}" for opt in each.opts)
+        default = f" Default: `{each.default.value}`." if isinstance(each.default, Enum) else ""
+        lines += [f"```{{option}} {names}", "", _prose(each.help) + default, "```", ""]
     return "\n".join(lines)
+
+
+def _wrapped(pieces: list[str]) -> list[str]:
+    """Return lines that keep each piece whole."""
+    glued = " ".join(piece.replace(" ", "\N{NO-BREAK SPACE}") for piece in pieces)
+    lines = textwrap.wrap(
+        glued, USAGE_WIDTH, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _prose(text: str | None) -> str:
@@ -117,9 +131,19 @@ def _placeholder(argument: Any) -> str:
     return str(argument.metavar or argument.name.upper())
 
 
+def _value(option: Any) -> str:
+    """Return what follows the name of an option, after a blank; nothing follows a flag."""
+    if option.metavar:
+        return f" {option.metavar}"
+    if option.is_flag:
+        return ""
+    choices = option.type_descriptor.annotation
+    is_enum = isinstance(choices, type) and issubclass(choices, Enum)
+    return f" {'|'.join(each.value for each in choices)}" if is_enum else " VALUE"
+
+
 def _usage(option: Any) -> str:
-    value = f" {option.metavar}" if option.metavar else ""
-    text = f"{option.opts[0]}{value}"
+    text = f"{option.opts[0]}{_value(option)}"
     return text if option.required else f"[{text}]{'...' if option.multiple else ''}"
 
 

@@ -21,8 +21,17 @@ def say(text: str, console: Console = out) -> None:
     console.print(Text(text), soft_wrap=not console.is_terminal)
 
 
+ORDER = ("solve", "check", "verify", "show", "plot", "solvers", "train", "export", "schema", "new")
+"""How the help lists the commands: those for results first."""
+
+
 class Commands(TyperGroup):
     """The commands; Ctrl-C while there is no result to keep is said and has its own exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return their names in the order of the help, whichever module was imported first."""
+        known = [name for name in ORDER if name in self.commands]
+        return [*known, *(name for name in self.commands if name not in ORDER)]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was chosen."""

@@ -32,6 +32,12 @@ def test_help_names_what_there_is(command: list[str], tmp_path: Path) -> None:
     assert controls(ran.out) == set()
 
 
+def test_help_lists_what_is_needed_first_first(tmp_path: Path) -> None:
+    listed = re.findall(r"^│ ([a-z]+) ", mlspec("--help", cwd=tmp_path).out, flags=re.M)
+    assert listed[:4] == ["solve", "check", "verify", "show"]
+    assert {"plot", "solvers", "train", "export", "schema", "new"} <= set(listed)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_specs_are_ready_to_solve(name: str, tmp_path: Path) -> None:
     ran = mlspec("check", f"specs/{name}.yaml", cwd=tmp_path)

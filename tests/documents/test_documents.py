@@ -17,6 +17,7 @@ from pages import LANGUAGES, PAGES, ROOT, Example, commands, examples, missing
 from shell import Ran, mlspec
 
 from mlspec import load_spec
+from mlspec.results.schema import VARIABLES
 from mlspec.run import prepare
 from mlspec.spec import ExperimentSpec, load_model
 from mlspec.spec.training import TrainingSpec
@@ -132,6 +133,12 @@ def test_every_key_of_a_spec_is_in_the_reference(monkeypatch: pytest.MonkeyPatch
     }
     assert found["search.tolerance"].default == "0.02"
     assert "`whole`" in found["layers.partition"].kinds
+
+
+def test_every_dimension_of_a_result_is_explained() -> None:
+    page = (ROOT / "docs" / "reference" / "dataset.md").read_text(encoding="utf-8")
+    dims = {dim for variable in VARIABLES.values() for dim in variable.dims}
+    assert not {dim for dim in dims if f"`{dim}`" not in page}
 
 
 def test_the_readme_is_short() -> None:
