@@ -1,7 +1,7 @@
 """Branch and cut over ReLUs and max-pool windows, on linear programs of HiGHS.
 
-A MILP solver sees rows. Here every integer is known to say which candidate wins a ReLU or a
-max-pool window, so the convex hull of each over the box of its inputs can be cut (``hull``), every
-leaf is proved by a dual bound computed in float64 (``relaxation``), and the tree branches where
-the relaxation is loose (``tree``).
+A MILP solver knows rows only. Here integers are known to say which candidate wins a ReLU or a
+max-pool window: cuts come from the convex hull of each over the box of its inputs (``hull``), and
+the tree branches where the relaxation of one is loose (``rule``). A leaf is closed by a dual bound
+of its linear program, which holds in exact arithmetic (``bound``).
 """

@@ -1,4 +1,4 @@
-"""HiGHS with branch and cut of our own, where a decision has an aim."""
+"""The engine of branch and cut: decisions that minimise the margin of one row."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ BRANCH_AND_CUT: Final = BranchAndCut()
 
 
 class BranchingEngine:
-    """A decision: is there a point whose aim, a row of its program, is within that row's limit?
+    """Decides whether a program has a point, where the objective is the left side of a margin row.
 
-    What is asked without an aim HiGHS answers itself, and so it does where a linear program ends in
-    numerical trouble.
+    The row then counts as the limit of the objective. Without such a row HiGHS's own MILP solver
+    decides, and so it does after numerical trouble in a linear program.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
-        self._shown: list[Array] = []
-        """The last points that were found near given ones: violations may be near them too."""
+        self._remembered: list[Array] = []
+        """The last points that local searches found: the sub-MIPs of the tree start from them."""
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -71,60 +71,60 @@ class BranchingEngine:
     def run(self, deadline: Deadline) -> Outcome:
         """Decide until ``deadline``."""
         self._cancelled.clear()
-        aim = self._aim()
-        if aim is None:
+        row = self._objective_row()
+        if row is None:
             return self._whole.run(deadline)
         if not self._is_whole():
-            return self._near(aim, deadline)
+            return self._near(row, deadline)
         try:
-            return self._branched(aim, deadline)
+            return self._branched(row, deadline)
         except NumericalTroubleError:
             return self._whole.run(deadline)
 
-    def _branched(self, aim: int, deadline: Deadline) -> Outcome:
+    def _branched(self, row: int, deadline: Deadline) -> Outcome:
         if self._relaxation is None:
             self._relaxation = Relaxation(
                 self._program, self._options, self._cancelled, self._method.cuts.loose
             )
         relaxation = self._relaxation
-        # The row of the aim is the limit of the objective instead: then there are bounds to see.
-        relaxation.switch({**self._limits, aim: np.inf})
-        relaxation.aim(self._cost)
-        relaxation.known = self._shown
+        # The row is lifted and its limit is that of the objective: so nodes have bounds.
+        relaxation.set_limits({**self._limits, row: np.inf})
+        relaxation.set_cost(self._cost)
+        relaxation.known = self._remembered
         program = replace(self._program, cost=self._cost)
-        limit = self._limits[aim]
+        limit = self._limits[row]
         tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
-        hint = min(self._shown, key=lambda point: float(self._cost @ point), default=None)
-        submips = SubMipSolver(partial(self._searched, aim), self._whole.cancel)
+        hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
+        submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
         if tree.proved:
             return Outcome(Termination.INFEASIBLE, None, None, done, certified=True)
-        left = self._limits[aim] - tree.bound
+        left = self._limits[row] - tree.bound
         done = f"{done}, {left:.3g} left to prove"
         return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
 
-    def _near(self, aim: int, deadline: Deadline) -> Outcome:
-        """Look for a good point where variables are fixed from outside; without one nothing is
-        said."""
-        inside = [point for point in self._shown if self._holds(point)]
+    def _near(self, row: int, deadline: Deadline) -> Outcome:
+        """Search for a point where the session has fixed variables; that there is none is no
+        claim."""
+        inside = [point for point in self._remembered if self._holds(point)]
         start = min(inside, key=lambda point: float(self._cost @ point), default=None)
         if start is None:
-            found = self._sought(aim, -np.inf, None, deadline)
+            found = self._sought(row, -np.inf, None, deadline)
         else:
-            found = self._improved(aim, start, deadline)
+            found = self._improved(row, start, deadline)
         if found is not None:
-            self._shown = [*self._shown, found][-self._method.remembered :]
-            if self._cost @ found <= self._limits[aim]:
+            self._remembered = [*self._remembered, found][-self._method.remembered :]
+            if self._cost @ found <= self._limits[row]:
                 return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
         return Outcome(Termination.LIMIT, None, None, "no point near the given one")
 
-    def _improved(self, aim: int, start: Array, deadline: Deadline) -> Array | None:
-        """Look for a better point than ``start`` that agrees with it where the relaxation does
-        (Danna, Rothberg, Le Pape 2005)."""
-        with self._without(aim):
+    def _improved(self, row: int, start: Array, deadline: Deadline) -> Array | None:
+        """Search for a better point than ``start`` that shares its integers where the relaxation
+        agrees with them (RINS: Danna, Rothberg, Le Pape 2005)."""
+        with self._without(row):
             relaxed = self._whole.relaxed(deadline)
         if relaxed is None:
             return None
@@ -132,31 +132,31 @@ class BranchingEngine:
         values = start[columns].round()
         agreed = np.abs(relaxed[columns] - values) <= self._method.agreed
         with self._fixed(columns[agreed], values[agreed]):
-            return self._sought(aim, -np.inf, start, deadline)
+            return self._sought(row, -np.inf, start, deadline)
 
-    def _searched(self, aim: int, submip: SubMip, deadline: Deadline) -> Array | None:
+    def _searched(self, row: int, submip: SubMip, deadline: Deadline) -> Array | None:
         """Let HiGHS search for a point within the limit in a sub-MIP of the program."""
         columns = np.flatnonzero(self._program.integer)[submip.fixed]
         with self._fixed(columns, submip.values[submip.fixed]):
-            found = self._sought(aim, self._limits[aim], submip.start, deadline)
-        return found if found is not None and self._cost @ found <= self._limits[aim] else None
+            found = self._sought(row, self._limits[row], submip.start, deadline)
+        return found if found is not None and self._cost @ found <= self._limits[row] else None
 
     def _sought(
-        self, aim: int, target: float, start: Array | None, deadline: Deadline
+        self, row: int, target: float, start: Array | None, deadline: Deadline
     ) -> Array | None:
         """Return the best point that HiGHS finds, or the first whose cost is at most ``target``."""
-        # It finds good points by improving bad ones: the limit is no row.
-        with self._without(aim):
+        # HiGHS finds good points by improving others, which the limit as a row would forbid.
+        with self._without(row):
             return self._whole.seek(target, start, deadline)
 
     @contextmanager
-    def _without(self, aim: int) -> Iterator[None]:
-        """Lift the limit of the row ``aim``."""
-        self._whole.change_rows({aim: np.inf})
+    def _without(self, row: int) -> Iterator[None]:
+        """Lift the limit of ``row``."""
+        self._whole.change_rows({row: np.inf})
         try:
             yield
         finally:
-            self._whole.change_rows({aim: self._limits[aim]})
+            self._whole.change_rows({row: self._limits[row]})
 
     @contextmanager
     def _fixed(self, columns: NDArray[np.intp], values: Array) -> Iterator[None]:
@@ -168,8 +168,8 @@ class BranchingEngine:
             ends = self._lower[columns], self._upper[columns]
             self._whole.change_columns(columns.tolist(), *ends)
 
-    def _aim(self) -> int | None:
-        """Return the row that switches on and off whose left side is the objective."""
+    def _objective_row(self) -> int | None:
+        """Return the active margin row whose left side is the objective."""
         places = np.flatnonzero(self._cost)
         for row, limit in self._limits.items():
             columns, values = self._program.row(row)
@@ -179,13 +179,13 @@ class BranchingEngine:
         return None
 
     def _holds(self, point: Array) -> bool:
-        """Whether ``point`` ``(n,)`` has the integers that are fixed."""
+        """Whether the integers of ``point`` ``(n,)`` lie within the present bounds."""
         integers = point[self._program.integer].round()
         lower, upper = (ends[self._program.integer] for ends in (self._lower, self._upper))
         return bool(np.all((lower <= integers) & (integers <= upper)))
 
     def _is_whole(self) -> bool:
-        """Whether all variables have the bounds that cuts were made for."""
+        """Whether all variables have the bounds of the program, for which cuts are valid."""
         lower, upper = self._program.lower, self._program.upper
         return np.array_equal(self._lower, lower) and np.array_equal(self._upper, upper)
 
@@ -201,4 +201,4 @@ def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
 
 
 BRANCHING = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), _load, certifies=True)
-"""HiGHS's linear programs, branch and cut of our own."""
+"""Branch and cut on linear programs of HiGHS."""

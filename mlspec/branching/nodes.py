@@ -23,7 +23,7 @@ from mlspec.core.network import Array
 Sides = tuple[float, float]
 """A bound where an integer is 0, and one where it is 1."""
 STOPPED = {STATUS.kTimeLimit, STATUS.kInterrupt, STATUS.kIterationLimit}
-"""Ends that are nobody's fault."""
+"""Ends of a run that was cut short."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,16 @@ class CuttingPlanes:
 
 @dataclass(order=True)
 class Node:
-    """A part of the problem that is left to prove."""
+    """An open node of the tree; nodes are ordered by their bounds."""
 
     bound: float
+    """No point of the node has less cost."""
     number: int
+    """Its place in the order in which nodes were made."""
     fixed: Mapping[int, float] = field(compare=False)
     """Integers by their place, and their values."""
     basis: Basis | None = field(compare=False)
+    """The basis of its parent's last run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +77,11 @@ class Solved:
     last: Relaxed
     """Its last relaxation; the bound may be that of an earlier one, which had other cuts."""
     values: Array
-    """``(n,)``: where that has its optimum."""
+    """``(n,)``: the optimum of that."""
     prices: Array
-    """``(n,)``: what it would bring there if a variable were less high."""
+    """``(n,)``: the weight of each variable in the rows that bind there (``Relaxation.prices``)."""
     basis: Basis
+    """The basis of that."""
 
 
 class NodeSolver:
@@ -104,11 +108,11 @@ class NodeSolver:
         self._root_cuts = 0
 
     def spent(self) -> bool:
-        """Whether there is no more time."""
+        """Whether the deadline has passed, or the search was cancelled."""
         return self._cancelled.is_set() or self._deadline.passed
 
     def root(self) -> Relaxed:
-        """Return the relaxation of the whole problem, cut until cuts bring little."""
+        """Return the relaxation of the whole problem, cut until rounds of cuts gain little."""
         planes = self._planes
         self.fix({})
         relaxed = self.relaxed()
@@ -133,8 +137,8 @@ class NodeSolver:
         return replace(relaxed, bound=max(history))
 
     def solved(self, node: Node) -> Solved | float | None:
-        """Return what cuts of its own say of ``node``: only a bound, if that proves it; None if
-        time ran out."""
+        """Return the relaxation of ``node`` after rounds of cuts: only its bound if that exceeds
+        the limit, None if time ran out."""
         planes = self._planes
         self.fix(node.fixed)
         if node.basis is not None:
@@ -163,15 +167,15 @@ class NodeSolver:
         return Solved(bound, relaxed, relaxed.values, prices, self._relaxation.basis)
 
     def sides(self, fixed: Mapping[int, float], place: int, basis: Basis, iterations: int) -> Sides:
-        """Return what a few iterations say of both sides of an integer in a node, at the same time.
+        """Return bounds of both sides of an integer in a node, by a few simplex iterations each.
 
-        ``basis`` is that of the last run with all cuts.
+        The sides run at the same time. ``basis`` is that of the last run with all cuts.
         """
         if not self._sides:
-            self._sides = self._relaxation.beside(), self._relaxation.beside()
+            self._sides = self._relaxation.companion(), self._relaxation.companion()
 
         def bound(relaxation: Relaxation, value: float) -> float:
-            relaxation.follow(self._relaxation)
+            relaxation.take_cuts_of(self._relaxation)
             self._fix(relaxation, {**fixed, place: value})
             relaxation.start_from(basis)
             return self._run(relaxation, iterations).bound
@@ -185,7 +189,7 @@ class NodeSolver:
         self._fix(self._relaxation, fixed)
 
     def relaxed(self) -> Relaxed:
-        """Run as things are; raises NumericalTroubleError."""
+        """Solve the relaxation with what is fixed now; raises NumericalTroubleError."""
         return self._run(self._relaxation, None)
 
     def _fix(self, relaxation: Relaxation, fixed: Mapping[int, float]) -> None:
@@ -200,5 +204,5 @@ class NodeSolver:
             if relaxed.values is not None or relaxed.bound > self._limit or relaxed.end in STOPPED:
                 return relaxed
             # A bad basis may be all that is wrong.
-            relaxation.forget()
+            relaxation.clear_basis()
         raise NumericalTroubleError(f"HiGHS ended a linear program with {relaxed.end}")

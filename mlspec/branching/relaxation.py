@@ -32,10 +32,10 @@ class NumericalTroubleError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Relaxed:
-    """What a run says."""
+    """The result of a run."""
 
     bound: float
-    """No point of the relaxation has less; infinite if there is no point."""
+    """A proved lower bound of the cost; infinite if there is no point."""
     values: Array | None
     """``(n,)``: an optimum; None if the run ended without one."""
     end: Any
@@ -46,18 +46,19 @@ class Relaxed:
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Where a later run may start."""
+    """A basis that a later run may start from."""
 
     held: Any
-    """HiGHS's own."""
+    """HiGHS's basis."""
     epoch: int
-    """How often rows had been dropped: then they are numbered anew."""
+    """How often rows had been dropped before: a drop renumbers the rows."""
 
 
 class Relaxation:
     """Minimises ``cost`` over a program without its integrality.
 
-    A cut is ``loose`` at an optimum, or leaves a known point out, if it is so far from tight there.
+    ``loose`` is the distance from tight at which a cut counts as not binding, and the excess at
+    which it counts as violated by a known point.
     """
 
     runs: ClassVar[Options] = {
@@ -101,29 +102,29 @@ class Relaxation:
         """The basis of the last run."""
         return Basis(self._highs.getBasis(), self._epoch)
 
-    def switch(self, limits: Mapping[int, float]) -> None:
+    def set_limits(self, limits: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
         self._limits |= limits
         for row, value in limits.items():
             self._high[row] = value
             self._highs.changeRowBounds(row, -highspy.kHighsInf, value)
 
-    def aim(self, cost: Array) -> None:
+    def set_cost(self, cost: Array) -> None:
         """Set the objective ``(n,)``."""
         self._cost = cost
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
 
-    def beside(self) -> Relaxation:
-        """Return another relaxation of the same program, meant for short runs from a basis of this
-        one, which it ``follows``."""
+    def companion(self) -> Relaxation:
+        """Return another relaxation of the same program, for short runs from a basis of this one;
+        ``take_cuts_of`` this one comes before each."""
         options = {**self._options, **self.short}
         other = Relaxation(self._program, options, self._cancelled, self._loose)
-        other.switch(self._limits)
-        other.aim(self._cost)
+        other.set_limits(self._limits)
+        other.set_cost(self._cost)
         return other
 
-    def follow(self, main: Relaxation) -> None:
-        """Take over the cuts of ``main``, in its order: then its bases fit."""
+    def take_cuts_of(self, main: Relaxation) -> None:
+        """Take over all cuts of ``main``, in its order, so that its bases fit."""
         if self._epoch != main._epoch:
             self._drop(range(len(self._cuts)))
             self._epoch = main._epoch
@@ -136,7 +137,8 @@ class Relaxation:
         self._highs.changeColsBounds(len(columns), columns.astype(np.int32), lower, upper)
 
     def start_from(self, basis: Basis) -> None:
-        """Take up a basis of an earlier run; cuts that are newer become part of it."""
+        """Start the next run from the basis of an earlier one; newer cuts join it as basic rows. A
+        basis from before rows were dropped is ignored."""
         if basis.epoch == self._epoch:
             held = basis.held
             missing = self._base + len(self._cuts) - len(held.row_status)
@@ -144,8 +146,8 @@ class Relaxation:
                 held.row_status = [*held.row_status, *[highspy.HighsBasisStatus.kBasic] * missing]
             self._highs.setBasis(held)
 
-    def forget(self) -> None:
-        """Begin the next run anew, from no basis."""
+    def clear_basis(self) -> None:
+        """Start the next run without a basis."""
         self._highs.clearSolver()
 
     def solve(self, deadline: Deadline = NEVER, iterations: int | None = None) -> Relaxed:
@@ -166,7 +168,8 @@ class Relaxation:
         return Relaxed(bound, np.array(solution.col_value), end, multipliers)
 
     def prices(self, relaxed: Relaxed) -> Array:
-        """Return how much the rows that bind at an optimum lean on each variable, ``(n,)``.
+        """Return the weight of each variable in the rows that bind at an optimum, ``(n,)``: its
+        coefficients' absolute values, weighted by those of the multipliers.
 
         No cut may have come or gone since.
         """

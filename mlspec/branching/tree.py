@@ -1,8 +1,8 @@
 """Best-first branch and cut over the winners of ReLUs and max-pool windows.
 
-A node is proved when the dual bound of its relaxation exceeds the limit, and a tree when all its
-leaves are. Points are looked for where relaxations lie: in the linear region of their input, and in
-sub-MIPs around them (``submips``).
+A node is closed when the dual bound of its relaxation exceeds the limit; where all leaves are
+closed, it is proved that there is no point within the limit. Points are sought in the linear region
+of the input of each relaxed point, and in sub-MIPs (``submips``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mlspec.core.network import Array
 
 @dataclass(frozen=True)
 class BranchAndCut:
-    """The method: what it consists of."""
+    """The parts of the method, and what a decision remembers from local searches."""
 
     cuts: CuttingPlanes = field(default_factory=CuttingPlanes)
     """How nodes are bounded."""
@@ -64,20 +64,20 @@ class Tree:
         )
         self._rule = BranchingRule(method.branching, self._solver, self._pieces, limit)
         self._best = np.inf
-        """The least cost of a point in whose linear region the best one is known."""
+        """The least cost of a replayed input whose linear region was searched."""
         self.nodes = 0
         self.bound = -np.inf
-        """No point has less cost."""
+        """A proved lower bound of the cost; infinite if all leaves are closed."""
 
     @property
     def proved(self) -> bool:
-        """Whether there is no point."""
+        """Whether it is proved that no point is within the limit."""
         return self.bound > self._limit
 
     def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
-        """Return a point, or None: the question is answered if ``bound`` exceeds the limit.
+        """Return a point within the limit; None if there is none (``proved``) or time ran out.
 
-        ``hint`` is a point ``(n,)`` whatever its cost.
+        ``hint`` is a point ``(n,)`` of the program, whatever its cost, to search around.
         """
         if hint is not None:
             # The linear region around it was searched when it was found.
@@ -92,7 +92,7 @@ class Tree:
             return self._grown(root.bound, search)
 
     def _grown(self, root: float, search: SubMipSearch) -> Array | None:
-        """Branch from the root, whose bound is given."""
+        """Explore the tree from its root, whose bound is given."""
         nodes = [Node(root, 0, {}, None)]
         made = 0
         while nodes:
@@ -124,8 +124,8 @@ class Tree:
         return None
 
     def _near(self, values: Array) -> Array | None:
-        """Return the best point in the linear region of a relaxed point's input, if that is within
-        the limit; only where the input is better than those before."""
+        """Return the best point of the linear region of a relaxed point's input, if it is within
+        the limit. Only the regions of inputs that are better than those before are searched."""
         point, winners = self._pieces.replayed(values)
         cost = float(self._cost @ point)
         if cost >= self._best:

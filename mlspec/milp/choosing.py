@@ -1,4 +1,4 @@
-"""One model for all subsets of rivals: the solver itself chooses those that reach the target.
+"""One model for all subsets of margins: the solver itself chooses the ``k`` that vanish.
 
 With the margins ``m_r <= 0`` of the model, upper bounds ``M_r`` of them and binaries ``b_r``:
 
@@ -18,7 +18,7 @@ from mlspec.milp.model import MilpModel
 def choosing(model: MilpModel, k: int) -> MilpModel:
     """Return a decision ``model`` with the choice of ``k`` of its margins built in.
 
-    Its Pyomo model is changed: the margins that were switched from outside become rows.
+    Its Pyomo model is changed: margins that a session would activate become rows of it.
     """
     if len(model.margins) == k:
         return model

@@ -163,7 +163,7 @@ def test_an_infeasible_without_a_ray_proves_nothing(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Relaxation, "_infeasible", lambda _: -np.inf)
     program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
     relaxation = Relaxation(program, {}, threading.Event(), PLANES.loose)
-    relaxation.switch(dict.fromkeys(layout.margins.values(), -1e3))
+    relaxation.set_limits(dict.fromkeys(layout.margins.values(), -1e3))
     assert relaxation.solve().bound == -np.inf
 
 
@@ -174,8 +174,8 @@ def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces, list[Hull]]:
     cost = np.zeros(program.columns)
     cost[columns] = values
     relaxation = Relaxation(program, {}, threading.Event(), PLANES.loose)
-    relaxation.switch(dict.fromkeys(layout.margins.values(), np.inf))
-    relaxation.aim(cost)
+    relaxation.set_limits(dict.fromkeys(layout.margins.values(), np.inf))
+    relaxation.set_cost(cost)
     pieces, limit = Pieces(program), float(program.rhs[layout.margins[OPEN[0]]])
     node_solver = nodes.NodeSolver(
         PLANES, relaxation, program, pieces, limit, NEVER, threading.Event()
@@ -187,10 +187,10 @@ def opened_root() -> tuple[nodes.NodeSolver, Relaxation, Pieces, list[Hull]]:
 def test_a_relaxation_beside_another_follows_its_cuts() -> None:
     """Whatever came and went meanwhile: the same optimum, from the same basis at once."""
     node_solver, main, _, hulls = opened_root()
-    aside = main.beside()
+    aside = main.companion()
     for _ in range(3):
         node = node_solver.relaxed()
-        aside.follow(main)
+        aside.take_cuts_of(main)
         assert aside.cuts == main.cuts > 0
         assert aside.solve().bound == pytest.approx(node.bound, abs=1e-6)
         aside.start_from(main.basis)
