@@ -91,7 +91,9 @@ class Schedule(SpecModel):
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.005
     """Highest learning rate."""
     shape: Literal["cosine", "constant"] = "cosine"
-    """Cosine: rises over the first 5 % of the steps, then falls to 0 along a cosine."""
+    """Cosine: rises during the warm-up, then falls to 0 along a cosine."""
+    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
+    """Share of the steps over which the learning rate rises to its highest value, for a cosine."""
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Decoupled weight decay of AdamW."""
     averaging: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0

@@ -1,6 +1,7 @@
 """The classifiers' architectures, of operations that a verifier can read.
 
-All are convolutions and ReLUs, one pool and one linear op: f: (B, 1, H, W) -> (B, M).
+All are convolutions and ReLUs, one pool and one linear op. Each takes the height and the width of
+an image and the number ``M`` of labels, and maps ``(B, 1, H, W)`` to scores ``(B, M)``.
 """
 
 from __future__ import annotations
@@ -16,14 +17,10 @@ Op = TypeVar("Op", bound=nn.Module)
 
 
 def small(height: int, width: int, labels: int) -> nn.Sequential:
-    """The network of the proposal: 3,818 parameters for 64×64 pixels and ten labels.
+    """Return the network of the proposal: 3,818 parameters for 64×64 pixels and ten labels.
 
-    conv 1→8, ReLU, conv 8→16 (both 3×3, stride 2, padding 1), ReLU, max-pool 4, linear.
-
-    Args:
-        height: H of the images, at least 13 pixels.
-        width: W of the images, at least 13 pixels.
-        labels: M, the number of scores.
+    conv 1→8, ReLU, conv 8→16 (both 3×3, stride 2, padding 1), ReLU, max-pool 4, linear. Images have
+    at least 13×13 pixels.
     """
     return nn.Sequential(
         _conv(1, 8, kernel=3, stride=2),
@@ -37,15 +34,11 @@ def small(height: int, width: int, labels: int) -> nn.Sequential:
 
 
 def large(height: int, width: int, labels: int) -> nn.Sequential:
-    """A more accurate network: 46,898 parameters for 64×64 pixels and ten labels.
+    """Return a more accurate network: 46,898 parameters for 64×64 pixels and ten labels.
 
     conv 1→16, ReLU, conv 16→32 (both 5×5, stride 2, padding 2), ReLU, conv 32→40 (5×5, padding 2),
-    ReLU, max-pool 8, linear. The last convolution sees 29×29 pixels: one whole digit.
-
-    Args:
-        height: H of the images, at least 29 pixels.
-        width: W of the images, at least 29 pixels.
-        labels: M, the number of scores.
+    ReLU, max-pool 8, linear. The last convolution sees 29×29 pixels, one whole digit, and
+    images have at least as many.
     """
     return nn.Sequential(
         _conv(1, 16, kernel=5, stride=2),
@@ -69,21 +62,16 @@ class Residual(nn.Module):
         self.skip = skip
 
     def forward(self, value: Tensor) -> Tensor:
-        """Map (B, C, H, W) to what body and skip both map it to."""
+        """Return the sum of what body and skip map ``value`` ``(B, C, H, W)`` to."""
         return torch.add(self.body(value), self.skip(value))
 
 
 def resnet_tiny(height: int, width: int, labels: int) -> nn.Sequential:
-    """A residual network: 10,922 parameters for 64×64 pixels and ten labels.
+    """Return a residual network: 10,922 parameters for 64×64 pixels and ten labels.
 
     conv 1→8 (stride 2), ReLU, a residual block 8→16 (stride 2, its skip a 1×1 convolution), ReLU, a
     residual block 16→16, ReLU, average pool 4, linear. A block is conv, ReLU, conv; kernels are
-    3×3, padding 1.
-
-    Args:
-        height: H of the images, at least 13 pixels.
-        width: W of the images, at least 13 pixels.
-        labels: M, the number of scores.
+    3×3, padding 1. Images have at least 13×13 pixels.
     """
     return nn.Sequential(
         _conv(1, 8, kernel=3, stride=2),
@@ -116,7 +104,8 @@ def initialise(network: nn.Sequential, generator: torch.Generator) -> None:
 
 
 def _pooled(height: int, width: int, pool: int) -> int:
-    """Pixels after two convolutions of stride 2, padded by half their kernels, and a pool."""
+    """Return the number of pixels after two convolutions of stride 2, padded by half their kernels,
+    and a pool."""
     return math.prod((size + 3) // 4 // pool for size in (height, width))
 
 
@@ -137,5 +126,6 @@ def _linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _blank(op: Op) -> Op:
-    # Made without values at first: constructors draw them from the global generator.
+    """Return ``op``, which was made without values: constructors would draw them from the global
+    generator."""
     return op.to_empty(device="cpu")

@@ -1,4 +1,4 @@
-"""Fresh scenes for every step, drawn in batches as `mlspec.data.canvas` draws single ones."""
+"""Fresh scenes for every step, drawn in batches as ``mlspec.data.canvas`` draws single ones."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class SceneSource:
     layout: Layout
     augmentation: Augmentation
     digits: Tensor
-    """The pool's digits ordered by class, float32 (N, 1, 28, 28)."""
+    """The pool's digits ordered by class, float32 ``(N, 1, 28, 28)``."""
     first: Tensor
-    """Number of each class's first digit in ``digits``, int64 (M,)."""
+    """Number of each class's first digit in ``digits``, int64 ``(M,)``."""
     count: Tensor
-    """Number of each class's digits, int64 (M,)."""
+    """Number of each class's digits, int64 ``(M,)``."""
 
     @classmethod
     def of(cls, pool: DigitPool, layout: Layout, augmentation: Augmentation) -> SceneSource:
-        """The source of all scenes that ``pool`` and ``layout`` allow."""
+        """Return the source of all scenes that ``pool`` and ``layout`` allow."""
         classes = torch.tensor(pool.classes)
         order = torch.argsort(classes, stable=True)
         count = torch.bincount(classes)
@@ -37,12 +37,8 @@ class SceneSource:
         return cls(layout, augmentation, digits, torch.cumsum(count, 0) - count, count)
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Draw a batch of scenes.
-
-        Returns:
-            images float32 (B, 1, H, W) in [0, 1], and which labels are present, float32 (B, M) of
-            0 and 1.
-        """
+        """Draw a batch of scenes: images float32 ``(B, 1, H, W)`` in [0, 1], and which labels are
+        present, float32 ``(B, M)`` of 0 and 1."""
         layout, labels = self.layout, len(self.count)
         images = torch.zeros(batch, 1, layout.height, layout.width)
         ranks = torch.rand(batch, labels, generator=generator).argsort(dim=1)
@@ -67,13 +63,8 @@ class SceneSource:
 def deform(digits: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
     """Rotate, scale and slant each digit about its centre, and thicken or thin its strokes.
 
-    Args:
-        digits: float32 (B, 1, 28, 28) in [0, 1].
-        augmentation: how much; nothing is changed when all of it is 0.
-        generator: where the changes are drawn from.
-
-    Returns:
-        The changed digits, of the same shape and range.
+    ``digits`` are float32 ``(B, 1, 28, 28)`` in [0, 1], and so is what is returned; nothing is
+    changed where all of ``augmentation`` is 0.
     """
     if augmentation == Augmentation():
         return digits

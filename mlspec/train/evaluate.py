@@ -9,11 +9,9 @@ from torch import Tensor, nn
 
 from mlspec.data.sample import Dataset
 from mlspec.spec.training import Evaluation
-from mlspec.train.defences import cover, perturb
+from mlspec.train.defences import LinfAttack, Rectangles
 from mlspec.train.loop import reproducible
 from mlspec.train.losses import all_margin, any_margin
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class AccuracyReport:
 
 
 def scenes(dataset: Dataset, images: int) -> tuple[Tensor, Tensor]:
-    """The first scenes of a dataset: float32 (B, 1, H, W), and present labels float32 (B, M)."""
+    """Return the first scenes of a dataset, float32 ``(B, 1, H, W)``, and which labels are present,
+    float32 ``(B, M)`` of 0 and 1."""
     samples = [dataset.sample(index) for index in range(images)]
     present = torch.zeros(images, len(dataset.labels))
     for row, sample in zip(present, samples, strict=True):
@@ -50,17 +49,15 @@ def scenes(dataset: Dataset, images: int) -> tuple[Tensor, Tensor]:
     return torch.stack(pixels), present
 
 
-def evaluate(network: nn.Module, dataset: Dataset, spec: Evaluation, seed: int) -> AccuracyReport:
-    """Measure the accuracy of a classifier.
+def evaluate(
+    network: nn.Module, dataset: Dataset, spec: Evaluation, seed: int, *, batch: int = 500
+) -> AccuracyReport:
+    """Measure the accuracy of a classifier, float32 ``(B, 1, H, W) -> (B, M)``, on the first scenes
+    of ``dataset``.
 
-    The attack raises the rivals' lead over the weakest label by projected gradient. A stronger one
-    could find more, so its row bounds the accuracy under attack from above.
-
-    Args:
-        network: f: float32 (B, 1, H, W) -> (B, M).
-        dataset: whose first scenes are used.
-        spec: number of scenes, attack, rectangles.
-        seed: for the attack's start and the rectangles' places.
+    The attack raises the lead of the highest absent label over the lowest present one. A stronger
+    attack could find more, so its row is an upper bound of the accuracy under attack. ``seed`` is
+    for the attack's start and the rectangles' places; ``batch`` scenes are computed at once.
     """
     generator = torch.Generator().manual_seed(seed)
     images, present = scenes(dataset, spec.images)
@@ -68,30 +65,31 @@ def evaluate(network: nn.Module, dataset: Dataset, spec: Evaluation, seed: int) 
     def lead(scores: Tensor, labels: Tensor) -> Tensor:
         return -all_margin(scores, labels).sum()
 
+    attack = LinfAttack(spec.radius, spec.steps)
+    rectangles = Rectangles(spec.rectangles, (spec.side, spec.side))
     with reproducible():
-        attacked = [
-            perturb(network, x, y, lead, radius=spec.radius, steps=spec.steps, generator=generator)
-            for x, y in zip(torch.split(images, _CHUNK), torch.split(present, _CHUNK), strict=True)
-        ]
-        covered = cover(images, spec.rectangles, (spec.side, spec.side), generator)
-        rows = (
-            _row("clean", network, images, present),
-            _row(
-                f"every pixel moved by up to {spec.radius:g}", network, torch.cat(attacked), present
+        batches = zip(torch.split(images, batch), torch.split(present, batch), strict=True)
+        attacked = torch.cat([attack.perturb(network, x, y, lead, generator) for x, y in batches])
+        conditions = {
+            "clean": images,
+            f"every pixel moved by up to {spec.radius:g}": attacked,
+            f"{spec.rectangles} black rectangles of {spec.side}×{spec.side}": rectangles.cover(
+                images, generator
             ),
-            _row(
-                f"{spec.rectangles} black rectangles of {spec.side}×{spec.side}",
-                network,
-                covered,
-                present,
-            ),
+        }
+        rows = tuple(
+            _row(condition, _scores(network, changed, batch), present)
+            for condition, changed in conditions.items()
         )
     return AccuracyReport(dataset.name, spec.images, rows)
 
 
 @torch.no_grad()
-def _row(condition: str, network: nn.Module, images: Tensor, present: Tensor) -> AccuracyRow:
-    scores = torch.cat([network(chunk) for chunk in torch.split(images, _CHUNK)])
+def _scores(network: nn.Module, images: Tensor, batch: int) -> Tensor:
+    return torch.cat([network(part) for part in torch.split(images, batch)])
+
+
+def _row(condition: str, scores: Tensor, present: Tensor) -> AccuracyRow:
     return AccuracyRow(
         condition,
         all_in_top=float((all_margin(scores, present) > 0).double().mean()),

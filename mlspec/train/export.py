@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -14,10 +14,6 @@ from torch import Tensor, nn
 from mlspec.errors import InputError, NetworkError
 from mlspec.files import written_whole
 from mlspec.train.architectures import Residual
-
-_OPSET = 17
-_IR_VERSION = 8
-# The versions every current runtime and verifier reads.
 
 Encoded = tuple[str, dict[str, Any], dict[str, Tensor]]
 """ONNX op type, its attributes, and its parameters by name."""
@@ -54,6 +50,11 @@ ENCODERS: dict[type[nn.Module], Callable[[Any], Encoded]] = {
 class _Writer:
     """The nodes written so far, and their parameters."""
 
+    opset: ClassVar[int] = 17
+    ir_version: ClassVar[int] = 8
+    """Versions of the operators and of the file format that every current runtime and verifier
+    reads."""
+
     nodes: list[Any] = field(default_factory=list)
     parameters: list[Any] = field(default_factory=list)
 
@@ -86,16 +87,11 @@ class _Writer:
 def to_onnx(
     network: nn.Sequential, shape: tuple[int, int, int], labels: int, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """Encode a network: input ``image`` (batch, C, H, W), output ``scores`` (batch, M), float32.
+    """Encode a network: input ``image`` ``(B, C, H, W)``, output ``scores`` ``(B, M)``, float32.
 
-    Args:
-        network: of the ops in ``ENCODERS`` and residual blocks of them.
-        shape: C, H, W of an image.
-        labels: M, the number of scores.
-        metadata: stored in the file as text by key.
-
-    Raises:
-        NetworkError: the network holds another op.
+    ``shape`` is that of an image, ``(C, H, W)``; ``labels`` is the number ``M`` of scores;
+    ``metadata`` is stored in the file as text by key. Raises NetworkError if the network holds
+    other ops than those in ``ENCODERS`` and residual blocks of them.
     """
     writer = _Writer()
     writer.write(network, "image", "")
@@ -109,8 +105,8 @@ def to_onnx(
     )
     model = helper.make_model(
         graph,
-        opset_imports=[helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid("", writer.opset)],
+        ir_version=writer.ir_version,
         producer_name="mlspec",
     )
     helper.set_model_props(model, dict(metadata))
@@ -119,11 +115,8 @@ def to_onnx(
 
 
 def write(model: onnx.ModelProto, path: Path) -> None:
-    """Write a model so that ``path`` holds either its old content or all of the new one.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
+    """Write a model so that ``path`` holds either its old content or all of the new one; raises
+    InputError if it cannot be written."""
     try:
         with written_whole(path) as part:
             part.write_bytes(model.SerializeToString(deterministic=True))

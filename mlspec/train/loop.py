@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import assert_never
 
 import torch
 from torch import nn
@@ -19,23 +20,18 @@ from mlspec.train.losses import LOSSES
 OnProgress = Callable[[int, int, float], None]
 """Called now and then with the step, the number of steps and the latest loss."""
 
-_WARMUP = 0.05
-_REPORT_EVERY = 50
-_THREADS = 1
-# Sums are split among threads, so another number of them rounds differently. The networks are too
-# small to gain from a second one.
 
+def fit(
+    source: SceneSource,
+    spec: TrainingSpec,
+    on_progress: OnProgress | None,
+    *,
+    report_every: int = 50,
+) -> nn.Sequential:
+    """Train a classifier on the scenes of ``source``, as ``spec`` declares.
 
-def fit(source: SceneSource, spec: TrainingSpec, on_progress: OnProgress | None) -> nn.Sequential:
-    """Train a classifier on ``source``.
-
-    Args:
-        source: where the scenes come from.
-        spec: architecture, loss, defence, schedule and seed.
-        on_progress: told of the progress every 50 steps and at the end.
-
-    Returns:
-        The trained network, f: float32 (B, 1, H, W) -> (B, M), without gradients.
+    ``on_progress`` is called every ``report_every`` steps and at the end. Returns the trained
+    network, float32 ``(B, 1, H, W) -> (B, M)``, without gradients.
     """
     schedule = spec.schedule
     generator = torch.Generator().manual_seed(spec.seed)
@@ -63,31 +59,39 @@ def fit(source: SceneSource, spec: TrainingSpec, on_progress: OnProgress | None)
             for kept, current in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(current.detach(), 1.0 - decay)
             done = step + 1
-            if on_progress and (done % _REPORT_EVERY == 0 or done == schedule.steps):
+            if on_progress and (done % report_every == 0 or done == schedule.steps):
                 on_progress(done, schedule.steps, float(loss.detach()))
     return average
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:
-    """The learning rate of one step (counted from 0)."""
-    if schedule.shape == "constant":
-        return schedule.learning_rate
-    progress = (step + 0.5) / schedule.steps
-    if progress < _WARMUP:
-        return schedule.learning_rate * progress / _WARMUP
-    fallen = (progress - _WARMUP) / (1.0 - _WARMUP)
-    return schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fallen))
+    """Return the learning rate of one step, counted from 0."""
+    match schedule.shape:
+        case "constant":
+            return schedule.learning_rate
+        case "cosine":
+            progress, warmup = (step + 0.5) / schedule.steps, schedule.warmup
+            if progress < warmup:
+                return schedule.learning_rate * progress / warmup
+            fallen = (progress - warmup) / (1.0 - warmup)
+            return schedule.learning_rate * 0.5 * (1.0 + math.cos(math.pi * fallen))
+        case _:
+            assert_never(schedule.shape)
 
 
 @contextmanager
-def reproducible() -> Iterator[None]:
-    """Deterministic algorithms and a fixed number of threads within the block; restored after."""
-    threads = torch.get_num_threads()
+def reproducible(threads: int = 1) -> Iterator[None]:
+    """Use deterministic algorithms and a fixed number of threads within the block.
+
+    Sums are split among threads, so another number of them rounds differently. The networks are too
+    small to gain from a second one.
+    """
+    before = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)

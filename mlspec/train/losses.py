@@ -1,6 +1,7 @@
 """Multi-label losses and the margin behind the accuracy figures.
 
-Symbols: f (B, M) scores, y (B, M) with 1 where a label is present, k the number of present labels.
+Symbols: ``f`` ``(B, M)`` scores, ``y`` ``(B, M)`` with 1 where a label is present, ``k`` the number
+of present labels.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 
 def ranking(scores: Tensor, present: Tensor) -> Tensor:
-    """log(1 + sum over present p, absent n of exp(f_n - f_p)), mean over the batch.
+    """Return ``log(1 + sum of exp(f_n - f_p) over present p and absent n)``, mean over the batch.
 
     The log-sum-exp pairwise loss (Li, Song, Luo, *Improving Pairwise Ranking for Multi-label Image
     Classification*, 2017): it is small only when all present labels lead all absent ones.
@@ -24,7 +25,7 @@ def ranking(scores: Tensor, present: Tensor) -> Tensor:
 
 
 def bce(scores: Tensor, present: Tensor) -> Tensor:
-    """Binary cross entropy of each label on its own, mean over labels and batch."""
+    """Return the binary cross entropy of each label on its own, mean over labels and batch."""
     return F.binary_cross_entropy_with_logits(scores, present)
 
 
@@ -33,15 +34,17 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ranking": ranking, "bc
 
 
 def all_margin(scores: Tensor, present: Tensor) -> Tensor:
-    """Lowest present score minus highest absent score, (B,): positive iff all are in the top k."""
+    """Return the lowest present score minus the highest absent one, ``(B,)``: positive iff all
+    present labels are in the top k."""
     lowest = scores.masked_fill(present == 0, torch.inf).amin(dim=1)
     highest = scores.masked_fill(present > 0, -torch.inf).amax(dim=1)
     return lowest - highest
 
 
 def any_margin(scores: Tensor, present: Tensor) -> Tensor:
-    """Highest present score minus k-th absent score, (B,): positive iff one is in the top k."""
+    """Return the highest present score minus the k-th highest absent one, ``(B,)``: positive iff a
+    present label is in the top k."""
     k = int(present[0].sum())
     best = scores.masked_fill(present == 0, -torch.inf).amax(dim=1)
-    rivals = scores.masked_fill(present > 0, -torch.inf).topk(k, dim=1).values
-    return best - rivals[:, -1]
+    absent = scores.masked_fill(present > 0, -torch.inf).topk(k, dim=1).values
+    return best - absent[:, -1]

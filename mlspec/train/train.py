@@ -38,16 +38,11 @@ class TrainedClassifier:
 
 
 def train(spec: TrainingSpec, on_progress: OnProgress | None = None) -> TrainedClassifier:
-    """Train and evaluate a classifier.
+    """Train and evaluate the classifier that ``spec`` declares.
 
     The same spec gives the same bits on the same kind of machine and version of PyTorch.
-
-    Args:
-        spec: what to train.
-        on_progress: told of step, number of steps and loss every 50 steps.
-
-    Raises:
-        SpecError: the dataset is missing or malformed.
+    ``on_progress`` is called now and then with step, number of steps and loss. Raises SpecError if
+    the dataset is missing or malformed.
     """
     train_set, test_set = _scenes(spec, "train"), _scenes(spec, "test")
     layout = train_set.layout
@@ -63,20 +58,12 @@ def train(spec: TrainingSpec, on_progress: OnProgress | None = None) -> TrainedC
 
 
 def save(classifier: TrainedClassifier, path: Path | None = None) -> Path:
-    """Write a classifier as an ONNX model.
+    """Write a classifier as an ONNX model and return the file: ``path``, or the output that its
+    spec names.
 
     The model's metadata hold ``mlspec.training`` (the spec), ``mlspec.accuracy`` (the report), both
-    as JSON, and ``mlspec.labels``, the scores' names separated by commas.
-
-    Args:
-        classifier: what to write.
-        path: where to; by default the output that the spec names.
-
-    Returns:
-        The file written.
-
-    Raises:
-        InputError: the file cannot be written.
+    as JSON, and ``mlspec.labels``, the scores' names separated by commas. Raises InputError if the
+    file cannot be written.
     """
     metadata = {
         "mlspec.training": classifier.spec.to_json(),
@@ -109,7 +96,8 @@ def _scenes(spec: TrainingSpec, split: str) -> Composition:
 
 
 def output_of(spec: TrainingSpec) -> Path:
-    """The file to write: a name given on the command line starts from the working directory."""
+    """Return the file to write: a name given on the command line is relative to the working
+    directory."""
     named_there = spec.source.mark(("output",)).origin == COMMAND_LINE
     folder = Path() if named_there else spec.source.folder
     return Path(os.path.normpath(folder / spec.output))

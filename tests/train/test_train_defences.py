@@ -10,7 +10,7 @@ from torch import nn
 
 from mlspec.spec.training import NoDefence, PgdDefence, RectanglesDefence
 from mlspec.train.architectures import initialise, small
-from mlspec.train.defences import cover, defence, perturb
+from mlspec.train.defences import LinfAttack, Rectangles, defence
 from mlspec.train.losses import ranking
 
 
@@ -29,7 +29,8 @@ PRESENT = torch.tensor([[1.0, 1.0, 0.0, 0.0]]).repeat(6, 1)
 def test_one_rectangle_is_black_whole_and_of_its_size(seed: int, low: int, extra: int) -> None:
     high = min(32, low + extra)
     white = torch.ones(8, 3, 32, 32)
-    covered = cover(white, 1, (low, high), torch.Generator().manual_seed(seed))
+    rectangle = Rectangles(1, (low, high))
+    covered = rectangle.cover(white, torch.Generator().manual_seed(seed))
     for image in covered:
         assert torch.equal(image, image[:1].expand(3, -1, -1))
         rows, columns = (image[0] == 0).any(dim=1), (image[0] == 0).any(dim=0)
@@ -41,7 +42,7 @@ def test_one_rectangle_is_black_whole_and_of_its_size(seed: int, low: int, extra
 
 def test_rectangles_reach_every_pixel_and_leave_the_rest() -> None:
     white = torch.ones(3000, 1, 16, 16)
-    covered = cover(white, 2, (2, 4), torch.Generator().manual_seed(0))
+    covered = Rectangles(2, (2, 4)).cover(white, torch.Generator().manual_seed(0))
     assert (covered == 0).any(dim=0).all()
     assert set(covered.unique().tolist()) == {0.0, 1.0}
     assert white.all()
@@ -49,7 +50,7 @@ def test_rectangles_reach_every_pixel_and_leave_the_rest() -> None:
 
 def test_attack_stays_in_its_ball_and_raises_the_loss() -> None:
     net, generator = network(), torch.Generator().manual_seed(2)
-    moved = perturb(net, IMAGES, PRESENT, ranking, radius=0.1, steps=10, generator=generator)
+    moved = LinfAttack(0.1, 10).perturb(net, IMAGES, PRESENT, ranking, generator)
     assert (moved - IMAGES).abs().max() <= 0.1 + 1e-6
     assert moved.min() >= 0.0
     assert moved.max() <= 1.0

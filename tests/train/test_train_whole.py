@@ -129,6 +129,14 @@ def test_learning_rate_rises_then_falls_to_nothing() -> None:
     assert learning_rate(Schedule(shape="constant", learning_rate=0.1), 999) == 0.1
 
 
+@pytest.mark.parametrize("warmup", [0.0, 0.3])
+def test_the_learning_rate_is_highest_after_the_warmup(warmup: float) -> None:
+    schedule = Schedule(steps=1000, learning_rate=0.1, warmup=warmup)
+    rates = [learning_rate(schedule, step) for step in range(1000)]
+    assert rates.index(max(rates)) == pytest.approx(1000 * warmup, abs=1)
+    assert max(rates) == pytest.approx(0.1, rel=1e-2)
+
+
 def test_file_computes_what_the_network_does(classifier: TrainedClassifier, tmp_path: Path) -> None:
     path = save(classifier, tmp_path / "new" / "made.onnx")
     images, _ = scenes(open_dataset("double-digits", "test"), 40)
