@@ -16,7 +16,7 @@ networks small enough to be asked about by the hundred thousand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -30,6 +30,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.tolerances import MILP_MARGIN
 from soundness import exact
+from soundness.activations import acted
 from soundness.claims import Draft, Roles, random_roles
 from soundness.functions import (
     Part,
@@ -41,6 +42,7 @@ from soundness.functions import (
     triangle,
     twin,
 )
+from soundness.networks import Front
 from soundness.settings import Setting, UnfitError, random_setting
 from soundness.spikes import KINDS, Spot
 
@@ -144,16 +146,15 @@ def cases() -> SearchStrategy[Case]:
 def _drawn(rng: np.random.Generator, seed: int, family: str) -> Case:
     """Return a case; raises UnfitError where its parts do not fit each other."""
     setting, roles = random_setting(rng), random_roles(rng)
-    conv = bool(rng.random() < 0.3)
     if family in SPIKY:
         kind, width, robust = one_of(rng, tuple(KINDS)), setting.width, family != "planted"
         point = setting.point(outside=family == "outside").reshape(setting.shape)
-        draft = _spiked(setting, roles, KINDS[kind], point, conv=conv)
+        draft = _spiked(setting, roles, KINDS[kind], point)
         image = setting.box.clip(point)
     else:
         kind, width = family, 0.0
         robust = family in ALWAYS_ROBUST or rng.random() >= PLANTED_TOO
-        draft = _other(setting, roles, family, conv=conv)
+        draft = _other(setting, roles, family)
         images = setting.candidates()
         image = images[np.argmin(draft.nearly(images)[:, 0])]
     holders = int(rng.integers(1, len(roles.moving) + 1)) if robust else 0
@@ -185,12 +186,7 @@ def _check(case: Case) -> None:
 
 
 def _spiked(
-    setting: Setting,
-    roles: Roles,
-    make: Callable[[Spot], Part | Pooled],
-    point: Array,
-    *,
-    conv: bool,
+    setting: Setting, roles: Roles, make: Callable[[Spot], Part | Pooled], point: Array
 ) -> Draft:
     """Return margins that are lower in spikes at ``point`` ``(C, H, W)``: one for all, or one
     each; over an even ground, or over a decoy."""
@@ -199,27 +195,37 @@ def _spiked(
     shared = rng.random() < 0.5
     parts = [make(spot) for _ in range(1 if shared else moving)]
     owner = np.ones((moving, 1)) if shared else np.eye(moving)
-    tops = Draft(setting, roles, parts, np.eye(len(parts)), conv).nearly(point[None])[0]
+    magnitude = 10.0 ** rng.uniform(*MAGNITUDES)
+    if rng.random() < DECOYS:
+        parts.append(one_of(rng, (twin, triangle))(rng, setting.box, magnitude))
+    parts, front = _begun(setting, parts)
+    tops = Draft(setting, roles, parts, np.eye(len(parts)), front).nearly(point[None])[0]
+    tops = tops[: owner.shape[1]]
     if not (tops > 0.0).all():
         raise UnfitError("rounded to float32 the spike has no top")
     falls = 10.0 ** rng.uniform(*DEPTHS, moving) + 10.0 ** rng.uniform(*GROUND, moving)
     gains = single(-owner * falls[:, None] / tops)
-    if rng.random() < DECOYS:
-        magnitude = 10.0 ** rng.uniform(*MAGNITUDES)
-        decoy = one_of(rng, (twin, triangle))(rng, setting.box, magnitude)
-        gain = 10.0 ** rng.uniform(*GROUND) / magnitude
-        parts, gains = [*parts, decoy], np.hstack([gains, single(np.full((moving, 1), gain))])
-    return Draft(setting, roles, parts, gains, conv)
+    decoys = np.full(
+        (moving, len(parts) - owner.shape[1]), 10.0 ** rng.uniform(*GROUND) / magnitude
+    )
+    return Draft(setting, roles, parts, np.hstack([gains, single(decoys)]), front)
 
 
-def _other(setting: Setting, roles: Roles, family: str, *, conv: bool) -> Draft:
+def _other(setting: Setting, roles: Roles, family: str) -> Draft:
     """Return margins of the same shape for all labels, made of one part."""
     rng = setting.rng
     magnitude = 10.0 ** rng.uniform(*MAGNITUDES)
-    part = OTHERS[family](rng, setting.box, magnitude)
+    (part,), front = _begun(setting, [OTHERS[family](rng, setting.box, magnitude)])
     gain = 10.0 ** rng.uniform(*GROUND) / magnitude
     if family not in ALWAYS_ROBUST:
         if not part.range[1] > 0:
             raise UnfitError("a margin that is the same everywhere")
         gain = -(10.0 ** rng.uniform(*GROUND)) / float(part.range[1])
-    return Draft(setting, roles, [part], single(np.full((len(roles.moving), 1), gain)), conv)
+    return Draft(setting, roles, [part], single(np.full((len(roles.moving), 1), gain)), front)
+
+
+def _begun(setting: Setting, parts: Sequence[Part | Pooled]) -> tuple[list[Part | Pooled], Front]:
+    """Return the parts with the activation that is drawn, and how they begin."""
+    rng = setting.rng
+    parts, activation = acted(rng, parts, setting.box)
+    return parts, Front(bool(rng.random() < 0.3), activation)

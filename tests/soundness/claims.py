@@ -19,7 +19,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from soundness import exact
 from soundness.functions import Part, Pooled
-from soundness.networks import network_of
+from soundness.networks import Front, network_of
 from soundness.settings import Setting, UnfitError
 
 
@@ -59,8 +59,7 @@ class Draft:
     parts: Sequence[Part | Pooled]
     gains: Array
     """``(moving, parts)``: of each moving margin."""
-    conv: bool
-    """Begin with a convolution."""
+    front: Front
 
     def problem(self, biases: Sequence[float]) -> Problem:
         """Return the problem in which the moving margins have these biases, the target's threshold
@@ -75,7 +74,7 @@ class Draft:
             gains[roles.target], constants[roles.target] = self._shared, 0.0
             gains[list(roles.moving)] = self._shared - self.gains
             constants[list(roles.moving)] = np.negative(biases)
-        network = network_of(self.parts, gains, constants, setting.shape, conv=self.conv)
+        network = network_of(self.parts, gains, constants, setting.shape, self.front)
         property_ = Property(roles.rule, (roles.target,), roles.labels)
         return problem_of(network, setting.image, setting.layering, property_)
 
@@ -90,7 +89,7 @@ class Draft:
         """A network whose scores are the parts."""
         count = len(self.parts)
         shape = self.setting.shape
-        return network_of(self.parts, np.eye(count), np.zeros(count), shape, conv=self.conv)
+        return network_of(self.parts, np.eye(count), np.zeros(count), shape, self.front)
 
     def at(self, image: Array) -> list[Fraction]:
         """Return the moving margins at ``image`` ``(C, H, W)``, without their biases."""

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from mlspec.core.network import Array, Network
 from mlspec.core.property import Property
 from mlspec.ops.add import Add
+from mlspec.ops.clip import Clip
 from mlspec.ops.conv import Conv
 from mlspec.ops.flatten import Flatten
+from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
@@ -67,6 +69,11 @@ def values(network: Network, image: Array) -> list[Exact]:
                 after = value * fractions(op.weight) + fractions(op.bias)
             case Relu():
                 after = positive(value)
+            case LeakyRelu():
+                after = np.maximum(value, Fraction(op.slope) * value)
+            case Clip():
+                low, high = (fractions(np.full(value.shape, end)) for end in (op.low, op.high))
+                after = np.minimum(np.maximum(value, low), high)
             case Add():
                 after = sum((found[number] for number in inputs[1:]), start=value)
             case MaxPool():

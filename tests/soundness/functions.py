@@ -73,11 +73,6 @@ class Part:
     output: Array
     range: Range
 
-    def __post_init__(self) -> None:
-        for op in (self.first, self.second):
-            assert np.array_equal(single(op.weight), op.weight)
-            assert np.array_equal(single(op.bias), op.bias)
-
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
@@ -173,7 +168,7 @@ def triangle(rng: np.random.Generator, box: Box, magnitude: float) -> Part:
     first = Linear(np.concatenate([weights, -weights]), np.concatenate([biases, -biases]))
     signs = np.array([1.0, 1.0, -1.0] * 2)
     added = zip(first.weight[signs > 0], first.bias[signs > 0], strict=True)
-    most = sum(max(_largest(row, bias, box), Fraction(0)) for row, bias in added)
+    most = sum(max(largest(row, bias, box), Fraction(0)) for row, bias in added)
     return Part(first, Linear(np.eye(6), np.zeros(6)), signs, (Fraction(0), Fraction(most)))
 
 
@@ -202,7 +197,7 @@ def _ends(row: Array, box: Box) -> tuple[float, float]:
     return float(np.minimum(*ends).sum()), float(np.maximum(*ends).sum())
 
 
-def _largest(row: Array, bias: float, box: Box) -> Fraction:
+def largest(row: Array, bias: float, box: Box) -> Fraction:
     """Return the largest value of ``row @ x + bias`` over ``box``."""
     lower, upper = (exact.fractions(end.ravel()) for end in (box.lower, box.upper))
     weights = exact.fractions(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -18,18 +19,24 @@ from mlspec.ops.scale import Scale
 from soundness.functions import Part, Pooled
 
 
-def network_of(
-    parts: Sequence[Part | Pooled], gains: Array, biases: Array, shape: Shape, *, conv: bool
-) -> Network:
-    """Return the network with scores ``gains @ parts + biases``.
+@dataclass(frozen=True, eq=False)
+class Front:
+    """How dense parts begin."""
 
-    ``gains`` is ``(M, parts)``. With ``conv`` the first dense op is a convolution that sees the
-    whole image.
-    """
+    conv: bool
+    """With a convolution that sees the whole image, in place of a linear op."""
+    activation: Op
+    """What comes after it."""
+
+
+def network_of(
+    parts: Sequence[Part | Pooled], gains: Array, biases: Array, shape: Shape, front: Front
+) -> Network:
+    """Return the network with scores ``gains @ parts + biases``; ``gains`` is ``(M, parts)``."""
     dense = {number: part for number, part in enumerate(parts) if isinstance(part, Part)}
     branches: list[list[Op]] = []
     if dense:
-        branches.append(_dense([*dense.values()], gains[:, [*dense]], shape, conv=conv))
+        branches.append(_dense([*dense.values()], gains[:, [*dense]], shape, front))
     for number, part in enumerate(parts):
         if isinstance(part, Pooled):
             branches.append(_pooled(part, gains[:, [number]], shape))
@@ -49,7 +56,7 @@ def network_of(
     return Network(tuple(ops), shape, tuple(inputs))
 
 
-def _dense(parts: Sequence[Part], gains: Array, shape: Shape, *, conv: bool) -> list[Op]:
+def _dense(parts: Sequence[Part], gains: Array, shape: Shape, front: Front) -> list[Op]:
     first = np.concatenate([part.first.weight for part in parts])
     first_bias = np.concatenate([part.first.bias for part in parts])
     second = Linear(
@@ -60,10 +67,10 @@ def _dense(parts: Sequence[Part], gains: Array, shape: Shape, *, conv: bool) -> 
         [np.outer(gain, part.output) for gain, part in zip(gains.T, parts, strict=True)], axis=1
     )
     last = Linear(output, np.zeros(len(gains)))
-    if conv:
-        begin: list[Op] = [Conv(first.reshape(-1, *shape), first_bias), Relu(), Flatten()]
+    if front.conv:
+        begin: list[Op] = [Conv(first.reshape(-1, *shape), first_bias), front.activation, Flatten()]
     else:
-        begin = [Flatten(), Linear(first, first_bias), Relu()]
+        begin = [Flatten(), Linear(first, first_bias), front.activation]
     return [*begin, second, Relu(), last]
 
 
