@@ -10,7 +10,7 @@ from rich.text import Text
 from mlspec.core.naming import counted
 from mlspec.report.numbers import above, below, duration, percent
 from mlspec.report.style import TABLE
-from mlspec.report.words import finding, gap, stopped, value_name
+from mlspec.report.words import finding, gap, proof_of, stopped, value_name
 from mlspec.results import layering_of, value_of
 
 
@@ -21,6 +21,8 @@ def answer(ds: xr.Dataset) -> RenderableType:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     facts.add_row("certified", Text(_value(ds)))
+    if value_of(ds)[0] > 0.0:
+        facts.add_row("proof", Text(proof_of(ds)))
     facts.add_row(
         "stopped",
         Text(f"{stopped(ds)}, after {duration(float(ds.attrs['wall_seconds']))}"),

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.trace import Ask
-from mlspec.report.words import attacked, finding, gap, target_names
+from mlspec.report.words import attacked, finding, gap, proof_of, target_names
 from mlspec.results import aim_of, eps_of, layering_of, per_radius, value_of
 
 
@@ -55,6 +55,7 @@ def record(ds: xr.Dataset, file: str) -> dict[str, Any]:
         "upper_bound": _number(bound),
         "gap": _number(gap(ds)),
         "size": _number(float(ds["size"])),
+        "proof": proof_of(ds),
         "stop_reason": str(ds.attrs["stop_reason"]),
         "wall_seconds": _number(float(ds.attrs["wall_seconds"])),
         "solver": str(ds.attrs["solver"]),

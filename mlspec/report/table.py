@@ -23,6 +23,7 @@ from mlspec.report.style import TABLE
 from mlspec.report.words import (
     finding,
     gap,
+    proof_of,
     stopped,
 )
 from mlspec.results import aim_of, layering_of, objective_of, value_of
@@ -64,7 +65,7 @@ def _facts(ds: xr.Dataset) -> Table:
     facts.add_row("upper bound", most if np.isfinite(bound) else "none is known")
     if not plain:
         facts.add_row("size", f"{size}  ({WeightedSum.words})")
-    facts.add_row("proof", ds.attrs.get("proof", "not said: made by an earlier version"))
+    facts.add_row("proof", proof_of(ds))
     facts.add_row("stopped", f"{stopped(ds)}, after {duration(ds.attrs['wall_seconds'])}")
     seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
     facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")

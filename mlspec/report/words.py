@@ -97,6 +97,11 @@ def stopped(ds: xr.Dataset) -> str:
     return "still running" if reason == RUNNING else stop_words(StopReason(reason), layering_of(ds))
 
 
+def proof_of(ds: xr.Dataset) -> str:
+    """Return what the certified neighborhood rests on."""
+    return str(ds.attrs.get("proof", "not recorded: made by an earlier version of mlspec"))
+
+
 def block_of(ds: xr.Dataset, radius: int) -> Block:
     """Return why a radius cannot grow."""
     return Block(str(per_radius(ds, "blocked_by")[radius]))
