@@ -38,13 +38,6 @@ class InputError(MlspecError):
     """An argument outside a spec (a command-line value, an API argument) is wrong."""
 
 
-class OverdueError(KeyboardInterrupt):
-    """The time of a search is over while it does what knows no deadline.
-
-    Whatever copes with Ctrl-C copes with it.
-    """
-
-
 class ResumeError(MlspecError):
     """An earlier result could not be proved again: the search that was to go on from it did not
     begin."""

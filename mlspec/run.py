@@ -26,7 +26,7 @@ from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ResumeError, SaveWarning
 from mlspec.experiment import Experiment, prepare
 from mlspec.files import require_writable
-from mlspec.interrupts import overdue_after, undisturbed
+from mlspec.interrupts import undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
 from mlspec.results import Destination, Saver, destination, eps_of, open_result
@@ -112,8 +112,7 @@ def solve_experiment(
         if resume is not None:
             _resume(search, verifier, problem, resume, path)
         saver.path = path
-        limit = overdue_after(budget.deadline.left)
-        trace = maximiser_of(problem, spec).run(search, limit)
+        trace = maximiser_of(problem, spec).run(search)
     with undisturbed(afterwards=False):
         return saver.dataset(trace)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from mlspec.core.trace import StopReason, Trace
-from mlspec.errors import OverdueError
 from mlspec.search.budget import SpentError
 from mlspec.search.certificate import MaximalityCertificate
 from mlspec.search.lowering import UpperBoundLowering
@@ -27,18 +25,12 @@ class Maximiser:
     """Share of the budget's seconds that the strategy leaves to the upper bound and the
     certificate."""
 
-    def run(self, search: Search, limit: AbstractContextManager[None] | None = None) -> Trace:
-        """Return the finished trace of ``search``; Ctrl-C ends it with what is certified by then.
-
-        ``limit`` may raise OverdueError where the budget is spent.
-        """
+    def run(self, search: Search) -> Trace:
+        """Return the finished trace of ``search``; Ctrl-C ends it with what is certified so far."""
         try:
-            with limit or nullcontext():
-                with search.budget.reserve(self.reserved):
-                    reason = _within_budget(lambda: self._maximise(search))
-                certified = _within_budget(lambda: self._certify(search))
-        except OverdueError:
-            return search.record.finish(StopReason.SECONDS)
+            with search.budget.reserve(self.reserved):
+                reason = _within_budget(lambda: self._maximise(search))
+            certified = _within_budget(lambda: self._certify(search))
         except KeyboardInterrupt:
             return search.record.finish(StopReason.INTERRUPTED)
         return search.record.finish(_together(reason, certified))

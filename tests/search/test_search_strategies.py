@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +15,7 @@ from search_cases import STRATEGIES, TOLERANCE, ByGradient, maximised, new_searc
 from mlspec.core.deadline import Deadline
 from mlspec.core.trace import Ask, Block, StopReason, Trace
 from mlspec.core.verdict import Outcome, Verdict, WeakestPoints
-from mlspec.errors import OverdueError
-from mlspec.search.certificate import MaximalityCertificate
 from mlspec.search.exact import ExactStrategy
-from mlspec.search.lowering import UpperBoundLowering, VertexCutting
-from mlspec.search.maximise import Maximiser
 from mlspec.search.search import Strategy
 from mlspec.search.shrink import POLICIES
 from mlspec.search.start import CertifiedStart
@@ -202,24 +196,6 @@ def test_an_interrupt_keeps_the_best(after: int) -> None:
     assert trace.stop is StopReason.INTERRUPTED
     assert trace.best.any()
     assert verifier.left(trace.best) > 0.0
-
-
-def test_the_alarm_ends_the_search_with_the_best_so_far() -> None:
-    @contextmanager
-    def late() -> Iterator[None]:
-        yield
-        raise OverdueError
-
-    verifier = LinearVerifier(1.0, np.array([3.0, 5.0]), bounded=0.5)
-    maximiser = Maximiser(
-        CertifiedStart(0.0),
-        ByGradient("uniform"),
-        UpperBoundLowering(VertexCutting()),
-        MaximalityCertificate(),
-    )
-    trace = maximiser.run(new_search(np.ones(2), verifier), late())
-    assert trace.stop is StopReason.SECONDS
-    assert trace.best.any()
 
 
 def test_spent_seconds_end_the_search() -> None:
