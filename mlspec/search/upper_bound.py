@@ -66,8 +66,8 @@ class UpperBound:
         if value >= self._refuted and np.all(robust >= self._floor):
             error = ContradictionError(
                 f"bounds refute every neighborhood of a value of {self._refuted:.6g} or more, but "
-                f"one with {self._objective.symbol} = {value:.4g} is certified: one stage is wrong, "
-                "so nothing is certified; please report the saved evidence"
+                f"one with {self._objective.symbol} = {value:.4g} is certified: one stage is "
+                "wrong, so nothing is certified; please report the saved evidence"
             )
             error.evidence = {"eps": robust, "floor": self._floor, "value": self._refuted}
             raise error
