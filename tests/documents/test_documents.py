@@ -161,3 +161,14 @@ def test_tests_that_are_named_exist(page: Path) -> None:
     for file in (ROOT / "tests").rglob("test_*.py"):
         named -= set(re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M))
     assert not named
+
+
+def test_files_of_the_architecture_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if row.startswith(("| a ", "| an "))]
+    assert len(rows) >= 8
+    for row in rows:
+        touched = re.findall(r"`([\w/]+\.(?:py|yaml))`", row.split("|")[2])
+        assert 1 <= len(touched) <= (6 if "bounder" in row else 3), row
+        named = [file for file in re.findall(r"`([\w/]+\.py)`", row) if "NAME" not in file]
+        assert not [file for file in named if not (ROOT / file).exists()], row
