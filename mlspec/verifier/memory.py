@@ -1,7 +1,7 @@
 """What a verifier learned of one problem: proofs and witnesses, used by monotonicity.
 
 A proved radius certifies all smaller ones; a witness rules out every radius that contains it. A
-witness inside a proved neighborhood means that a stage is unsound: that raises.
+witness inside a proved neighborhood means that a stage is unsound: ContradictionError is raised.
 """
 
 from __future__ import annotations
