@@ -17,7 +17,9 @@ from mlspec.attack.declared import fmn_of, pgd_of
 from mlspec.attack.fmn import Fmn
 from mlspec.attack.patterns import WitnessPatterns
 from mlspec.attack.sensitivity import sensitivities, steering
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.context import BoundsContext
+from mlspec.bounds.crown import Crown
+from mlspec.bounds.registry import bounders
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -173,7 +175,8 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     context = AttackContext(problem, device)
     pgd, fmn = pgd_of(choice.attack), fmn_of(choice.attack)
     scout = pgd.lighter().on(context, spec.seed)
-    bounder = Bounder(problem.relaxed, problem.property, ALPHA_ITERATIONS, device)
+    bounded = BoundsContext(problem.relaxed, problem.property, device)
+    crown = Crown().on(bounded)
     backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
     complete = CompleteStage(problem, compiler, backend, prover_for(backend), choice.milp.seconds)
@@ -182,25 +185,21 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
         Stages(
             attack=pgd.on(context, spec.seed),
             scout=scout,
-            local_search=LocalSearch(problem, fmn.on(context, spec.seed), bounder, complete),
-            hull_refutation=HullRefutation(problem, scout, bounder, WitnessPatterns(context)),
-            bounder=bounder,
-            linear=choice.bounds != "interval",
-            alpha=choice.bounds == "alpha",
+            local_search=LocalSearch(problem, fmn.on(context, spec.seed), crown, complete),
+            hull_refutation=HullRefutation(problem, scout, crown, WitnessPatterns(context)),
+            bounders=bounders(choice.bounds, bounded),
+            crown=crown,
             complete=complete,
         ),
     )
-
-
-ALPHA_ITERATIONS = 40
 
 
 def preflight_of(problem: Problem) -> Preflight:
     """Return what builds the models of ``problem`` before a search: a quick attack, CROWN bounds,
     decision models."""
     attack = Fmn(restarts=8, rounds=2).on(AttackContext(problem), seed=0)
-    bounder = Bounder(problem.relaxed, problem.property, iterations=0)
-    return Preflight(problem, attack.find, bounder.crown, Compiler(problem.relaxed).compile)
+    crown = Crown().on(BoundsContext(problem.relaxed, problem.property))
+    return Preflight(problem, attack.find, crown.analyse, Compiler(problem.relaxed).compile)
 
 
 def solver_plan(experiment: Experiment) -> SolverPlan:

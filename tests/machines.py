@@ -9,7 +9,13 @@ from attacks import fmn, pgd
 from mlspec.attack.context import AttackContext
 from mlspec.attack.patterns import WitnessPatterns
 from mlspec.backends.backend import ProgramBackend
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.alpha import AlphaCrown
+from mlspec.bounds.analysis import Analysis
+from mlspec.bounds.bounder import Bounder
+from mlspec.bounds.context import BoundsContext
+from mlspec.bounds.crown import Crown
+from mlspec.bounds.interval import Interval
+from mlspec.bounds.registry import bounders
 from mlspec.core.neighborhood import Box
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
@@ -45,14 +51,23 @@ def complete_stage(
 
 def analyse(problem: Problem, box: Box, bounds: str) -> Analysis:
     """Return what ``bounds`` say of ``box``."""
-    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
-    match bounds:
-        case "interval":
-            return bounder.interval(box)
-        case "crown":
-            return bounder.crown(box)
-        case _:
-            return bounder.alpha(bounder.crown(box))
+    return bounder(problem, bounds).analyse(box)
+
+
+def bounder(problem: Problem, bounds: str) -> Bounder:
+    """Return the bounder of this name, with few iterations."""
+    return machine_bounders(problem, bounds)[-1]
+
+
+def machine_bounders(problem: Problem, bounds: str) -> tuple[Bounder, ...]:
+    """Return it after those that are cheaper."""
+    methods = Interval(), Crown(), AlphaCrown(iterations=ITERATIONS)
+    return bounders(bounds, context_of(problem), methods)
+
+
+def context_of(problem: Problem) -> BoundsContext:
+    """Return what bounds of a problem share."""
+    return BoundsContext(problem.relaxed, problem.property)
 
 
 def cascade(
@@ -90,17 +105,16 @@ def stages(
 ) -> Stages:
     """Return the parts of a verifier of ``problem``."""
     attack = pgd(problem, restarts=restarts, steps=steps)
-    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    crown = Crown().on(context_of(problem))
     compiler = Compiler(problem.relaxed, decision=decision)
     last = complete_stage(problem, compiler, highs(), seconds) if complete else None
     patterns = WitnessPatterns(AttackContext(problem))
     return Stages(
         attack=attack,
         scout=attack,
-        local_search=LocalSearch(problem, fmn(problem, restarts), bounder, last),
-        hull_refutation=HullRefutation(problem, attack, bounder, patterns),
-        bounder=bounder,
-        linear=bounds != "interval",
-        alpha=bounds == "alpha",
+        local_search=LocalSearch(problem, fmn(problem, restarts), crown, last),
+        hull_refutation=HullRefutation(problem, attack, crown, patterns),
+        bounders=machine_bounders(problem, bounds),
+        crown=crown,
         complete=last,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from attacks import fmn, pgd
+from bounding import Bounding
 from law import law
 from machines import ITERATIONS
 from second_device import second_device
@@ -15,7 +16,6 @@ import mlspec
 from mlspec import load_spec, run
 from mlspec.attack.context import AttackContext
 from mlspec.attack.patterns import WitnessPatterns
-from mlspec.bounds.analysis import Bounder
 from mlspec.core.verdict import Outcome, Stage
 from mlspec.errors import InputError, SpecError
 from mlspec.tensors import CPU, device_of
@@ -66,7 +66,7 @@ def agree(question: Question, device: torch.device) -> None:
     images = pgd(problem).find(eps).images
     found, margins, refuted = [], [], []
     for where in (CPU, device):
-        bounder = Bounder(problem.relaxed, problem.property, ITERATIONS, where)
+        bounder = Bounding(problem.relaxed, problem.property, ITERATIONS, where)
         linear = bounder.crown(box)
         found.append((bounder.interval(box), linear, bounder.alpha(linear)))
         refuted.append(bounder.violated_throughout(images))

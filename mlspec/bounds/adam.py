@@ -7,24 +7,40 @@ use, which takes longer than most queries.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-BETAS = 0.9, 0.999
-EPSILON = 1e-8
 
-
+@dataclass(frozen=True)
 class Adam:
-    """Moves parameters, leaves of the graph, such that what they are asked to raise rises."""
+    """The numbers of an ascent."""
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float, decay: float = 1.0) -> None:
-        self._parameters = list(parameters)
-        self._rate, self._decay = rate, decay
-        self._means = [torch.zeros_like(each) for each in self._parameters]
-        self._squares = [torch.zeros_like(each) for each in self._parameters]
-        self._steps = [torch.tensor(0.0) for _ in self._parameters]
+    rate: float
+    """The first step."""
+    decay: float = 1.0
+    """Every step is so many times the last."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Shares of what is remembered of gradients, and of their squares: Kingma and Ba's."""
+    epsilon: float = 1e-8
+    """Added to the root of the squares: Kingma and Ba's."""
+
+    def on(self, parameters: Iterable[Tensor]) -> Ascent:
+        """Return an ascent of ``parameters``, leaves of the graph."""
+        return Ascent(self, list(parameters))
+
+
+class Ascent:
+    """Moves parameters such that what they are asked to raise rises."""
+
+    def __init__(self, method: Adam, parameters: list[Tensor]) -> None:
+        self._method, self._rate = method, method.rate
+        self._parameters = parameters
+        self._means = [torch.zeros_like(each) for each in parameters]
+        self._squares = [torch.zeros_like(each) for each in parameters]
+        self._steps = [torch.tensor(0.0) for _ in parameters]
 
     def climb(self, value: Tensor) -> None:
         """Take a step along the gradient of the scalar ``value``."""
@@ -38,11 +54,11 @@ class Adam:
                 [],
                 self._steps,
                 amsgrad=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
+                beta1=self._method.betas[0],
+                beta2=self._method.betas[1],
                 lr=self._rate,
                 weight_decay=0.0,
-                eps=EPSILON,
+                eps=self._method.epsilon,
                 maximize=True,
             )
-        self._rate *= self._decay
+        self._rate *= self._method.decay

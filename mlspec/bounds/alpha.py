@@ -10,84 +10,133 @@ Axes: ``B = 1`` box, ``S`` open subsets (the rows of ``crown.backward``).
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mlspec.bounds import crown
 from mlspec.bounds.adam import Adam
-from mlspec.bounds.crown import Intervals
+from mlspec.bounds.analysis import Analysis, Intervals, OpenClaim, Subset, largest
+from mlspec.bounds.context import BoundsContext
+from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes
+from mlspec.bounds.propagation import backward, minimum
+from mlspec.bounds.tighten import Tightening
+from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.property import Claim
+from mlspec.core.verdict import Stage
 from mlspec.ops.operation import Ends, Free, Relaxation
 from mlspec.tensors import TensorNetwork
-
-RATE, DECAY = 0.2, 0.97
-SUBSETS_AT_ONCE = 16
+from mlspec.tolerances import ROBUST_MARGIN
 
 
-def close(
-    net: TensorNetwork,
-    known: Intervals,
-    claim: Claim,
-    subsets: list[tuple[int, ...]],
-    enough: float,
-    iterations: int,
-    deadline: float,
-) -> Array:
-    """Return lower bounds ``(S,)`` of each subset's largest margin over the box of ``known``.
+@dataclass(frozen=True)
+class AlphaCrown:
+    """How relaxations are optimised."""
 
-    Stops when every bound exceeds ``enough``, or at ``deadline`` (in ``time.monotonic()`` seconds).
-    """
-    found = [
-        _close_some(
-            net,
-            known,
-            claim,
-            subsets[start : start + SUBSETS_AT_ONCE],
-            enough,
-            iterations,
-            deadline,
-        )
-        for start in range(0, len(subsets), SUBSETS_AT_ONCE)
-    ]
-    return torch.cat(found).cpu().numpy()
+    iterations: int = 40
+    """Steps for each open subset at most."""
+    subsets_at_once: int = 16
+    """Subsets optimised together: bounds the memory."""
+    ascent: Adam = Adam(rate=0.2, decay=0.97)
+    tightening: Tightening = Tightening()
+    """Of intermediate values, before the subsets."""
+    crown: Crown = Crown()
+    """The bounds it begins from, where none are given."""
+
+    def on(self, context: BoundsContext) -> AlphaBounder:
+        """Return the bounds of one property."""
+        return AlphaBounder(context, self)
+
+    def close(
+        self,
+        net: TensorNetwork,
+        known: Intervals,
+        claim: Claim,
+        subsets: list[Subset],
+        deadline: Deadline = NEVER,
+    ) -> Array:
+        """Return lower bounds ``(S,)`` of each subset's largest margin over the box of ``known``.
+
+        Stops once every bound exceeds ``ROBUST_MARGIN``, or ``deadline`` has passed: minus infinity
+        where nothing was found by then.
+        """
+        step = self.subsets_at_once
+        parts = [subsets[start : start + step] for start in range(0, len(subsets), step)]
+        found = [self._close_some(net, known, claim, part, deadline) for part in parts]
+        return torch.cat(found).cpu().numpy()
+
+    def _close_some(
+        self,
+        net: TensorNetwork,
+        known: Intervals,
+        claim: Claim,
+        subsets: list[Subset],
+        deadline: Deadline,
+    ) -> Tensor:
+        rows, offsets = net.tensor(claim.rows), net.tensor(claim.offsets)
+        members = torch.tensor(subsets, device=net.device)
+        mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
+        free = _Parameters(net, known, len(subsets))
+        box = Boxes(known.lower[0], known.upper[0])
+        ascent = self.ascent.on([mix, *free.leaves])
+        best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
+        for _ in range(self.iterations):
+            if deadline.passed:
+                break
+            share = torch.softmax(mix, dim=1)
+            row = (share[..., None] * rows[members]).sum(1)
+            constant = (share * offsets[members]).sum(1)
+            linear = backward(net, row[None], len(net.ops), free.relaxations())
+            bound = minimum(*linear, box)[0] + constant
+            # Where a bound overflowed nothing is known.
+            best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
+            still_open = best <= ROBUST_MARGIN
+            if not bool(still_open.any()):
+                break
+            ascent.climb(bound[still_open].sum())
+            free.project()
+        return best
 
 
-def _close_some(
-    net: TensorNetwork,
-    known: Intervals,
-    claim: Claim,
-    subsets: list[tuple[int, ...]],
-    enough: float,
-    iterations: int,
-    deadline: float,
-) -> Tensor:
-    rows, offsets = net.tensor(claim.rows), net.tensor(claim.offsets)
-    members = torch.tensor(subsets, device=net.device)
-    mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
-    free = _Parameters(net, known, len(subsets))
-    box = Boxes(known.lower[0], known.upper[0])
-    adam = Adam([mix, *free.leaves], RATE, DECAY)
-    best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
-    for _ in range(iterations):
-        if time.monotonic() > deadline:
-            break
-        share = torch.softmax(mix, dim=1)
-        row = (share[..., None] * rows[members]).sum(1)
-        constant = (share * offsets[members]).sum(1)
-        linear = crown.backward(net, row[None], len(net.ops), free.relaxations())
-        bound = crown.minimum(*linear, box)[0] + constant
-        # Where a bound overflowed nothing is known.
-        best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
-        still_open = best <= enough
-        if not bool(still_open.any()):
-            break
-        adam.climb(bound[still_open].sum())
-        free.project()
-    return best
+@dataclass(frozen=True, eq=False)
+class AlphaBounder:
+    """Optimised bounds of one property: of the intermediate values, then of each subset that is
+    open."""
+
+    context: BoundsContext
+    method: AlphaCrown
+    stage: ClassVar[Stage] = Stage.ALPHA
+
+    def analyse(
+        self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER
+    ) -> Analysis:
+        """Return what optimised bounds say of ``box``, beyond ``earlier`` ones of it."""
+        crown = self.method.crown.on(self.context)
+        known = earlier or crown.analyse(box, deadline=deadline)
+        tight = self.method.tightening.tightened(self.context.net, known.intervals, deadline)
+        claims = []
+        for item in known.claims:
+            if not deadline.passed:
+                margins = np.maximum(item.margins, crown.margins(tight, item.claim))
+                better = {s: max(old, largest(margins, s)) for s, old in item.subsets.items()}
+                item = replace(item, margins=margins).tightened(better)
+            claims.append(self._closed(tight, item, deadline))
+        return Analysis(tight, tuple(claims))
+
+    def _closed(self, known: Intervals, item: OpenClaim, deadline: Deadline) -> OpenClaim:
+        if not item.subsets:
+            return item
+        found = self.method.close(self.context.net, known, item.claim, list(item.subsets), deadline)
+        better = {
+            subset: max(old, float(new))
+            for (subset, old), new in zip(item.subsets.items(), found, strict=True)
+        }
+        return item.tightened(better)
 
 
 class _Parameters:

@@ -1,145 +1,194 @@
-"""CROWN: linear bounds propagated backwards (Zhang et al. 2018; DeepPoly, Singh et al. 2019).
-
-A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops
-substitute exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a
-< 0``. Where branches part, the rows that come back along them add up. At the image the row is
-minimised over the box, or whatever else the domain is.
-
-Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
-"""
+"""CROWN bounds: every value that a relaxed op reads is bounded by rows propagated to the image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from mlspec.bounds import interval, patches
-from mlspec.bounds.domain import Domain
-from mlspec.ops.operation import PiecewiseOperation, Relaxation
+from mlspec.bounds.analysis import Analysis, Intervals, opened
+from mlspec.bounds.context import BoundsContext
+from mlspec.bounds.domain import Boxes, Domain, Hull
+from mlspec.bounds.interval import finite
+from mlspec.bounds.propagation import backward, default_relaxations, minimum
+from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.neighborhood import Box
+from mlspec.core.network import Array
+from mlspec.core.property import Claim
+from mlspec.core.verdict import Stage
+from mlspec.ops.operation import Ends, PiecewiseOperation, Relaxation
 from mlspec.tensors import TensorNetwork
-
-ROWS_AT_ONCE = 256
-"""Dense rows propagated together: bounds the memory of one backward pass."""
+from mlspec.tolerances import ROBUST_MARGIN
 
 
-@dataclass
-class Intervals:
-    """Bounds of every value, the image first, each ``(B, ...)``."""
+@dataclass(frozen=True)
+class Crown:
+    """How CROWN bounds are computed: what limits memory, never what they are."""
 
-    lower: list[Tensor]
-    upper: list[Tensor]
+    rows_at_once: int = 256
+    """Dense rows propagated together."""
+    cells_at_once: int = 2**18
+    """Elements of one tensor of local rows, about: what fits a processor's cache goes three times
+    as fast."""
 
+    def on(self, context: BoundsContext) -> CrownBounder:
+        """Return the bounds of one property."""
+        return CrownBounder(context, self)
 
-def intermediate(net: TensorNetwork, domain: Domain, *, linear: bool) -> Intervals:
-    """Return bounds of every value in ``net`` over the images of ``domain``.
+    def intermediate(
+        self, net: TensorNetwork, domain: Domain, deadline: Deadline = NEVER
+    ) -> Intervals:
+        """Return bounds of every value in ``net`` over the images of ``domain``.
 
-    With ``linear`` the inputs of relaxed ops are tightened by CROWN (and intersected with the
-    interval bounds); otherwise they are plain interval bounds.
-    """
-    known = Intervals([domain.lower], [domain.upper])
-    relaxations: dict[int, Relaxation] = {}
-    for position, item in enumerate(net.ops):
-        if linear and (op := net.piecewise.get(position)) is not None:
-            value = item.source
-            if value > 1 or not domain.affine_is_exact:
-                _tighten(net, op, value, known, domain, relaxations)
-            relaxations[position] = op.relaxed(item, known.lower[value], known.upper[value])
-        after = interval.step(item, known.lower, known.upper)
-        known.lower.append(after[0])
-        known.upper.append(after[1])
-    return known
+        The inputs of relaxed ops are tightened by CROWN, where that matters to the op and until
+        ``deadline``, and intersected with their interval bounds.
+        """
+        known = Intervals([domain.lower], [domain.upper])
+        relaxations: dict[int, Relaxation] = {}
+        for position, item in enumerate(net.ops):
+            if (op := net.piecewise.get(position)) is not None:
+                value = item.source
+                if value > 1 or not domain.affine_is_exact:
+                    self._tighten(net, op, value, known, domain, relaxations, deadline)
+                relaxations[position] = op.relaxed(item, known.lower[value], known.upper[value])
+            lower, upper = interval.step(item, known.lower, known.upper)
+            known.lower.append(lower)
+            known.upper.append(upper)
+        return known
 
+    def _tighten(
+        self,
+        net: TensorNetwork,
+        op: PiecewiseOperation,
+        value: int,
+        known: Intervals,
+        domain: Domain,
+        relaxations: Mapping[int, Relaxation],
+        deadline: Deadline,
+    ) -> None:
+        """Tighten ``value``, the input of the relaxed ``op``, at least where that matters to it."""
+        low, up = known.lower[value], known.upper[value]
+        if patches.applies(net, value):
+            is_open = op.open_positions(low.detach(), up.detach())
+            positions = torch.nonzero(is_open.any(0)).flatten()
+            found = patches.bounds(
+                net, value, relaxations, domain, positions, self.cells_at_once, deadline
+            )
+            # Positions that no time was left for are missing at the end.
+            positions = positions[: found[0].shape[2]]
+            if not len(positions):
+                return
+            shape, low, up = low.shape, low.flatten(2), up.flatten(2)
+            chosen, before = is_open[:, None, positions], (low[..., positions], up[..., positions])
+            tight_low = torch.where(chosen, torch.maximum(before[0], found[0]), before[0])
+            tight_up = torch.where(chosen, torch.minimum(before[1], found[1]), before[1])
+            known.lower[value] = low.index_copy(2, positions, tight_low).reshape(shape)
+            known.upper[value] = up.index_copy(2, positions, tight_up).reshape(shape)
+        else:
+            tight_low, tight_up = self._of_value(net, value, known, domain, relaxations, deadline)
+            known.lower[value] = torch.maximum(low, tight_low)
+            known.upper[value] = torch.minimum(up, tight_up)
 
-def default_relaxations(
-    net: TensorNetwork, known: Intervals, stop: int | None = None
-) -> dict[int, Relaxation]:
-    """Return every relaxed op's relaxation with its first parameters, by the op's position; only
-    those before op ``stop``, if given."""
-    return {
-        position: op.relaxed(net.ops[position], known.lower[value], known.upper[value])
-        for position, op in net.piecewise.items()
-        if stop is None or position < stop
-        for value in net.ops[position].inputs
-    }
-
-
-def backward(
-    net: TensorNetwork,
-    rows: Tensor,
-    last: int,
-    relaxations: Mapping[int, Relaxation],
-) -> tuple[Tensor, Tensor]:
-    """Bound ``rows . (value last)`` from below by ``row . x + bias`` on the boxes.
-
-    ``rows`` is ``(B or 1, S, ...)`` over the value of number ``last``. Returns rows over the image
-    ``(B, S, C, H, W)`` and biases ``(B, S)``. ``relaxations`` are those of the relaxed ops before
-    ``last``, by position.
-    """
-    bias = rows.new_zeros(rows.shape[:2])
-    over = {last: rows}
-    for position in range(last - 1, -1, -1):
-        if position + 1 not in over:
-            continue
-        item = net.ops[position]
-        rows, shift = item.op.backward(item, over.pop(position + 1), relaxations.get(position))
-        if shift is not None:
-            bias = bias + shift
-        for value in item.inputs:
-            over[value] = over[value] + rows if value in over else rows
-    return over[0], bias
-
-
-def minimum(rows: Tensor, bias: Tensor, domain: Domain) -> Tensor:
-    """Return the minima ``(B, S)`` of ``rows . x + bias`` over the images of ``domain``."""
-    return domain.least(rows, lambda images: images[:, None], (2, 3, 4)) + bias
-
-
-def _tighten(
-    net: TensorNetwork,
-    op: PiecewiseOperation,
-    value: int,
-    known: Intervals,
-    domain: Domain,
-    relaxations: Mapping[int, Relaxation],
-) -> None:
-    """Tighten ``value``, the input of the relaxed ``op``, at least where that matters to it."""
-    low, up = known.lower[value], known.upper[value]
-    if patches.applies(net, value):
-        is_open = op.open_positions(low.detach(), up.detach())
-        positions = torch.nonzero(is_open.any(0)).flatten()
-        if not len(positions):
-            return
-        tight_low, tight_up = patches.bounds(net, value, relaxations, domain, positions)
-        shape, low, up = low.shape, low.flatten(2), up.flatten(2)
-        chosen, before = is_open[:, None, positions], (low[..., positions], up[..., positions])
-        tight_low = torch.where(chosen, torch.maximum(before[0], tight_low), before[0])
-        tight_up = torch.where(chosen, torch.minimum(before[1], tight_up), before[1])
-        known.lower[value] = low.index_copy(2, positions, tight_low).reshape(shape)
-        known.upper[value] = up.index_copy(2, positions, tight_up).reshape(shape)
-    else:
-        tight_low, tight_up = _of_value(net, value, domain, relaxations)
-        known.lower[value] = torch.maximum(low, tight_low)
-        known.upper[value] = torch.minimum(up, tight_up)
+    def _of_value(
+        self,
+        net: TensorNetwork,
+        value: int,
+        known: Intervals,
+        domain: Domain,
+        relaxations: Mapping[int, Relaxation],
+        deadline: Deadline,
+    ) -> Ends:
+        """Return CROWN bounds of a value, what is ``known`` of it for units beyond ``deadline``."""
+        shape = net.network.shape_of(value)
+        units = int(np.prod(shape))
+        lows, ups, done = [], [], 0
+        while done < units and not deadline.passed:
+            chosen = torch.arange(done, min(done + self.rows_at_once, units), device=net.device)
+            rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
+            rows = rows.expand(len(domain.lower), *rows.shape[1:])
+            lows.append(minimum(*backward(net, rows, value, relaxations), domain))
+            ups.append(-minimum(*backward(net, -rows, value, relaxations), domain))
+            done += len(chosen)
+        lows.append(known.lower[value].flatten(1)[:, done:])
+        ups.append(known.upper[value].flatten(1)[:, done:])
+        low, up = (torch.cat(ends, 1).reshape(-1, *shape) for ends in (lows, ups))
+        return low, up
 
 
-def _of_value(
-    net: TensorNetwork, value: int, domain: Domain, relaxations: Mapping[int, Relaxation]
-) -> tuple[Tensor, Tensor]:
-    """Return CROWN bounds of the value of this number."""
-    shape = net.network.shape_of(value)
-    units = int(torch.tensor(shape).prod())
-    lows, ups = [], []
-    for start in range(0, units, ROWS_AT_ONCE):
-        chosen = torch.arange(start, min(start + ROWS_AT_ONCE, units), device=net.device)
-        rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
-        rows = rows.expand(len(domain.lower), *rows.shape[1:])
-        lows.append(minimum(*backward(net, rows, value, relaxations), domain))
-        ups.append(-minimum(*backward(net, -rows, value, relaxations), domain))
-    return (
-        torch.cat(lows, 1).reshape(-1, *shape),
-        torch.cat(ups, 1).reshape(-1, *shape),
-    )
+@dataclass(frozen=True, eq=False)
+class CrownBounder:
+    """CROWN bounds of one property."""
+
+    context: BoundsContext
+    method: Crown
+    stage: ClassVar[Stage] = Stage.CROWN
+
+    def analyse(
+        self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER
+    ) -> Analysis:
+        """Return what CROWN says of ``box``."""
+        with torch.no_grad():
+            known = self.method.intermediate(self.context.net, self.context.boxes(box), deadline)
+        claims = (opened(claim, self.margins(known, claim)) for claim in self.context.claims)
+        return Analysis(known, tuple(claims))
+
+    def margins(self, known: Intervals, claim: Claim) -> Array:
+        """Return lower bounds ``(R,)`` of the margins of ``claim`` over the box of ``known``, by
+        the relaxations' first parameters."""
+        net = self.context.net
+        with torch.no_grad():
+            row, bias = backward(
+                net, net.tensor(claim.rows)[None], len(net.ops), default_relaxations(net, known)
+            )
+            least = minimum(row, bias, Boxes(known.lower[0], known.upper[0]))[0]
+        return finite(least.cpu().numpy() + claim.offsets)
+
+    def slopes(self, box: Box, deadline: Deadline = NEVER) -> tuple[float, Array, Array]:
+        """Return the margin that CROWN certifies over ``box``, and its derivatives by the lower and
+        the upper ends, both ``(C, H, W)``.
+
+        Where bounds overflow the margin is minus infinity.
+        """
+        net = self.context.net
+        ends = net.tensor(box.lower[None]), net.tensor(box.upper[None])
+        for end in ends:
+            end.requires_grad_()
+        domain = Boxes(*ends)
+        known = self.method.intermediate(net, domain, deadline)
+        relaxations = default_relaxations(net, known)
+        least = []
+        for claim in self.context.claims:
+            row, bias = backward(net, net.tensor(claim.rows)[None], len(net.ops), relaxations)
+            margins = minimum(row, bias, domain)[0] + net.tensor(claim.offsets)
+            # Where a bound overflowed nothing is known.
+            margins = torch.where(margins.isfinite(), margins, -torch.inf)
+            least.append(margins.kthvalue(claim.k).values)
+        margin = torch.stack(least).amin()
+        down, up = torch.autograd.grad(margin, ends)
+        value = float(margin.detach())
+        return (
+            value if np.isfinite(value) else -np.inf,
+            np.nan_to_num(down[0].cpu().numpy()),
+            np.nan_to_num(up[0].cpu().numpy()),
+        )
+
+    def violated_throughout(self, images: Array, deadline: Deadline = NEVER) -> bool:
+        """Say whether CROWN shows that every convex combination of ``images`` ``(N, C, H, W)``
+        violates: ``k`` margins of one claim stay negative on all of them."""
+        net = self.context.net
+        hull = Hull(net.tensor(images))
+        with torch.no_grad():
+            known = self.method.intermediate(net, hull, deadline)
+            relaxations = default_relaxations(net, known)
+            for claim in self.context.claims:
+                rows = net.tensor(-claim.rows)[None]
+                row, bias = backward(net, rows, len(net.ops), relaxations)
+                lost = minimum(row, bias, hull)[0].cpu().numpy() - claim.offsets
+                if np.count_nonzero((lost > ROBUST_MARGIN) & np.isfinite(lost)) >= claim.k:
+                    return True
+        return False

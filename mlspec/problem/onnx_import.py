@@ -6,6 +6,7 @@ Which op types there are, and how they are read, the operations say (``ops.regis
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from mlspec.errors import NetworkError
 from mlspec.ops.reading import Graph, Node
 from mlspec.ops.registry import READERS
 from mlspec.problem.onnx_node import constant_value, first_line, node_of, numbers
+from mlspec.tolerances import MAX_SCORE
 
 STANDARD = {"", "ai.onnx"}
 MONOTONE = {"Softmax", "Sigmoid"}
-OLDEST_OPSET = 7
-MAX_VALUE = 1e7
-"""Float64 errors grow with the largest value: here they stay well below the certified margin of
-1e-6, at 1e9 they do not."""
+
+
+class Opset(IntEnum):
+    """Versions of ONNX's operations."""
+
+    OLDEST = 7
+    """Before it constants broadcast in other ways."""
 
 
 def read_network(path: Path, *, by_rank: bool = True) -> Network:
@@ -59,10 +64,10 @@ def _valid(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 def _expect_opset(model: Any) -> None:
     for each in model.opset_import:
-        if each.domain in STANDARD and each.version < OLDEST_OPSET:
+        if each.domain in STANDARD and each.version < Opset.OLDEST:
             raise NetworkError(
                 f"it is of opset {each.version}, in which constants broadcast in other ways; "
-                f"{OLDEST_OPSET} is the oldest supported: convert it with onnx.version_converter"
+                f"{Opset.OLDEST} is the oldest supported: convert it with onnx.version_converter"
             )
 
 
@@ -131,9 +136,9 @@ def _trusted(network: Network) -> Network:
     with np.errstate(all="ignore"):
         images = np.ones((1, *network.input_shape))
         largest = float(forward.magnitudes(network, images)[-1].max())
-    if not largest <= MAX_VALUE:
+    if not largest <= MAX_SCORE:
         raise NetworkError(
-            f"its parameters allow scores of up to {largest:g}: above {MAX_VALUE:g} rounding "
+            f"its parameters allow scores of up to {largest:g}: above {MAX_SCORE:g} rounding "
             "errors could hide a violation; rescale the last op"
         )
     return network

@@ -14,7 +14,9 @@ import numpy as np
 
 from mlspec.attack.pgd import PgdAttack
 from mlspec.attack.reduction import WitnessReduction
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.analysis import Analysis
+from mlspec.bounds.bounder import Bounder
+from mlspec.bounds.crown import CrownBounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -41,11 +43,10 @@ class Stages:
     """Finds the nearest violation on a path."""
     hull_refutation: HullRefutation
     """Shows that no neighborhood between some is robust."""
-    bounder: Bounder
-    linear: bool
-    """Use CROWN, beyond intervals."""
-    alpha: bool
-    """Use alpha-CROWN, beyond CROWN."""
+    bounders: tuple[Bounder, ...]
+    """From cheap to dear."""
+    crown: CrownBounder
+    """Certifies margins with their gradients."""
     complete: CompleteStage | None
     reduction: WitnessReduction = WitnessReduction()
     """Moves witnesses towards the centre."""
@@ -72,10 +73,8 @@ class Cascade:
         self._last_attack: tuple[Array, WeakestPoints] | None = None
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
-        self._offered = frozenset({Stage.INTERVAL, Stage.ATTACK})
-        if stages.linear:
-            self._offered |= {Stage.CROWN}
-            self._offered |= {Stage.ALPHA} if stages.alpha else set()
+        self._bounders = {bounder.stage: bounder for bounder in stages.bounders}
+        self._offered = frozenset({Stage.ATTACK, *self._bounders})
 
     def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust."""
@@ -94,7 +93,7 @@ class Cascade:
         """Return the margin that CROWN certifies, with its gradient through the bounds."""
         began = time.monotonic()
         neighborhood = self._problem.neighborhood(eps)
-        margin, by_lower, by_upper = self._stages.bounder.slopes(neighborhood.box)
+        margin, by_lower, by_upper = self._stages.crown.slopes(neighborhood.box, deadline)
         found = CertifiedMargin(
             np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
         )
@@ -133,10 +132,10 @@ class Cascade:
         points = self._attacked(eps, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
-        bounder = self._stages.bounder
-        analysis = bounder.crown(box) if self._stages.linear else bounder.interval(box)
-        if self._stages.alpha:
-            analysis = bounder.alpha(analysis, deadline.at)
+        analysis: Analysis | None = None
+        for bounder in self._stages.bounders:
+            analysis = bounder.analyse(box, analysis, deadline)
+        assert analysis is not None
         finder = LevelFinder(
             self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
         )
@@ -212,21 +211,15 @@ class Cascade:
 
     def _tried(self, question: Question, stage: Stage) -> Verdict | None:
         """Ask one stage, and return its verdict if it decides."""
-        began, bounder = time.monotonic(), self._stages.bounder
-        match stage:
-            case Stage.ATTACK:
-                question.points = points = self._attacked(question.eps, question.deadline)
-                found = "a violating image" if points.violates else "no violating image"
-                question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
-                return self._violated(points.images[0], stage) if points.violates else None
-            case Stage.INTERVAL:
-                return question.learn(stage, began, bounder.interval(question.box))
-            case Stage.CROWN:
-                return question.learn(stage, began, bounder.crown(question.box))
-            case Stage.ALPHA if question.analysis is not None:
-                tighter = bounder.alpha(question.analysis, question.deadline.at)
-                return question.learn(stage, began, tighter)
-        raise ValueError(f"stage '{stage}' is not to be asked here")
+        began = time.monotonic()
+        if stage is Stage.ATTACK:
+            question.points = points = self._attacked(question.eps, question.deadline)
+            found = "a violating image" if points.violates else "no violating image"
+            question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
+            return self._violated(points.images[0], stage) if points.violates else None
+        bounder = self._bounders[stage]
+        analysis = bounder.analyse(question.box, question.analysis, question.deadline)
+        return question.learn(stage, began, analysis)
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""

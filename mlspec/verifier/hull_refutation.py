@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspec.attack.patterns import WitnessPatterns
 from mlspec.attack.pgd import PgdAttack
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.crown import CrownBounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -28,7 +28,7 @@ class HullRefutation:
 
     problem: Problem
     attack: PgdAttack
-    bounder: Bounder
+    crown: CrownBounder
     patterns: WitnessPatterns
     hints: int = 4
     """Images of known patterns that an attack begins from."""
@@ -54,7 +54,8 @@ class HullRefutation:
             return Refutation(False, None, tuple(cuts))
         candidates = self.patterns.across(radii, np.stack(images))[: self.bounded]
         throughout = any(
-            not deadline.passed and self.bounder.violated_throughout(each) for each in candidates
+            not deadline.passed and self.crown.violated_throughout(each, deadline)
+            for each in candidates
         )
         margin = float(self.problem.margin(np.stack(images)).max())
         return Refutation(throughout, None, tuple(cuts), margin)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspec.attack.fmn import FmnAttack
 from mlspec.attack.path_boxes import Violation
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.crown import CrownBounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
@@ -28,7 +28,7 @@ class LocalSearch:
 
     problem: Problem
     attack: FmnAttack
-    bounder: Bounder
+    crown: CrownBounder
     complete: CompleteStage | None
     """Searches around violations; without it the attack has all the time."""
     attack_share: float = 0.8
@@ -79,5 +79,5 @@ class LocalSearch:
         share = (1.0 - self.step) * found.share
         (radius,) = path(np.array([share]))
         box = self.problem.neighborhood(radius).box
-        image = complete.around(box, self.bounder.crown(box), found.image, end)
+        image = complete.around(box, self.crown.analyse(box, deadline=end), found.image, end)
         return None if image is None else self.attack.lowered(path, Violation(share, image), end)

@@ -17,7 +17,9 @@ from benchmarks.cases import Case
 from mlspec import run
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import Layout, LinearProgram
-from mlspec.bounds.analysis import Analysis, Bounder, OpenClaim
+from mlspec.bounds.alpha import AlphaCrown
+from mlspec.bounds.analysis import Analysis, OpenClaim
+from mlspec.bounds.context import BoundsContext
 from mlspec.core import forward
 from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
@@ -122,9 +124,9 @@ def queries_at(case: Case, eps: Array, most: int) -> list[Query]:
     """Return what bounds leave open at the epsilons ``eps`` ``(K,)``, the ``most`` weakest."""
     problem = case.problem
     box = problem.neighborhood(eps).box
-    bounder = Bounder(problem.relaxed, problem.property, run.ALPHA_ITERATIONS)
+    bounder = AlphaCrown().on(BoundsContext(problem.relaxed, problem.property))
     began = time.perf_counter()
-    analysis = bounder.alpha(bounder.crown(box))
+    analysis = bounder.analyse(box)
     took = time.perf_counter() - began
     found = [
         Query(problem, box, analysis, item, subset, float(eps.max()), took)

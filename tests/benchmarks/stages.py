@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from benchmarks.cases import Case, cases
 from benchmarks.tables import footer, markdown
 from mlspec import run
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.context import BoundsContext
+from mlspec.bounds.registry import bounders
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.compile import Compiler
@@ -37,17 +38,18 @@ def stages(case: Case, eps: Array) -> list[str]:
     """Return the seconds of interval, CROWN, alpha-CROWN, attack and MILP compiler on ``eps``."""
     problem = case.problem
     box = problem.neighborhood(eps).box
-    bounder = Bounder(problem.relaxed, problem.property, run.ALPHA_ITERATIONS)
-    crown = bounder.crown(box)
-    alpha = bounder.alpha(crown)
+    context = BoundsContext(problem.relaxed, problem.property)
+    interval, linear, optimised = bounders("alpha", context)
+    crown = linear.analyse(box)
+    alpha = optimised.analyse(box, crown)
     claim = alpha.claims[0].claim
     rows = range(len(claim.rows))
     compiler = Compiler(problem.relaxed)
     verifier = run.verifier_of(problem, case.spec)
     return [
-        timed(lambda: bounder.interval(box)),
-        timed(lambda: bounder.crown(box)),
-        timed(lambda: bounder.alpha(crown)),
+        timed(lambda: interval.analyse(box)),
+        timed(lambda: linear.analyse(box)),
+        timed(lambda: optimised.analyse(box, crown)),
         timed(lambda: verifier.weakest(eps, thorough=True)),
         timed(lambda: compiler.compile(box, alpha.bounds(), claim, rows)),
     ]

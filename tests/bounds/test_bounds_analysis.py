@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bounding import Bounding
 from law import law
 from oracles import minimum, points
 from strategies import SMALL, Question, problem_of, questions
 
-from mlspec.bounds import crown, patches
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds import patches, propagation
+from mlspec.bounds.analysis import Analysis
+from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes
 from mlspec.core import forward
 from mlspec.core.fuse import fused
@@ -39,7 +41,7 @@ def linear(weight: list[list[float]], bias: list[float]) -> Network:
 def analyses(
     network: Network, rule: DecisionRule, target: int, box: Box, iterations: int = 20
 ) -> tuple[Analysis, Analysis, Analysis]:
-    bounder = Bounder(fused(network), Property(rule, (target,), network.labels), iterations)
+    bounder = Bounding(fused(network), Property(rule, (target,), network.labels), iterations)
     middle = bounder.crown(box)
     return bounder.interval(box), middle, bounder.alpha(middle)
 
@@ -183,9 +185,7 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
     net = TensorNetwork(problem.relaxed, torch.float64)
     box = problem.neighborhood(question.eps).box
     lower, upper = net.tensor(box.lower[None]), net.tensor(box.upper[None])
-    lines = crown.default_relaxations(
-        net, crown.intermediate(net, Boxes(lower, upper), linear=True)
-    )
+    lines = propagation.default_relaxations(net, Crown().intermediate(net, Boxes(lower, upper)))
     rng = np.random.default_rng(0)
     images = points(box, rng, 30)
     for number, value in enumerate(forward.values(problem.relaxed, images)):
@@ -224,7 +224,7 @@ def test_a_rim_that_no_window_reaches_does_not_matter() -> None:
                 Property(TopK(1), (0,), network.labels),
             )
             box = problem.neighborhood(np.array([0.25])).box
-            bounder = Bounder(problem.relaxed, problem.property, 3)
+            bounder = Bounding(problem.relaxed, problem.property, 3)
             found = bounder.alpha(bounder.crown(box))
             scores = forward.scores(network, points(box, np.random.default_rng(0), 20))
             assert (scores >= found.bounds().lower[-1] - 1e-9).all()
@@ -236,7 +236,7 @@ def test_where_a_bound_overflows_nothing_is_certified_nor_refuted() -> None:
     huge = np.array([[0.0], [1e200], [1e200], [-1.0], [-2.0]])
     last = Linear(huge, np.array([1.0, 0.0, 0.0, 0.0, 0.0]))
     ops = (Flatten(), Linear(np.array([[1e200]]), np.zeros(1)), Relu(), last)
-    bounder = Bounder(Network(ops, (1, 1, 1)), Property(TopK(2), (0,), 5), iterations=0)
+    bounder = Bounding(Network(ops, (1, 1, 1)), Property(TopK(2), (0,), 5), iterations=0)
     box = Box(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
     assert not bounder.slopes(box)[0] > 0.0
     assert not bounder.crown(box).robust

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
+from bounding import Bounding
 from hypothesis.strategies import SearchStrategy
 from law import law
 from oracles import points
 from strategies import SMALL, Question, Rng, one_of, parameters, problem_of, questions, seeded
 
-from mlspec.bounds import crown, patches
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds import patches, propagation
+from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes
 from mlspec.core import forward
 from mlspec.core.layering import Layering
@@ -98,13 +99,11 @@ def test_rows_through_a_residual_are_those_of_the_chain(case: Twins) -> None:
     )
     net, plain = (TensorNetwork(each, torch.float64) for each in (graph, chain))
     lower, upper = box_around(graph, 1)
-    lines = crown.default_relaxations(
-        plain, crown.intermediate(plain, Boxes(lower, upper), linear=True)
-    )
+    lines = propagation.default_relaxations(plain, Crown().intermediate(plain, Boxes(lower, upper)))
     moved: Mapping[int, Relaxation] = {ours: lines[theirs] for ours, theirs in relus.items()}
     rows = torch.eye(3, dtype=torch.float64)[None]
-    ours = crown.backward(net, rows, len(graph.ops), moved)
-    theirs = crown.backward(plain, rows, len(chain.ops), lines)
+    ours = propagation.backward(net, rows, len(graph.ops), moved)
+    theirs = propagation.backward(plain, rows, len(chain.ops), lines)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
@@ -118,9 +117,7 @@ def test_local_rows_of_a_residual_are_those_of_the_chain_for_any_slopes(case: Tw
         assert not patches.applies(net, second)
         return
     lower, upper = box_around(graph, 2)
-    lines = crown.default_relaxations(
-        plain, crown.intermediate(plain, Boxes(lower, upper), linear=True)
-    )
+    lines = propagation.default_relaxations(plain, Crown().intermediate(plain, Boxes(lower, upper)))
     lines = {n: line for n, line in lines.items() if n == first_plain}
     local = patches.LocalRows(net, second, {first: lines[first_plain]}, Boxes(lower, upper))
     whole = patches.LocalRows(plain, second_plain, lines, Boxes(lower, upper))
@@ -137,10 +134,8 @@ def test_positions_bounded_in_parts_are_bounded_alike(question: Question) -> Non
     boxes = [question.problem.neighborhood(share * question.eps).box for share in (1.0, 0.5)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    together = crown.intermediate(net, Boxes(lower, upper), linear=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patches, "CELLS_AT_ONCE", 500)
-        parts = crown.intermediate(net, Boxes(lower, upper), linear=True)
+    together = Crown().intermediate(net, Boxes(lower, upper))
+    parts = Crown(rows_at_once=7, cells_at_once=500).intermediate(net, Boxes(lower, upper))
     for ours, theirs in zip(
         [*parts.lower, *parts.upper], [*together.lower, *together.upper], strict=True
     ):
@@ -152,7 +147,7 @@ def assert_sound(network: Network, seed: int, radius: float) -> None:
     layering = Layering(np.zeros(network.input_shape[1:], dtype=np.int16), 1)
     problem = problem_of(network, image, layering, Property(TopK(1), (0,), network.labels))
     box = problem.neighborhood(np.array([radius])).box
-    bounder = Bounder(problem.relaxed, problem.property, 5)
+    bounder = Bounding(problem.relaxed, problem.property, 5)
     interval, linear = bounder.interval(box), bounder.crown(box)
     images = points(box, np.random.default_rng(seed), 100)
     values = forward.values(problem.relaxed, images)
@@ -192,7 +187,7 @@ def test_a_difference_of_branches_is_seen_through() -> None:
     last = Linear(np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([1.0, 0.0]))
     ops = (one, Relu(), minus, Add(), Flatten(), last)
     network = Network(ops, (1, 1, 2), ((0,), (1,), (2,), (2, 3), (4,), (5,)))
-    bounder = Bounder(network, Property(TopK(1), (0,), 2), 5)
+    bounder = Bounding(network, Property(TopK(1), (0,), 2), 5)
     layering = Layering(np.zeros((1, 2), dtype=np.int16), 1)
     problem = problem_of(network, np.full((1, 1, 2), 0.5), layering, Property(TopK(1), (0,), 2))
     box = problem.neighborhood(np.array([0.5])).box

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
+from bounding import Bounding
 from hypothesis import assume
 from hypothesis.strategies import SearchStrategy
 from law import law
@@ -11,10 +14,12 @@ from numpy.typing import NDArray
 from oracles import ORACLE_ERROR, TooManyCellsError, level, minimum, points
 from strategies import SMALL, Question, Rng, one_of, questions, seeded
 
-from mlspec.bounds import crown, patches
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds import patches, propagation
+from mlspec.bounds.analysis import Analysis
+from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes, Hull
 from mlspec.core import forward
+from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
 from mlspec.core.property import Property, TopK
@@ -31,13 +36,14 @@ from mlspec.tolerances import ROBUST_MARGIN
 
 ROUNDING = 1e-10
 ITERATIONS = 8
+CELLS = Crown().cells_at_once
 
 
 def analyses(question: Question) -> dict[str, Analysis]:
     """Return what each kind of bounds says of the question's box."""
     problem = question.problem
     box = problem.neighborhood(question.eps).box
-    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
     found = {"interval": bounder.interval(box), "crown": bounder.crown(box)}
     found["alpha"] = bounder.alpha(found["crown"])
     found["alpha of interval"] = bounder.alpha(found["interval"])
@@ -71,7 +77,7 @@ def test_bounds_over_a_hull_hold_for_its_convex_combinations(question: Question)
     rng = np.random.default_rng(0)
     corners = problem.neighborhood(question.eps).sample(rng, 3)
     net = TensorNetwork(problem.relaxed, torch.float64)
-    hull = crown.intermediate(net, Hull(net.tensor(corners)), linear=True)
+    hull = Crown().intermediate(net, Hull(net.tensor(corners)))
     shares = np.concatenate([np.eye(3), rng.dirichlet(np.ones(3), 30)])
     inside = np.einsum("sv,vchw->schw", shares, corners)
     values = forward.values(problem.relaxed, inside)
@@ -92,6 +98,47 @@ def test_bounds_over_a_hull_hold_for_its_convex_combinations(question: Question)
     for end, attained in zip(ends, (corner.min(0), corner.max(0)), strict=True):
         known = end[0].numpy()[matters]
         np.testing.assert_allclose(known, attained[matters], rtol=1e-9, atol=1e-9)
+
+
+PASSED = Deadline(0.0)
+
+
+@dataclass(frozen=True)
+class Countdown(Deadline):
+    """A deadline that has passed once it was looked at so many times."""
+
+    looks: list[int] = field(default_factory=lambda: [0])
+
+    @property
+    def left(self) -> float:
+        self.looks[0] -= 1
+        return float(self.looks[0])
+
+
+@law(questions(SMALL, None), quick=40, deep=1000)
+def test_past_a_deadline_bounds_are_looser_and_hold(question: Question) -> None:
+    problem, rng = question.problem, np.random.default_rng(0)
+    box = problem.neighborhood(question.eps).box
+    bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
+    values = forward.values(problem.relaxed, points(box, rng))
+    margin = problem.margin(points(box, rng)).min()
+    interval, linear = bounder.interval(box), bounder.crown(box)
+    for deadline in (PASSED, *(Countdown(looks=[int(rng.integers(1, 12))]) for _ in range(4))):
+        early = bounder.crown(box, deadline)
+        for analysis in (early, bounder.alpha(early, deadline), bounder.alpha(linear, deadline)):
+            bounds = analysis.bounds()
+            for number, value in enumerate(values):
+                assert_within(value, bounds.lower[number], bounds.upper[number], "early")
+            assert analysis.margin <= margin + ROUNDING * (1.0 + abs(margin))
+        assert bounder.slopes(box, deadline)[0] <= margin + ROUNDING * (1.0 + abs(margin))
+    for ours, theirs in zip(
+        bounder.crown(box, PASSED).bounds().lower, interval.bounds().lower, strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    late = bounder.alpha(linear, PASSED)
+    assert late.margin == linear.margin
+    for ours, theirs in zip(late.bounds().lower, linear.bounds().lower, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @law(questions(SMALL, None), quick=60, deep=2000)
@@ -154,22 +201,26 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
     boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.3)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    known = crown.intermediate(net, Boxes(lower, upper), linear=True)
-    lines = crown.default_relaxations(net, known)
+    known = Crown().intermediate(net, Boxes(lower, upper))
+    lines = propagation.default_relaxations(net, known)
     for value in range(1, len(net.ops) + 1):
         if not patches.applies(net, value):
             continue
         before = {number: line for number, line in lines.items() if number < value}
         shape = net.network.shape_of(value)
         every = torch.arange(shape[1] * shape[2])
-        local = patches.bounds(net, value, before, Boxes(lower, upper), every)
+        local = patches.bounds(net, value, before, Boxes(lower, upper), every, CELLS)
         units = int(np.prod(shape))
         rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
-        low = crown.minimum(*crown.backward(net, rows, value, lines), Boxes(lower, upper))
-        up = -crown.minimum(*crown.backward(net, -rows, value, lines), Boxes(lower, upper))
+        low = propagation.minimum(
+            *propagation.backward(net, rows, value, lines), Boxes(lower, upper)
+        )
+        up = -propagation.minimum(
+            *propagation.backward(net, -rows, value, lines), Boxes(lower, upper)
+        )
         np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
-        some = patches.bounds(net, value, before, Boxes(lower, upper), every[::2])
+        some = patches.bounds(net, value, before, Boxes(lower, upper), every[::2], CELLS)
         np.testing.assert_allclose(some[0], local[0][..., ::2], rtol=1e-9, atol=1e-9)
 
 
@@ -180,13 +231,13 @@ def test_boxes_of_one_batch_do_not_mix(question: Question) -> None:
     boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.0, 0.3)]
     lower = net.tensor(np.stack([box.lower for box in boxes]))
     upper = net.tensor(np.stack([box.upper for box in boxes]))
-    together = crown.intermediate(net, Boxes(lower, upper), linear=True)
+    together = Crown().intermediate(net, Boxes(lower, upper))
     for low, up in zip(together.lower, together.upper, strict=True):
         # On a tie between the two slopes of a ReLU rounding decides, in a batch or alone.
         assume(not bool((((low + up).abs() < 1e-9) & (up > 1e-9)).any()))
     for number in range(len(boxes)):
         one = slice(number, number + 1)
-        alone = crown.intermediate(net, Boxes(lower[one], upper[one]), linear=True)
+        alone = Crown().intermediate(net, Boxes(lower[one], upper[one]))
         for ours, theirs in zip(
             [*together.lower, *together.upper], [*alone.lower, *alone.upper], strict=True
         ):
@@ -353,7 +404,7 @@ def test_bounds_of_a_point_are_its_values(question: Question) -> None:
 def test_bounds_of_a_smaller_box_are_no_looser(question: Question) -> None:
     """Interval bounds are monotone in the box; CROWN's need not be, but certify no less at zero."""
     problem = question.problem
-    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
     wide = bounder.interval(problem.neighborhood(question.eps).box)
     narrow = bounder.interval(problem.neighborhood(question.eps * 0.5).box)
     assert narrow.margin >= wide.margin - ROUNDING
@@ -383,7 +434,7 @@ def test_a_claim_with_unbounded_or_undefined_margins_stays_open() -> None:
         second = np.array([[1.0, 1.0], [poison, -1.0]])
         ops = (Flatten(), Linear(first, np.zeros(2)), Relu(), Linear(second, np.zeros(2)))
         network = Network(ops, (1, 1, 2))
-        bounder = Bounder(network, Property(TopK(1), (0,), 2), ITERATIONS)
+        bounder = Bounding(network, Property(TopK(1), (0,), 2), ITERATIONS)
         box = Box(np.zeros((1, 1, 2)), np.ones((1, 1, 2)))
         for analysis in (
             bounder.interval(box),

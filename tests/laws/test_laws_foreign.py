@@ -13,9 +13,12 @@ import pytest
 import torch
 from onnx_files import model_of_network
 
-from mlspec.bounds import alpha, crown, patches, tighten
-from mlspec.bounds.crown import Intervals
+from mlspec.bounds import interval, patches, propagation
+from mlspec.bounds.alpha import AlphaCrown
+from mlspec.bounds.analysis import Intervals
+from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes
+from mlspec.bounds.tighten import Tightening
 from mlspec.core import forward
 from mlspec.core.bounds import Bounds
 from mlspec.core.fuse import fused
@@ -106,21 +109,21 @@ def backward(network: Network) -> object:
     net, ends = tensors(network), known(network)
     relu = Relu().relaxed(net.ops[3], ends.lower[3], ends.upper[3])
     rows = torch.ones(1, 1, 2, dtype=torch.float64)
-    return crown.backward(net, rows, len(network.ops), {3: relu})
+    return propagation.backward(net, rows, len(network.ops), {3: relu})
 
 
 def closed(network: Network) -> object:
-    return alpha.close(tensors(network), known(network), CLAIM, [(0,)], 0.0, 2, np.inf)
+    return AlphaCrown().close(tensors(network), known(network), CLAIM, [(0,)])
 
 
 STAGES: dict[str, Callable[[Network], object]] = {
     "forward in torch": lambda n: tensors(n).forward(torch.zeros(1, *SHAPE, dtype=torch.float64)),
-    "interval": lambda n: crown.intermediate(tensors(n), boxes(), linear=False),
-    "crown": lambda n: crown.intermediate(tensors(n), boxes(), linear=True),
+    "interval": lambda n: interval.propagated(tensors(n), boxes()),
+    "crown": lambda n: Crown().intermediate(tensors(n), boxes()),
     "rows backward": backward,
     "local rows": local_rows,
     "alpha": closed,
-    "tighten": lambda n: tighten.tightened(tensors(n), known(n), np.inf),
+    "tighten": lambda n: Tightening().tightened(tensors(n), known(n)),
     "model": compiled,
 }
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from attacks import pgd
+from bounding import Bounding
 from machines import ITERATIONS, SECONDS, cascade
 from oracles import points
 
-from mlspec.bounds.analysis import Bounder
 from mlspec.core import forward
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Network
@@ -73,7 +73,7 @@ RADII = (
 def test_points_lie_within_bounds_and_no_margin_is_overrated(path: Path, radius: int) -> None:
     problem, eps = problem_on(path, radius), RADII[radius]
     box = problem.neighborhood(eps).box
-    bounder = Bounder(problem.relaxed, problem.property, ITERATIONS)
+    bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
     crown = bounder.crown(box)
     attack = pgd(problem, restarts=6, steps=8, seed=0)
     images = np.concatenate([points(box, np.random.default_rng(0), 10), attack.find(eps).images])

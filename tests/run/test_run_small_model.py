@@ -6,9 +6,9 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 from attacks import pgd
+from machines import analyse
 
 import mlspec
-from mlspec.bounds.analysis import Bounder
 from mlspec.milp.compile import Compiler
 from mlspec.run import prepare
 
@@ -25,8 +25,7 @@ def test_up_to_where_an_attack_breaks_it_the_model_fits(direction: list[int]) ->
         broken = attack.find(middle * np.array(direction, dtype=float)).violates
         low, high = (low, middle) if broken else (middle, high)
     box = problem.neighborhood(high * np.array(direction, dtype=float)).box
-    bounder = Bounder(problem.relaxed, problem.property, iterations=5)
-    analysis = bounder.crown(box)
+    analysis = analyse(problem, box, "crown")
     claim = problem.property.claims[0]
     rows = range(len(claim.rows))
     model = Compiler(problem.relaxed).compile(box, analysis.bounds(), claim, rows).pyomo

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any
 
 import numpy as np
-from machines import ITERATIONS, complete_stage, stages
+from machines import complete_stage, stages
 
-from mlspec.bounds.analysis import Analysis, Bounder
+from mlspec.bounds.analysis import Analysis
+from mlspec.bounds.bounder import Bounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -98,33 +99,21 @@ class SharedCompiler(Compiler):
         return self.models[key]
 
 
-class SharedBounder(Bounder):
+class SharedBounder:
     """Bounds each box once: all solvers get the same bounds."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.relaxed, problem.property, ITERATIONS)
+    def __init__(self, bounder: Bounder) -> None:
+        self.stage = bounder.stage
+        self._bounder = bounder
         self._known: dict[object, Analysis] = {}
-        self._earlier: list[Analysis] = []
+        self._earlier: list[Analysis | None] = []
 
-    def interval(self, box: Box) -> Analysis:
-        """Return interval bounds, from memory if they are there."""
-        bound = super().interval
-        return self._once(("interval", *_key(box)), lambda: bound(box))
-
-    def crown(self, box: Box) -> Analysis:
-        """Return CROWN bounds, from memory if they are there."""
-        bound = super().crown
-        return self._once(("crown", *_key(box)), lambda: bound(box))
-
-    def alpha(self, earlier: Analysis, deadline: Any = NEVER) -> Analysis:
-        """Return optimised bounds, from memory if they are there."""
-        self._earlier.append(earlier)  # as long as it lives, no other has its id
-        bound = super().alpha
-        return self._once(("alpha", id(earlier)), lambda: bound(earlier, deadline))
-
-    def _once(self, key: object, bound: Callable[[], Analysis]) -> Analysis:
+    def analyse(self, box: Box, earlier: Analysis | None = None, deadline: Any = NEVER) -> Analysis:
+        """Return bounds, from memory if they are there."""
+        key = (*_key(box), id(earlier))
         if key not in self._known:
-            self._known[key] = bound()
+            self._earlier.append(earlier)  # as long as it lives, no other has its id
+            self._known[key] = self._bounder.analyse(box, earlier, deadline)
         return self._known[key]
 
 
@@ -160,11 +149,12 @@ def answers(
     problem, nothing = case.problem, NoAttack(case.problem)
     compiler = SharedCompiler(problem.relaxed)
     for bounds in kinds:
+        parts = stages(problem, bounds)
         shared = replace(
-            stages(problem, bounds),
+            parts,
             attack=nothing,  # type: ignore[arg-type]
             scout=nothing,  # type: ignore[arg-type]
-            bounder=SharedBounder(problem),
+            bounders=tuple(SharedBounder(each) for each in parts.bounders),
         )
         for mode in modes:
             for name in names:

@@ -328,18 +328,20 @@ def test_large_numbers_are_decided_alike_on_every_solver(name: str) -> None:
 class Overconfident:
     """Bounds that certify everything."""
 
+    stage = Stage.INTERVAL
+
     def __init__(self, problem: Problem) -> None:
         box = problem.neighborhood(np.zeros(problem.layering.count)).box
         self._analysis = analyse(problem, box, "interval")
         assert self._analysis.robust
 
-    def interval(self, box: Box) -> Analysis:
+    def analyse(self, box: Box, *_: object) -> Analysis:
         return self._analysis
 
 
 def test_a_contradiction_of_two_stages_is_raised_with_evidence() -> None:
     problem = hidden(-0.1)
-    stages = replace(machine_stages(problem), bounder=Overconfident(problem))
+    stages = replace(machine_stages(problem), bounders=(Overconfident(problem),))
     verifier = Cascade(problem, stages)
     assert verifier.verify(np.array([0.5]), Deadline.after(SECONDS)).robust
     with pytest.raises(ContradictionError, match="interval") as caught:

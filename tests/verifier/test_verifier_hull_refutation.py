@@ -42,7 +42,7 @@ def test_combinations_of_images_that_are_refuted_violate(question: Question) -> 
     images = problem.neighborhood(np.ones(problem.layering.count)).sample(rng, 64)
     violating = images[problem.margin(images) <= 0.0][:3]
     assume(len(violating))
-    bounder = stages(problem).bounder
+    bounder = stages(problem).crown
     for kept in range(1, len(violating) + 1):
         if bounder.violated_throughout(violating[:kept]):
             shares = rng.dirichlet(np.ones(kept), 200)

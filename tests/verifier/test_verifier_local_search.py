@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from attacks import fmn
 from law import law
-from machines import complete_stage, highs
+from machines import complete_stage, context_of, highs
 from strategies import SMALL, Question, problem_of, questions
 
-from mlspec.bounds.analysis import Bounder
+from mlspec.bounds.crown import Crown
 from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
@@ -30,7 +30,7 @@ def local_search(problem: Problem, *, alone: bool = False) -> LocalSearch:
     compiler = Compiler(problem.relaxed, decision=True)
     complete = None if alone else complete_stage(problem, compiler, highs(), SECONDS)
     attack = fmn(problem, restarts=2, rounds=0)
-    return LocalSearch(problem, attack, Bounder(problem.relaxed, problem.property, 5), complete)
+    return LocalSearch(problem, attack, Crown().on(context_of(problem)), complete)
 
 
 def along(direction: Array) -> Path:

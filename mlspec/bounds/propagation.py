@@ -1,0 +1,64 @@
+"""CROWN: linear bounds propagated backwards (Zhang et al. 2018; DeepPoly, Singh et al. 2019).
+
+A row ``a . y`` over an op's output is bounded from below by a row over its input: affine ops
+substitute exactly, a relaxed op takes its lower line where ``a >= 0`` and its upper line where ``a
+< 0``. Where branches part, the rows that come back along them add up. At the image the row is
+minimised over the box, or whatever else the domain is.
+
+Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they run over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from mlspec.bounds.analysis import Intervals
+from mlspec.bounds.domain import Domain
+from mlspec.ops.operation import Relaxation
+from mlspec.tensors import TensorNetwork
+
+
+def default_relaxations(
+    net: TensorNetwork, known: Intervals, stop: int | None = None
+) -> dict[int, Relaxation]:
+    """Return every relaxed op's relaxation with its first parameters, by the op's position; only
+    those before op ``stop``, if given."""
+    return {
+        position: op.relaxed(net.ops[position], known.lower[value], known.upper[value])
+        for position, op in net.piecewise.items()
+        if stop is None or position < stop
+        for value in net.ops[position].inputs
+    }
+
+
+def backward(
+    net: TensorNetwork,
+    rows: Tensor,
+    last: int,
+    relaxations: Mapping[int, Relaxation],
+) -> tuple[Tensor, Tensor]:
+    """Bound ``rows . (value last)`` from below by ``row . x + bias`` on the boxes.
+
+    ``rows`` is ``(B or 1, S, ...)`` over the value of number ``last``. Returns rows over the image
+    ``(B, S, C, H, W)`` and biases ``(B, S)``. ``relaxations`` are those of the relaxed ops before
+    ``last``, by position.
+    """
+    bias = rows.new_zeros(rows.shape[:2])
+    over = {last: rows}
+    for position in range(last - 1, -1, -1):
+        if position + 1 not in over:
+            continue
+        item = net.ops[position]
+        rows, shift = item.op.backward(item, over.pop(position + 1), relaxations.get(position))
+        if shift is not None:
+            bias = bias + shift
+        for value in item.inputs:
+            over[value] = over[value] + rows if value in over else rows
+    return over[0], bias
+
+
+def minimum(rows: Tensor, bias: Tensor, domain: Domain) -> Tensor:
+    """Return the minima ``(B, S)`` of ``rows . x + bias`` over the images of ``domain``."""
+    return domain.least(rows, lambda images: images[:, None], (2, 3, 4)) + bias
