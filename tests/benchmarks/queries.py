@@ -27,7 +27,7 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
-from mlspec.solvers import chosen
+from mlspec.solvers import chosen, prover_for
 from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT
 from mlspec.verifier.complete import CompleteStage
 
@@ -147,10 +147,11 @@ def ours(case: Case, query: Query, limit: float) -> Answer:
     began = time.perf_counter()
     problem, backend = query.problem, chosen(case.spec.solver, case.spec.source)
     left = limit - query.bound_seconds
-    stage = CompleteStage(problem, Compiler(problem.relaxed), backend, left)
+    compiler, prover = Compiler(problem.relaxed), prover_for(backend)
+    stage = CompleteStage(problem, compiler, backend, prover, left)
     item = replace(query.item, subsets={query.subset: query.item.subsets[query.subset]})
     analysis = replace(query.analysis, claims=(item,))
-    verdict = stage.decide(query.box, analysis, (), time.monotonic() + left, [])
+    verdict = stage.decide(query.box, analysis, (), Deadline.after(left), [])
     took = time.perf_counter() - began + query.bound_seconds
     if verdict.witness is not None:
         return query.replayed(verdict.witness, took)
