@@ -50,12 +50,11 @@ class Stages:
     complete: CompleteStage | None
     reduction: WitnessReduction = WitnessReduction()
     """Moves witnesses towards the centre."""
+    recent: int = 64
+    """The last known witnesses, so many of them, may be among the weak images below."""
+    near: int = 4
+    """Weak images whose linear regions the complete stage searches first."""
 
-
-RECENT = 64
-"""Known witnesses that are looked at."""
-NEAR = 4
-"""Weak images whose linear regions the complete stage searches first."""
 
 PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
 """Stages that bound without optimising."""
@@ -223,9 +222,11 @@ class Cascade:
 
     def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
-        known = self._memory.witnesses[-RECENT:]
+        known = self._memory.witnesses[-self._stages.recent :]
         images = np.stack([*points.images, *(box.clip(image) for image in known)])
-        return list(images[np.argsort(self._problem.margin(images), kind="stable")[:NEAR]])
+        return list(
+            images[np.argsort(self._problem.margin(images), kind="stable")[: self._stages.near]]
+        )
 
     def _attacked(self, eps: Array, deadline: Deadline) -> WeakestPoints:
         """Attack with full effort; a search that attacks before it asks for a proof pays once."""

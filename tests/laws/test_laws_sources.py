@@ -13,8 +13,6 @@ ROOT = Path(__file__).parents[2]
 MODULES = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "mlspec").rglob("*.py")}
 NUMBERS = "mlspec/tolerances.py"
 """The one module whose numbers are module-level variables."""
-NOT_DONE_YET = Path(__file__).with_name("numeric_globals.txt").read_text().split()
-"""Rooms where not all numbers are fields yet of what they tune; it shrinks to nothing."""
 
 
 def numeric_globals(tree: ast.Module) -> Iterator[str]:
@@ -90,8 +88,6 @@ def test_numbers_are_fields_of_what_they_tune(name: str) -> None:
     """A number in a module-level variable can be neither given nor seen: it belongs to the frozen
     dataclass of its method, with unit and meaning; constants of a format are class attributes."""
     found = list(numeric_globals(ast.parse(MODULES[name].read_text())))
-    if found and Path(name).with_suffix("").parts[1] in NOT_DONE_YET:
-        pytest.xfail(f"not done yet: {', '.join(found)}")
     assert not found
 
 
