@@ -350,7 +350,7 @@ def test_epsilons_that_were_tampered_with_are_not_robust(solved: Path, tmp_path:
 @pytest.mark.parametrize(
     ("command", "work"),
     [
-        (["solve", SMALL, "-o", "taken.png"], "mlspec.run.maximise"),
+        (["solve", SMALL, "-o", "taken.png"], "mlspec.run.maximiser_of"),
         (["plot", "r.nc", "-o", "taken.png"], "mlspec.report.figure.plot"),
         (
             ["train", "specs/training/pgd.yaml", "--set", "output=taken.png"],
