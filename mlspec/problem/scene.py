@@ -30,19 +30,9 @@ class Scene:
     """The image with all its objects, where the dataset knows them."""
 
     @property
-    def mask(self) -> Mask:
-        """The pixels ``(H, W)`` of the perturbed objects."""
-        return union_of(self.perturbed)
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """Labels of all objects, where the dataset knows them."""
         return self.sample.labels
-
-    @property
-    def object_label(self) -> str:
-        """Label of the perturbed object, or labels; empty where nobody names them."""
-        return label_of(self.perturbed)
 
 
 def scene_of(spec: ExperimentSpec) -> Scene:

@@ -141,6 +141,17 @@ def test_an_outside_program_gives_the_exported_file_the_same_verdict(
             assert feasible(code, tmp_path / f"small.{form}") == violated, name
 
 
+def test_an_export_writes_a_file_for_each_target_whatever_its_name(tmp_path: Path) -> None:
+    names = ["0", "1", "a/b", "3", "4", "5", "6", "7", "a_b", "9"]
+    changes = ("--set", f"classifier.labels={names}", "--set", "target=[a/b, a_b]")
+    options = ("--format", "lp", "--eps", "0.001", "-o", "m.lp")
+    ran = mlspec("export", SMALL, *changes, *options, cwd=tmp_path)
+    assert (ran.code, ran.err) == (0, "")
+    written = sorted(file.name for file in tmp_path.iterdir())
+    assert written == ["m.1_a_b.lp", "m.2_a_b.lp"]
+    assert all(name in ran.out for name in written)
+
+
 def test_an_export_is_reproducible_and_its_names_come_from_the_network(tmp_path: Path) -> None:
     texts = []
     for name in ("a.lp", "b.lp"):

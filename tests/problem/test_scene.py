@@ -11,7 +11,7 @@ from PIL import Image
 from mlspec import load_spec
 from mlspec.data import open_dataset
 from mlspec.errors import SpecError
-from mlspec.problem.scene import Scene, scene_of
+from mlspec.problem.scene import Scene, label_of, scene_of, union_of
 
 DATASET = "{dataset: double-digits, index: 3}"
 
@@ -42,26 +42,26 @@ def test_an_object_of_a_dataset_is_chosen_by_number_or_label(index: int, folder:
     by_label = scene(f"{{mask: dataset, label: '{sample.labels[index]}'}}")
     for found in (by_number, by_label):
         np.testing.assert_array_equal(found.image, sample.image)
-        np.testing.assert_array_equal(found.mask, sample.objects[index].mask)
+        np.testing.assert_array_equal(union_of(found.perturbed), sample.objects[index].mask)
         assert found.labels == sample.labels
-        assert found.object_label == sample.labels[index]
+        assert label_of(found.perturbed) == sample.labels[index]
 
 
 def test_the_first_object_is_the_default(folder: Path) -> None:
     first, default = scene("{mask: dataset, index: 0}"), scene("{mask: dataset}")
-    np.testing.assert_array_equal(default.mask, first.mask)
-    assert default.object_label == first.object_label
+    np.testing.assert_array_equal(union_of(default.perturbed), union_of(first.perturbed))
+    assert label_of(default.perturbed) == label_of(first.perturbed)
 
 
 def test_a_box_holds_its_first_and_not_its_last_row_and_column(folder: Path) -> None:
-    mask = scene("{box: [2, 3, 5, 7]}").mask
+    mask = union_of(scene("{box: [2, 3, 5, 7]}").perturbed)
     rows, columns = np.nonzero(mask)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 4, 3, 6)
     assert mask.sum() == 3 * 4
 
 
 def test_a_box_may_be_the_whole_image(folder: Path) -> None:
-    assert scene("{box: [0, 0, 64, 64]}").mask.all()
+    assert union_of(scene("{box: [0, 0, 64, 64]}").perturbed).all()
 
 
 def test_a_component_is_what_hangs_together_also_over_corners(folder: Path) -> None:
@@ -70,17 +70,19 @@ def test_a_component_is_what_hangs_together_also_over_corners(folder: Path) -> N
     pixels[5, 0] = 255
     pixels[1, 2] = int(0.1 * 255) - 1
     Image.fromarray(pixels).save("net.png")
-    mask = scene("{component_at: [2, 2]}", "{file: net.png}").mask
+    mask = union_of(scene("{component_at: [2, 2]}", "{file: net.png}").perturbed)
     assert np.argwhere(mask).tolist() == [[1, 1], [2, 2], [3, 3]]
 
 
 def test_the_component_of_a_digit_lies_in_the_digit(folder: Path) -> None:
     digit = scene("{mask: dataset}")
-    y, x = np.unravel_index(np.argmax(np.where(digit.mask, digit.image[0], 0.0)), (64, 64))
+    y, x = np.unravel_index(
+        np.argmax(np.where(union_of(digit.perturbed), digit.image[0], 0.0)), (64, 64)
+    )
     component = scene(f"{{component_at: [{y}, {x}]}}")
-    assert component.mask[y, x]
-    assert not component.mask[~digit.mask].any()
-    assert component.object_label == digit.object_label
+    assert union_of(component.perturbed)[y, x]
+    assert not union_of(component.perturbed)[~union_of(digit.perturbed)].any()
+    assert label_of(component.perturbed) == label_of(digit.perturbed)
 
 
 def test_a_mask_file_marks_what_is_not_black(folder: Path) -> None:
@@ -89,7 +91,7 @@ def test_a_mask_file_marks_what_is_not_black(folder: Path) -> None:
     Image.fromarray(pixels).save("mask.png")
     np.save("mask.npy", pixels > 0)
     for name in ("mask.png", "mask.npy"):
-        np.testing.assert_array_equal(scene(f"{{file: {name}}}").mask, pixels > 0)
+        np.testing.assert_array_equal(union_of(scene(f"{{file: {name}}}").perturbed), pixels > 0)
 
 
 def test_files_are_looked_for_beside_the_spec(folder: Path) -> None:
@@ -100,18 +102,18 @@ def test_files_are_looked_for_beside_the_spec(folder: Path) -> None:
     )
     found = scene_of(load_spec("deep/s.yaml"))
     assert found.image.shape == (1, 4, 5)
-    assert found.mask.all()
+    assert union_of(found.perturbed).all()
 
 
 def test_an_image_file_has_no_labels(folder: Path) -> None:
     Image.fromarray(np.full((4, 5, 3), 255, dtype=np.uint8)).save("white.png")
     found = scene("{box: [0, 0, 1, 1]}", "{file: white.png}")
     assert found.image.shape == (3, 4, 5)
-    assert (found.labels, found.object_label) == ((), "")
+    assert (found.labels, label_of(found.perturbed)) == ((), "")
 
 
 def test_a_mask_over_two_objects_has_no_label(folder: Path) -> None:
-    assert scene("{box: [0, 0, 64, 64]}").object_label == ""
+    assert label_of(scene("{box: [0, 0, 64, 64]}").perturbed) == ""
 
 
 @pytest.mark.parametrize(

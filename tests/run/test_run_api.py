@@ -222,3 +222,9 @@ def test_a_result_says_what_it_rests_on(solved: tuple[xr.Dataset, Path]) -> None
     assert set(result["step_proof"].values[certified]) <= {"bounds", "dual bounds in float64"}
     assert set(result["step_proof"].values[~certified]) <= {"none", "replayed image"}
     assert result.attrs["proof"] in ("bounds", "dual bounds in float64")
+
+
+def test_the_public_names_are_there() -> None:
+    assert {"load_spec", "open_result", "solve", "verify"} <= set(dir(mlspec))
+    for name in mlspec.__all__:
+        assert callable(getattr(mlspec, name))
