@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,6 @@ class LinearProgram:
     """``(m,)``."""
     pieces: tuple[Piece, ...] = ()
     """What its integers stand for, each after those it reads; empty where it is not known."""
-    inputs: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    """``(P,)``: the variables whose ends say which box is meant."""
 
     @property
     def columns(self) -> int:
@@ -110,12 +108,6 @@ class Layout:
     margins: Mapping[int, int]
     """Row of the claim to the row ``margin <= level`` of the program."""
 
-    @property
-    def mentioned(self) -> list[int]:
-        """The numbers of the input variables that some row mentions, in the order of the program's
-        ``inputs``."""
-        return [number for number, column in enumerate(self.inputs) if column is not None]
-
 
 def arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
     """Return ``model`` with all its margins as arrays."""
@@ -139,7 +131,6 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
     used = np.flatnonzero((np.bincount(matrix.indices, minlength=len(cost)) > 0) | (cost != 0.0))
     kept = [columns.variables[number] for number in used.tolist()]
     places = {id(variable): number for number, variable in enumerate(kept)}
-    inputs = tuple(places.get(id(variable)) for variable in model.inputs)
     program = LinearProgram(
         cost=cost[used],
         lower=np.array([-np.inf if v.lb is None else v.lb for v in kept], dtype=float),
@@ -149,11 +140,10 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
         kind=np.array(rows.kinds, dtype=int),
         rhs=np.array(rows.rhs, dtype=float),
         pieces=tuple(_pieces(model.structure, places)) if model.decision else (),
-        inputs=np.array([each for each in inputs if each is not None], dtype=np.intp),
     )
     margins = {id(constraint): row for row, constraint in model.margins.items()}
     return program, Layout(
-        inputs,
+        tuple(places.get(id(variable)) for variable in model.inputs),
         {
             margins[id(constraint)]: number
             for number, constraint in enumerate(rows.constraints)

@@ -12,14 +12,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.engine import PATIENCE, CertifyingEngine, Engine, Outcome, Patience
+from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
-from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.interrupts import undisturbed
-from mlspec.milp.model import LeafSlopes, MilpModel, SolveReport, Termination
+from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN
 
 
@@ -94,31 +93,6 @@ class ProgramSession:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
 
-    def narrow(self, box: Box) -> None:
-        """Ask about ``box`` from now on, which lies in the one that the model was compiled for."""
-        ends = (self._values(end) for end in (box.lower, box.upper))
-        self._engine.change_columns(self._program.inputs.tolist(), *ends)
-
-    def leaves(self, subset: tuple[int, ...], guide: int, box: Box) -> LeafSlopes | None:
-        """Return the leaves of the proof of ``subset`` at ``box``; None where there is no proof."""
-        if not isinstance(self._engine, CertifyingEngine):
-            return None
-        question = self._limits(subset, 0.0), self._aim(guide)
-        found = self._engine.leaves(*question, self._values(box.lower), self._values(box.upper))
-        if found is None:
-            return None
-        slack, slopes = found
-        shape = self._model.centre.shape
-        pixels = np.array(self._model.pixels, dtype=np.intp)[self._layout.mentioned]
-        units = np.broadcast_to(self._model.units, len(self._model.pixels))
-        placed = np.zeros((len(slack), self._model.centre.size))
-        placed[:, pixels] = slopes / units[self._layout.mentioned]
-        placed = placed.reshape(-1, *shape)
-        return LeafSlopes(slack, np.maximum(placed, 0.0), np.minimum(placed, 0.0))
-
-    def _values(self, image: Array) -> Array:
-        return self._model.values(image)[self._layout.mentioned]
-
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""
         self._cancelled.set()
@@ -129,9 +103,11 @@ class ProgramSession:
 
     def _at(self, image: Array, deadline: Deadline) -> Outcome:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
-        values = self._values(image)
+        values = self._model.values(image)
+        there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
+        columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
         subset = () if self._model.decision else tuple(self._layout.margins)
-        with self._fixed(self._program.inputs, values):
+        with self._fixed(columns, values[there]):
             return self._outcome(subset, deadline, None, 0.0)
 
     @contextmanager

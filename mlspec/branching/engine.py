@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.leaf import Leaves
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -25,8 +24,6 @@ from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
 BRANCH_AND_CUT: Final = BranchAndCut()
-Question = tuple[bytes, tuple[tuple[int, float], ...]]
-"""The cost, and the rows that are switched on with their limits."""
 
 
 class BranchingEngine:
@@ -50,10 +47,6 @@ class BranchingEngine:
         self._relaxation: Relaxation | None = None
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
-        self._integers = np.flatnonzero(program.integer)
-        self._others = np.flatnonzero(~program.integer)
-        self._proofs: dict[Question, Leaves] = {}
-        """What was proved, by what was asked, whatever the ends of the inputs were then."""
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -98,13 +91,9 @@ class BranchingEngine:
         relaxation.set_limits({**self._limits, row: np.inf})
         relaxation.set_cost(self._cost)
         relaxation.known = self._remembered
-        relaxation.fix(self._others, self._lower[self._others], self._upper[self._others])
         program = replace(self._program, cost=self._cost)
         limit = self._limits[row]
         tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
-        known = self._proofs.get(_question(self._limits, self._cost))
-        if known is not None:
-            return self._extended(tree, known)
         hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
@@ -112,37 +101,10 @@ class BranchingEngine:
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
         if tree.proved:
-            self._proofs[_question(self._limits, self._cost)] = Leaves(tree.leaves)
             return Outcome(Termination.INFEASIBLE, None, None, done, certified=True)
         left = self._limits[row] - tree.bound
         done = f"{done}, {left:.3g} left to prove"
         return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
-
-    def _extended(self, tree: Tree, known: Leaves) -> Outcome:
-        """Prove again those of the leaves ``known`` that the ends of the inputs have lost."""
-        slack = known.slack(*self._input_ends())
-        lost = [leaf for leaf, left in zip(known.all, slack, strict=True) if not left > 0.0]
-        kept = [leaf for leaf, left in zip(known.all, slack, strict=True) if left > 0.0]
-        point = tree.extend(lost) if lost else None
-        done = f"{len(lost)} of {len(known.all)} leaves proved again, {tree.nodes} nodes"
-        if point is not None:
-            return Outcome(Termination.OPTIMAL, point, None, done)
-        if not lost or tree.proved:
-            self._proofs[_question(self._limits, self._cost)] = Leaves([*kept, *tree.leaves])
-            return Outcome(Termination.INFEASIBLE, None, None, done, certified=True)
-        return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
-
-    def leaves(
-        self, rhs: Mapping[int, float], cost: Array, lower: Array, upper: Array
-    ) -> tuple[Array, Array] | None:
-        """Return slack ``(L,)`` and slopes ``(L, P)`` of the leaves of the proof that was found for
-        these rows and this cost, where the inputs have these ends; None where there is none."""
-        found = self._proofs.get(_question(rhs, cost))
-        return None if found is None else (found.slack(lower, upper), found.slopes)
-
-    def _input_ends(self) -> tuple[Array, Array]:
-        inputs = self._program.inputs
-        return self._lower[inputs], self._upper[inputs]
 
     def _near(self, row: int, deadline: Deadline) -> Outcome:
         """Search for a point where the session has fixed variables; that there is none is no
@@ -223,17 +185,9 @@ class BranchingEngine:
         return bool(np.all((lower <= integers) & (integers <= upper)))
 
     def _is_whole(self) -> bool:
-        """Whether no integer is fixed from outside. Cuts hold wherever inputs stay within the ends
-        that they were made for."""
-        chosen, program = self._integers, self._program
-        return np.array_equal(self._lower[chosen], program.lower[chosen]) and np.array_equal(
-            self._upper[chosen], program.upper[chosen]
-        )
-
-
-def _question(limits: Mapping[int, float], cost: Array) -> Question:
-    """Return what is asked, but for the ends of the inputs."""
-    return cost.tobytes(), tuple(sorted((r, v) for r, v in limits.items() if np.isfinite(v)))
+        """Whether all variables have the bounds of the program, for which cuts are valid."""
+        lower, upper = self._program.lower, self._program.upper
+        return np.array_equal(self._lower, lower) and np.array_equal(self._upper, upper)
 
 
 def _load(program: LinearProgram, options: Options, first: bool) -> Engine:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.hull import HullCuts, hulls_of
-from mlspec.branching.leaf import Leaf
 from mlspec.branching.relaxation import (
     STATUS,
     Basis,
@@ -106,10 +105,7 @@ class NodeSolver:
         self._limit = limit
         self._deadline = deadline
         self._cancelled = cancelled
-        self._root_cuts = relaxation.cuts
-        self._closed_sides: dict[tuple[int, float], Leaf] = {}
-        self.leaves: list[Leaf] = []
-        """Nodes that were proved."""
+        self._root_cuts = 0
 
     def spent(self) -> bool:
         """Whether the deadline has passed, or the search was cancelled."""
@@ -138,15 +134,12 @@ class NodeSolver:
             relaxed = self.relaxed()
             history.append(relaxed.bound)
         self._root_cuts = self._relaxation.cuts
-        if relaxed.bound > self._limit:
-            self.leaves.append(self._leaf(self._relaxation, relaxed, {}))
         return replace(relaxed, bound=max(history))
 
     def solved(self, node: Node) -> Solved | float | None:
         """Return the relaxation of ``node`` after rounds of cuts: only its bound if that exceeds
         the limit, None if time ran out."""
         planes = self._planes
-        self._closed_sides.clear()
         self.fix(node.fixed)
         if node.basis is not None:
             self._relaxation.start_from(node.basis)
@@ -167,7 +160,6 @@ class NodeSolver:
             if gained < planes.node_gain * (self._limit - bound):
                 break
         if bound > self._limit:
-            self.leaves.append(self._leaf(self._relaxation, relaxed, node.fixed))
             return bound
         if relaxed.values is None:
             return None
@@ -186,24 +178,11 @@ class NodeSolver:
             relaxation.take_cuts_of(self._relaxation)
             self._fix(relaxation, {**fixed, place: value})
             relaxation.start_from(basis)
-            relaxed = self._run(relaxation, iterations)
-            if relaxed.bound > self._limit:
-                leaf = self._leaf(relaxation, relaxed, {**fixed, place: value})
-                self._closed_sides[place, value] = leaf
-            return relaxed.bound
+            return self._run(relaxation, iterations).bound
 
         with ThreadPoolExecutor(2) as both:
             zero, one = both.map(bound, self._sides, (0.0, 1.0))
         return zero, one
-
-    def close_side(self, place: int, value: float) -> None:
-        """Note that the last node's child with ``place`` at ``value``, whose bound ``sides``
-        returned, is proved."""
-        self.leaves.append(self._closed_sides[place, value])
-
-    def _leaf(self, relaxation: Relaxation, relaxed: Relaxed, fixed: Mapping[int, float]) -> Leaf:
-        target = 0.0 if relaxed.ray else self._limit
-        return Leaf(dict(fixed), relaxation.half_space(relaxed), target)
 
     def fix(self, fixed: Mapping[int, float]) -> None:
         """Fix these integers, and no others."""

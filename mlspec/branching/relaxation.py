@@ -18,7 +18,7 @@ from scipy import sparse
 from mlspec.backends.engine import Options
 from mlspec.backends.highs import HighsEngine, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
-from mlspec.branching.bound import HalfSpace, Rows, dual_bound, half_space
+from mlspec.branching.bound import Rows, dual_bound
 from mlspec.branching.hull import Cut
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
@@ -42,10 +42,6 @@ class Relaxed:
     """HiGHS's status."""
     multipliers: Array | None = None
     """``(m,)``: of the rows and cuts, if the run ended with an optimum."""
-    proof: Array | None = None
-    """``(m,)``: the multipliers whose dual bound is ``bound``, or those of a ray."""
-    ray: bool = False
-    """Whether there is no point, as ``proof`` shows: a bound above 0 of the cost 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +121,6 @@ class Relaxation:
         other = Relaxation(self._program, options, self._cancelled, self._loose)
         other.set_limits(self._limits)
         other.set_cost(self._cost)
-        other.fix(np.arange(len(self._cost)), self._lower, self._upper)
         return other
 
     def take_cuts_of(self, main: Relaxation) -> None:
@@ -165,27 +160,12 @@ class Relaxation:
         end = self._highs.getModelStatus()
         solution = self._highs.getSolution()
         if end == STATUS.kInfeasible:
-            ray = self._infeasible()
-            bound = -np.inf if ray is None else np.inf
-            return Relaxed(bound, None, end, proof=ray, ray=True)
+            return Relaxed(self._infeasible(), None, end)
         multipliers = np.array(solution.row_dual)
         bound = self._bound(multipliers, self._cost) if solution.dual_valid else -np.inf
         if end != STATUS.kOptimal:
-            return Relaxed(bound, None, end, proof=multipliers)
-        return Relaxed(bound, np.array(solution.col_value), end, multipliers, multipliers)
-
-    def half_space(self, relaxed: Relaxed) -> HalfSpace:
-        """Return the bound of a run as a function of the ends of the program's inputs; no cut may
-        have come or gone since."""
-        if relaxed.proof is None:
-            raise ValueError("the run has no bound")
-        cost = np.zeros_like(self._cost) if relaxed.ray else self._cost
-        inputs, program = self._program.inputs, self._program
-        widest = program.lower[inputs], program.upper[inputs]
-        ends = self._lower, self._upper
-        return half_space(
-            relaxed.proof, cost, self._all_rows(), self._row_ends(), ends, inputs, widest
-        )
+            return Relaxed(bound, None, end)
+        return Relaxed(bound, np.array(solution.col_value), end, multipliers)
 
     def prices(self, relaxed: Relaxed) -> Array:
         """Return the weight of each variable in the rows that bind at an optimum, ``(n,)``: its
@@ -233,23 +213,21 @@ class Relaxation:
         self._cuts = [cut for number, cut in enumerate(self._cuts) if number not in gone]
         self._stacked = None
 
-    def _infeasible(self) -> Array | None:
-        """Return the ray that HiGHS gives if it proves that there is no point."""
+    def _infeasible(self) -> float:
+        """Return infinity if the ray that HiGHS gives proves that there is no point."""
         _, given, ray = self._highs.getDualRay()
         if not given:
-            return None
+            return -np.inf
         zero = np.zeros_like(self._cost)
-        signed = (sign * np.array(ray) for sign in (1.0, -1.0))
-        return next((each for each in signed if self._bound(each, zero) > 0.0), None)
+        proved = any(self._bound(sign * np.array(ray), zero) > 0.0 for sign in (1.0, -1.0))
+        return np.inf if proved else -np.inf
 
     def _bound(self, multipliers: Array, cost: Array) -> float:
-        box = self._lower, self._upper
-        return dual_bound(multipliers, cost, self._all_rows(), self._row_ends(), box)
-
-    def _row_ends(self) -> tuple[Array, Array]:
         limits = np.array([cut.limit for cut in self._cuts])
         low = np.append(self._low, np.full(len(limits), -np.inf))
-        return low, np.append(self._high, limits)
+        high = np.append(self._high, limits)
+        box = self._lower, self._upper
+        return dual_bound(multipliers, cost, self._all_rows(), (low, high), box)
 
     def _all_rows(self) -> Rows:
         if self._stacked is None:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.leaf import Leaf
 from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver
 from mlspec.branching.relaxation import Relaxation
 from mlspec.branching.rule import BranchingRule, ReliabilityBranching
@@ -76,16 +74,6 @@ class Tree:
         """Whether it is proved that no point is within the limit."""
         return self.bound > self._limit
 
-    @property
-    def leaves(self) -> Sequence[Leaf]:
-        """The nodes that were proved; together all points, once the tree is."""
-        return self._solver.leaves
-
-    def extend(self, lost: Sequence[Leaf]) -> Array | None:
-        """Return a point of the nodes of leaves that were ``lost``, or None as ``run`` does."""
-        nodes = [Node(-np.inf, number, leaf.fixed, None) for number, leaf in enumerate(lost)]
-        return self._grown(nodes, None)
-
     def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
         """Return a point within the limit; None if there is none (``proved``) or time ran out.
 
@@ -101,16 +89,17 @@ class Tree:
         submips = self._method.submips
         waiting = submips.around(self._pieces, root.values, hint)
         with SubMipSearch(submips, solver, waiting, self._began, self._deadline) as search:
-            return self._grown([Node(root.bound, 0, {}, None)], search)
+            return self._grown(root.bound, search)
 
-    def _grown(self, nodes: list[Node], search: SubMipSearch | None) -> Array | None:
-        """Branch from the nodes that are open."""
-        made = len(nodes)
+    def _grown(self, root: float, search: SubMipSearch) -> Array | None:
+        """Explore the tree from its root, whose bound is given."""
+        nodes = [Node(root, 0, {}, None)]
+        made = 0
         while nodes:
             self.bound = nodes[0].bound
             if self._solver.spent():
                 return None
-            point = None if search is None else search.result(self.nodes)
+            point = search.result(self.nodes)
             if point is not None:
                 return point
             node = heapq.heappop(nodes)
@@ -127,9 +116,7 @@ class Tree:
             if place is None:
                 return solved.values
             for value, bound in zip((0.0, 1.0), sides, strict=True):
-                if bound > self._limit:
-                    self._solver.close_side(place, value)
-                else:
+                if bound <= self._limit:
                     made += 1
                     child = {**node.fixed, place: value}
                     heapq.heappush(nodes, Node(bound, made, child, solved.basis))

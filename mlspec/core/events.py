@@ -66,13 +66,6 @@ class AttackingBeforeProof:
 
 
 @dataclass(frozen=True, eq=False)
-class OpeningProof:
-    """Bounds and a model are made for all radii up to ``ceiling``."""
-
-    ceiling: Array
-
-
-@dataclass(frozen=True, eq=False)
 class BracketingPath:
     """A minimum-norm attack looks for the first violation on the way to ``goal``."""
 
@@ -122,7 +115,6 @@ Event = (
     | StartingSlp
     | SolvedSlpStep
     | AttackingBeforeProof
-    | OpeningProof
     | BracketingPath
     | BracketingLayer
     | CertifyingLayers

@@ -20,9 +20,6 @@ class Ask(StrEnum):
     """A verdict, whatever it takes."""
     CERTIFICATE = "certificate"
     """A verdict on whether one layer can grow, once the strategy has ended."""
-    EXTENSION = "extension"
-    """A verdict by extending a proof of other neighborhoods: only leaves that it loses are proved
-    again."""
     BOUND = "bound"
     """Only whether the bounds certify it."""
     ATTACK = "attack"
@@ -32,7 +29,7 @@ class Ask(StrEnum):
 
     @property
     def complete(self) -> bool:
-        """Whether it counts as a complete query of the budget, which starts from nothing."""
+        """Whether it counts as a complete query of the budget."""
         return self in (Ask.COMPLETE, Ask.CERTIFICATE)
 
 
@@ -47,10 +44,6 @@ class Move(StrEnum):
     """A step along the gradient of the certified margin."""
     CEGIS = "CEGIS"
     """A proposal, or what counterexamples left of it."""
-    POLYTOPE = "polytope"
-    """The largest value that the leaves of a proof certify, which takes no query."""
-    EXTENSION = "extended proof"
-    """A little more than the leaves of a proof certify."""
     NEAR_BOUND = "near the bound"
     """An eps a little inside one whose value attains the upper bound."""
     TOGETHER = "all together"

@@ -14,7 +14,6 @@ from mlspec.core.events import (
     Finished,
     Growing,
     LoweringUpperBound,
-    OpeningProof,
     Proving,
     RefutingSlice,
     SolvedSlpStep,
@@ -50,8 +49,6 @@ def activity(event: Event, problem: Problem) -> str:
             return f"trying {value(eps)} (linear program)"
         case AttackingBeforeProof(eps):
             return f"attacking {value(eps)} before the proof"
-        case OpeningProof(ceiling):
-            return f"bounds and model up to {value(ceiling)}"
         case BracketingPath(goal):
             return f"looking for the nearest violation below {value(goal)}"
         case BracketingLayer(r):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from mlspec.core.events import BracketingLayer, CertifyingLayers
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
-from mlspec.core.objective import LogVolume
 from mlspec.core.trace import Ask, Block, Cut, Move, StopReason
 from mlspec.search.budget import SpentError
-from mlspec.search.linear_program import largest
-from mlspec.search.proof import SearchProof
-from mlspec.search.proof_climb import ProofClimb
 from mlspec.search.search import Search
 from mlspec.search.segments import segment
 
@@ -38,11 +34,6 @@ class MaximalityCertificate:
     grow alone."""
     longer: float = 4.0
     """Factor on the step of layers that grew."""
-    proofs: ProofClimb = field(default_factory=ProofClimb)
-    """How the proof is opened that all layers share."""
-    reach: float = 1.5
-    """How far its ceiling is above the best radius, in steps of each layer: less than one would
-    leave no room."""
 
     def run(self, search: Search) -> StopReason:
         """Return MAXIMAL if every layer is blocked or at its cap, else STALLED.
@@ -51,7 +42,6 @@ class MaximalityCertificate:
         """
         blocked = search.trace.blocked
         order = np.argsort(-search.weights, kind="stable").tolist()
-        proof = self._opened(search)
         for r in order[: self.bracketed]:
             self._bracket(search, r)
         spent: SpentError | None = None
@@ -61,7 +51,7 @@ class MaximalityCertificate:
             if not group:
                 continue
             try:
-                cut, proof = self._grow(search, group, proof)
+                cut = self._grow(search, group)
             except SpentError as error:
                 if error.reason is not StopReason.QUERIES:
                     raise
@@ -91,26 +81,9 @@ class MaximalityCertificate:
             alone = reduced(cut, segment(np.where(others, 0.0, cut.extents), cut.extents))
             reduced(alone, segment(np.where(others, alone.extents, 0.0), alone.extents))
 
-    def _opened(self, search: Search) -> SearchProof | None:
-        """Open a proof with a ceiling a step above the best radius, and grow all layers as far as
-        it certifies; None where the best radius is not proved in time."""
-        best = search.best
-        ceiling = best + self.reach * np.maximum(self.tolerance * best, self.least_step)
-        proof = self.proofs.opened(search, np.minimum(ceiling, Neighborhood.CAP), best)
-        if proof is not None:
-            balanced = LogVolume(np.ones(search.radii))
-            rows, limits = proof.half_spaces(best)
-            inside = (1.0 - self.proofs.inside) * limits
-            found = largest(balanced, rows, inside, best, proof.ceiling)
-            if found is not None:
-                proof.certified(found, Move.POLYTOPE)
-        return proof
-
-    def _grow(
-        self, search: Search, group: list[int], proof: SearchProof | None
-    ) -> tuple[Cut | None, SearchProof | None]:
+    def _grow(self, search: Search, group: list[int]) -> Cut | None:
         """Grow the layers of ``group`` together by longer and longer steps, until the shortest step
-        is refused; return the cut that refused it, if there is one, and the proof to go on with."""
+        is refused; return the cut that refused it, if there is one."""
         factor = 1.0
         while True:
             best = search.best
@@ -118,18 +91,12 @@ class MaximalityCertificate:
             step = np.maximum(self.tolerance * best[group], self.least_step)
             raised[group] = np.minimum(best[group] + factor * step, Neighborhood.CAP)
             if np.array_equal(raised, best):
-                return None, proof
-            shortest = np.minimum(best[group] + step, Neighborhood.CAP)
-            if proof is not None and np.any(shortest > proof.ceiling[group]):
-                proof = self._opened(search)
-                continue
-            if proof is not None:
-                raised = np.minimum(raised, proof.ceiling)
-            certified, cut = _decided(search, raised, tuple(group), proof, self.proofs.seconds)
+                return None
+            certified, cut = _decided(search, raised, tuple(group))
             if certified:
                 factor *= self.longer
             elif factor == 1.0:
-                return cut, proof
+                return cut
             else:
                 factor = 1.0
 
@@ -143,15 +110,10 @@ def _open(search: Search, group: list[int]) -> list[int]:
     return [r for r in group if r not in blocked]
 
 
-def _decided(
-    search: Search, eps: Array, grown: tuple[int, ...], proof: SearchProof | None, seconds: float
-) -> tuple[bool, Cut | None]:
+def _decided(search: Search, eps: Array, grown: tuple[int, ...]) -> tuple[bool, Cut | None]:
     """Say whether ``eps`` is certified, and if not, return the cut that rules it out, if any."""
     cut = search.verifier.violation(eps, CertifyingLayers(grown))
     if cut is not None:
         return False, cut
-    if proof is None:
-        verdict = search.verifier.prove(eps, Move.GROUP, grown, ask=Ask.CERTIFICATE)
-    else:
-        verdict = proof.extend(eps, Move.GROUP, grown, seconds=seconds)
+    verdict = search.verifier.prove(eps, Move.GROUP, grown, ask=Ask.CERTIFICATE)
     return verdict.robust, search.trace.known_cut(eps)

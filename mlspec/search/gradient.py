@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +15,6 @@ from mlspec.core.trace import StopReason
 from mlspec.search.ascent import AscentStrategy
 from mlspec.search.climb import Climb
 from mlspec.search.optimizer import Optimizer
-from mlspec.search.proof_climb import ProofClimb
 from mlspec.search.search import Search
 from mlspec.search.segments import farthest
 
@@ -27,12 +26,10 @@ class GradientStrategy:
     What bounds certify comes first, without a complete query. Then several proposals are made. How
     much of a proposal can be proved shows only by trying, with queries of a short time limit: the
     most promising one is tried first, and what it brought says what to expect of the others. From
-    the best eps so far proofs are extended, then longer queries go on.
+    the best eps so far longer queries go on.
     """
 
     climb: Climb
-    proofs: ProofClimb = field(default_factory=ProofClimb)
-    """How the best radius grows by proofs that are extended."""
     quick_seconds: float = 8.0
     """Time limit of a complete query while proposals are compared."""
     farthest: float = 0.025
@@ -60,7 +57,6 @@ class GradientStrategy:
         thorough = replace(self.climb, tolerance=finer)
         while True:
             before = search.value(search.best)
-            self.proofs.run(search)
             best = search.objective.trimmed(search.best, start, share=0.0)
             proposal = thorough.propose(search, thorough.optimizer, best, floor=best)
             thorough.run(search, start, best, proposal)

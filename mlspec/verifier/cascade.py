@@ -24,13 +24,11 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
-from mlspec.errors import SolverError
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
-from mlspec.verifier.proof import NeighborhoodProof, ProofBuilder
 from mlspec.verifier.question import Question
 
 
@@ -133,38 +131,15 @@ class Cascade:
         points = self._attacked(eps, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
-        analysis = self._bounded(box, deadline)
+        analysis: Analysis | None = None
+        for bounder in self._stages.bounders:
+            analysis = bounder.analyse(box, analysis, deadline)
+        assert analysis is not None
         finder = LevelFinder(
             self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
         )
         level = finder.find(box, analysis, points.images, deadline)
         return replace(level, seconds=time.monotonic() - began)
-
-    def proof(self, ceiling: Array, deadline: Deadline = NEVER) -> NeighborhoodProof | None:
-        """Open a proof for the radii up to ``ceiling`` ``(R,)``, of which nothing is proved yet but
-        what bounds say; None where there is no model."""
-        complete = self._stages.complete
-        if complete is None:
-            return None
-        analysis = self._bounded(self._problem.neighborhood(ceiling).box, deadline)
-        builder = ProofBuilder(self._problem, complete.compiler, complete.prover, complete.trial)
-        try:
-            return builder.open(ceiling, analysis, self._noted_extension)
-        except SolverError:
-            return None
-
-    def _noted_extension(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
-        question = Question(eps, self._problem.neighborhood(eps).box)
-        question.note(Stage.MILP, began, "a proof of other neighborhoods")
-        return self._noted(question, verdict, began)
-
-    def _bounded(self, box: Box, deadline: Deadline) -> Analysis:
-        """Return the tightest bounds over ``box``."""
-        analysis: Analysis | None = None
-        for bounder in self._stages.bounders:
-            analysis = bounder.analyse(box, analysis, deadline)
-        assert analysis is not None
-        return analysis
 
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
