@@ -31,7 +31,7 @@ class Question:
 
     @property
     def open_subsets(self) -> int:
-        """Subsets of rivals that bounds left open, as far as it is known."""
+        """Subsets of margins that bounds left open, as far as it is known."""
         return 0 if self.analysis is None else self.analysis.open_subsets
 
     def note(self, stage: Stage, began: float, finding: str) -> None:
@@ -41,7 +41,7 @@ class Question:
     def learn(self, stage: Stage, began: float, analysis: Analysis) -> Verdict | None:
         """Take over what bounds say, and return the verdict if that is one."""
         self.analysis, self.bounds = analysis, stage
-        left = "proved" if analysis.robust else f"{self.open_subsets} subset(s) of rivals open"
+        left = "proved" if analysis.robust else f"{self.open_subsets} subset(s) of margins open"
         self.note(stage, began, f"{left}, margin >= {analysis.margin:.3g}")
         if not analysis.robust:
             return None
@@ -50,5 +50,5 @@ class Question:
     def undecided(self) -> Verdict:
         """Return what bounds alone leave."""
         margin = None if self.analysis is None else self.analysis.margin
-        reason = f"bounds leave {self.open_subsets} subset(s) of rivals open"
+        reason = f"bounds leave {self.open_subsets} subset(s) of margins open"
         return Verdict(Outcome.UNKNOWN, self.bounds, margin, reason=reason)
