@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 USAGE_WIDTH, INDENT = 76, "    "
 
 
-class Generated(SphinxDirective):
+class Generated(SphinxDirective, ABC):
     """A directive that stands for MyST text."""
 
+    @abstractmethod
     def text(self) -> str:
         """Return the text."""
-        raise NotImplementedError
 
     def run(self) -> list[nodes.Node]:
         """Parse the text in place of the directive."""
