@@ -111,6 +111,7 @@ class AlphaBounder:
     context: BoundsContext
     method: AlphaCrown
     stage: ClassVar[Stage] = Stage.ALPHA
+    optimises: ClassVar[bool] = True
 
     def analyse(
         self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER

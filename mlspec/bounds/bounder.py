@@ -15,6 +15,8 @@ class Bounder(Protocol):
 
     stage: ClassVar[Stage]
     """What verdicts call it."""
+    optimises: ClassVar[bool]
+    """Whether it takes iterations: the verifier asks such bounds only after the attack."""
 
     def analyse(
         self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER

@@ -127,6 +127,7 @@ class CrownBounder:
     context: BoundsContext
     method: Crown
     stage: ClassVar[Stage] = Stage.CROWN
+    optimises: ClassVar[bool] = False
 
     def analyse(
         self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER

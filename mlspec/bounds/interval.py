@@ -40,6 +40,7 @@ class IntervalBounder:
 
     context: BoundsContext
     stage: ClassVar[Stage] = Stage.INTERVAL
+    optimises: ClassVar[bool] = False
 
     def analyse(
         self, box: Box, earlier: Analysis | None = None, deadline: Deadline = NEVER

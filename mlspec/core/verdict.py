@@ -32,6 +32,17 @@ class Stage(StrEnum):
     ALPHA = "alpha"
     MILP = "milp"
 
+    @property
+    def bounds(self) -> bool:
+        """Whether this is a stage of bounds: its name is one that ``verifier.bounds`` takes."""
+        match self:
+            case Stage.INTERVAL | Stage.CROWN | Stage.ALPHA:
+                return True
+            case Stage.RECALL | Stage.ATTACK | Stage.MILP:
+                return False
+            case _:
+                assert_never(self)
+
 
 class Proof(StrEnum):
     """What an answer rests on. A solver's own word is never a proof: see ``Verdict.claim``."""

@@ -7,7 +7,7 @@ bound or a solver's proof for ROBUST, a witness replayed in float64 for VIOLATED
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,12 +56,6 @@ class Stages:
     """Weak images whose linear regions the complete stage searches first."""
 
 
-PLAIN_BOUNDS = frozenset({Stage.INTERVAL, Stage.CROWN})
-"""Stages that bound without optimising."""
-ORDER = Stage.INTERVAL, Stage.CROWN, Stage.ATTACK, Stage.ALPHA
-"""The stages before the complete one, from cheap to dear."""
-
-
 class Cascade:
     """Answers for neighborhoods of one problem, and remembers what it learned."""
 
@@ -73,7 +67,10 @@ class Cascade:
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
         self._bounders = {bounder.stage: bounder for bounder in stages.bounders}
-        self._offered = frozenset({Stage.ATTACK, *self._bounders})
+        plain = tuple(each.stage for each in stages.bounders if not each.optimises)
+        optimised = tuple(each.stage for each in stages.bounders if each.optimises)
+        self._plain_bounds = plain
+        self._order = (*plain, Stage.ATTACK, *optimised)
 
     def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust."""
@@ -85,7 +82,7 @@ class Cascade:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
         question = Question(eps, self._problem.neighborhood(eps).box, deadline)
-        verdict = self._asked(question, self._offered & PLAIN_BOUNDS)
+        verdict = self._asked(question, self._plain_bounds)
         return self._noted(question, verdict or question.undecided(), began)
 
     def certified(self, eps: Array, deadline: Deadline = NEVER) -> CertifiedMargin:
@@ -180,8 +177,8 @@ class Cascade:
         known = self._known_attack(question.eps) is not None
         # What costs nothing comes first.
         verdict = self._tried(question, Stage.ATTACK) if known else None
-        offered = self._offered - {Stage.ATTACK} if known else self._offered
-        verdict = verdict or self._asked(question, offered)
+        stages = tuple(stage for stage in self._order if stage is not Stage.ATTACK or not known)
+        verdict = verdict or self._asked(question, stages)
         if verdict is not None:
             return verdict
         complete = self._stages.complete
@@ -194,16 +191,16 @@ class Cascade:
             question.box, question.analysis, near, question.deadline, question.accounts
         )
 
-    def _asked(self, question: Question, offered: Set[Stage]) -> Verdict | None:
-        """Ask the stages ``offered``, in their order, until one decides."""
+    def _asked(self, question: Question, stages: Sequence[Stage]) -> Verdict | None:
+        """Ask ``stages`` one after the other until one decides."""
         began = time.monotonic()
         proved = self._memory.proof_around(question.eps)
         if proved is not None:
             question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
             margin, proof = proved
             return Verdict(Outcome.ROBUST, Stage.RECALL, margin, proof=proof)
-        for stage in ORDER:
-            verdict = self._tried(question, stage) if stage in offered else None
+        for stage in stages:
+            verdict = self._tried(question, stage)
             if verdict is not None:
                 return verdict
         return None

@@ -169,6 +169,6 @@ def test_files_of_the_architecture_exist() -> None:
     assert len(rows) >= 8
     for row in rows:
         touched = re.findall(r"`([\w/]+\.(?:py|yaml))`", row.split("|")[2])
-        assert 1 <= len(touched) <= (5 if "bounder" in row else 3), row
+        assert 1 <= len(touched) <= 3, row
         named = [file for file in re.findall(r"`([\w/]+\.py)`", row) if "NAME" not in file]
         assert not [file for file in named if not (ROOT / file).exists()], row

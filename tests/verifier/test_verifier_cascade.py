@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from machines import SECONDS, analyse, cascade, complete_stage, solver
+from machines import SECONDS, analyse, cascade, complete_stage, machine_bounders, solver
 from machines import stages as machine_stages
+from pydantic import ValidationError
 from strategies import SMALL, problem_of, random_problem, random_radius
 
 from mlspec.bounds.analysis import Analysis
@@ -27,6 +28,7 @@ from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
+from mlspec.spec.search import Verifier
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
@@ -329,6 +331,7 @@ class Overconfident:
     """Bounds that certify everything."""
 
     stage = Stage.INTERVAL
+    optimises = False
 
     def __init__(self, problem: Problem) -> None:
         box = problem.neighborhood(np.zeros(problem.layering.count)).box
@@ -509,3 +512,13 @@ def test_margins_certified_on_the_way_are_accounted_for_like_queries() -> None:
     tally = verifier.tallies[Stage.CROWN]
     assert (tally.asked, tally.decided) == (2, 1)
     assert tally.seconds > 0.0
+
+
+def test_the_names_of_bounds_in_a_spec_are_those_of_the_bounders() -> None:
+    last = [bounder.stage for bounder in machine_bounders(hidden(0.1), "alpha")]
+    assert last == [stage for stage in Stage if stage.bounds]
+    for stage in last:
+        assert Verifier(bounds=stage.value).bounds == stage.value
+        assert machine_bounders(hidden(0.1), stage.value)[-1].stage is stage
+    with pytest.raises(ValidationError, match="interval"):
+        Verifier(bounds=Stage.MILP.value)
