@@ -20,6 +20,7 @@ from mlspec.errors import MissingSolverError, OptionError
 from mlspec.milp.model import Backend
 from mlspec.spec import SolverProfile, Source, find_profile, profiles
 from mlspec.spec.search import AUTO, LIMITS, SolverChoice
+from mlspec.spec.source import did_you_mean
 
 INTERFACES: Mapping[str, SolverInterface] = {
     "highs": BRANCHING,
@@ -55,8 +56,12 @@ class ChosenBackend(Backend, Protocol):
 
 
 def backend_of(profile: SolverProfile) -> ProgramBackend:
-    """Return the solver that ``profile`` declares."""
-    return ProgramBackend(profile, INTERFACES[profile.backend])
+    """Return the solver that ``profile`` declares; raises SpecError where no code runs it."""
+    name = profile.backend
+    if name not in INTERFACES:
+        known = f"expected one of {', '.join(INTERFACES)}; got '{name}'"
+        raise profile.source.error("backend", known + did_you_mean(name, INTERFACES))
+    return ProgramBackend(profile, INTERFACES[name])
 
 
 def chosen(

@@ -14,8 +14,6 @@ from mlspec.spec.load import load_model
 from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
 from mlspec.spec.source import Source, did_you_mean, undotted
 
-BackendName = Literal["highs", "highs-mip", "gurobi", "cplex", "scip", "glpk"]
-
 LimitName = Literal["seconds", "threads", "gap", "feasibility_tolerance", "integrality_tolerance"]
 
 
@@ -55,8 +53,8 @@ class SolverProfile(Document):
 
     name: Annotated[str, Field(min_length=1)]
     """Name by which specs choose it: that of its file."""
-    backend: BackendName
-    """The code that runs it."""
+    backend: Annotated[str, Field(min_length=1)]
+    """The code that runs it, by its name in ``mlspec/solvers.py``."""
     interface: str
     """How mlspec talks to it."""
     install: str

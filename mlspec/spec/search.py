@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -17,15 +17,12 @@ from pydantic_core import CoreSchema
 from mlspec.core.verdict import Stage
 from mlspec.spec.base import SpecModel
 from mlspec.spec.source import Source
-from mlspec.spec.unions import by_kind, complaint, tag
+from mlspec.spec.unions import OneOf, by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
 ObjectiveName = Literal["weighted_sum", "max_min", "log_volume"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact"]
-if TYPE_CHECKING:
-    BoundsName = str
-else:
-    BoundsName = Literal[tuple(stage.value for stage in Stage if stage.bounds)]
+BoundsName = Annotated[str, OneOf(tuple(stage.value for stage in Stage if stage.bounds))]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 Positive = Annotated[float, Field(gt=0)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 
-from pydantic import BaseModel, Discriminator, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Discriminator, GetCoreSchemaHandler, Tag
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _MARK = "\ue000"
 """A private-use character: no key that a user writes starts with it."""
@@ -16,6 +17,18 @@ class Pick(Discriminator):
     """A discriminator that can be hashed, so that its union can be part of another."""
 
     __hash__ = object.__hash__
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a text that is one of names which another room lists: a Literal made at run time."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(
+        self, source: type[str], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
 
 
 def tag(name: str) -> Tag:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cplex as cplex_package
@@ -42,7 +43,7 @@ from mlspec.milp.model import MilpModel, Termination
 from mlspec.run import prepare
 from mlspec.solvers import INTERFACES, chosen
 from mlspec.spec import profile_names
-from mlspec.spec.profile import BackendName
+from mlspec.spec.assets import asset_dir
 from mlspec.spec.search import SolverChoice
 
 every = pytest.mark.parametrize("name", SOLVERS)
@@ -50,7 +51,15 @@ every = pytest.mark.parametrize("name", SOLVERS)
 
 def test_every_solver_has_a_profile_and_every_profile_a_solver() -> None:
     assert {solver(name).profile.backend for name in profile_names()} == set(INTERFACES)
-    assert set(BackendName.__args__) == set(INTERFACES)
+
+
+def test_a_profile_of_unknown_code_is_refused(tmp_path: Path) -> None:
+    text = (asset_dir("solvers") / "highs.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "mine.yaml"
+    text = text.replace("backend: highs", "backend: higs").replace("name: highs", "name: mine")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=r"mine.yaml:\d+:\d+: backend: .*did you mean 'highs'"):
+        chosen(SolverChoice(profile=str(file)))
 
 
 @every
