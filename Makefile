@@ -27,7 +27,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow soundness docs bench bench-radius bench-peers bench-strategies train install clean
+.PHONY: help solve test check lint slow soundness docs bench bench-radius bench-peers bench-strategies bench-labels train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ bench-peers: $(INSTALLED_PEERS)  ## The same queries to mlspec, Marabou and OMLT
 
 bench-strategies: $(INSTALLED)  ## The search strategies side by side
 	$(BENCHMARKS) strategies $(ARGS)
+
+bench-labels: $(INSTALLED)  ## How soon all labels of an image are decided
+	$(BENCHMARKS) labels $(ARGS)
 
 train: $(INSTALLED)  ## Train every classifier anew, into specs/classifiers
 	@set -e; for spec in specs/training/*.yaml; do \

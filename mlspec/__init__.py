@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["load_spec", "open_result", "solve", "verify"]
+__all__ = ["labels", "load_spec", "open_result", "solve", "verify"]
 
 _HOMES = {
+    "labels": "mlspec.labelling",
     "load_spec": "mlspec.spec",
     "open_result": "mlspec.results",
     "solve": "mlspec.run",

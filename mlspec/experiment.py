@@ -39,8 +39,10 @@ class Experiment:
         return to_dataset(self.problem, Trace(self.problem.layering.count), self.provenance)
 
 
-def prepare(spec: ExperimentSpec) -> Experiment:
+def prepare(spec: ExperimentSpec, *, misread: bool = False) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit.
+
+    ``misread`` allows an image that the classifier does not read right.
 
     Raises SpecError for a mistake in the spec or in a file it names, MissingSolverError or
     LicenceError where its solver cannot be used here.
@@ -51,7 +53,7 @@ def prepare(spec: ExperimentSpec) -> Experiment:
         device_of(spec.verifier.device)
     except InputError as error:
         raise spec.source.error("verifier.device", str(error)) from error
-    resolved = resolve(spec)
+    resolved = resolve(spec, misread=misread)
     solver = chosen(spec.solver, spec.source)
     name = Path(spec.source.origin).stem
     provenance = Provenance(

@@ -170,6 +170,11 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
 
 def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
+    return Cascade(problem, stages_of(problem, spec))
+
+
+def stages_of(problem: Problem, spec: ExperimentSpec) -> Stages:
+    """Return the stages that ``spec.verifier`` and ``spec.solver`` declare."""
     choice = spec.verifier
     device = device_of(choice.device)
     context = AttackContext(problem, device)
@@ -180,17 +185,14 @@ def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
     backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
     complete = CompleteStage(problem, compiler, backend, prover_for(backend), choice.milp.seconds)
-    return Cascade(
-        problem,
-        Stages(
-            attack=pgd.on(context, spec.seed),
-            scout=scout,
-            local_search=LocalSearch(problem, fmn.on(context, spec.seed), crown, complete),
-            hull_refutation=HullRefutation(problem, scout, crown, WitnessPatterns(context)),
-            bounders=bounders(choice.bounds, bounded),
-            crown=crown,
-            complete=complete,
-        ),
+    return Stages(
+        attack=pgd.on(context, spec.seed),
+        scout=scout,
+        local_search=LocalSearch(problem, fmn.on(context, spec.seed), crown, complete),
+        hull_refutation=HullRefutation(problem, scout, crown, WitnessPatterns(context)),
+        bounders=bounders(choice.bounds, bounded),
+        crown=crown,
+        complete=complete,
     )
 
 

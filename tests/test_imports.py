@@ -25,7 +25,7 @@ HOMES: dict[str, set[str]] = {
     "cplex": {"backends"},
     "pyscipopt": {"backends"},
     "swiglpk": {"backends"},
-    "xarray": {"results", "report", "experiment", "resume", "run"},
+    "xarray": {"results", "report", "experiment", "resume", "run", "labelling"},
     "netCDF4": {"results"},
     "rich": {"report", "cli"},
     "dask": {"campaign"},
@@ -114,6 +114,7 @@ def test_the_torch_ops_know_core_alone() -> None:
                 "experiment",
                 "preflight",
                 "run",
+                "labelling",
                 "tensors",
             }, place
 

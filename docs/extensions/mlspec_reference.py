@@ -58,14 +58,18 @@ class Commands(Generated):
 
 
 class ResultVariables(Generated):
-    """``{result-variables}``: all variables of a result file."""
+    """``{result-variables}``: all variables of a result file; ``{result-variables} labels``: those
+    of how labels stand."""
+
+    optional_arguments = 1
 
     def text(self) -> str:
         """Return one entry for each variable."""
+        from mlspec.results.labels import LABEL_VARIABLES
         from mlspec.results.schema import VARIABLES
 
         lines = []
-        for name, variable in VARIABLES.items():
+        for name, variable in (LABEL_VARIABLES if self.arguments else VARIABLES).items():
             dims = f" ({', '.join(variable.dims)})" if variable.dims else ""
             unit = "" if variable.units == "1" else f", in {variable.units}"
             lines += [f"`{name}`{dims}", f": {variable.long_name}{unit}", ""]

@@ -21,7 +21,10 @@ def say(text: str, console: Console = out) -> None:
     console.print(Text(text), soft_wrap=not console.is_terminal)
 
 
-ORDER = ("solve", "check", "verify", "show", "plot", "solvers", "train", "export", "schema", "new")
+ORDER = (
+    *("solve", "check", "verify", "labels", "show", "plot"),
+    *("solvers", "train", "export", "schema", "new"),
+)
 """How the help lists the commands: those for results first."""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+import mlspec.cli.labels
 import mlspec.cli.making
 import mlspec.cli.showing
 import mlspec.cli.solving

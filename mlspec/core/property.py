@@ -7,6 +7,13 @@ claim is violated iff at least ``k`` of them are non-positive, that is, iff all 
 - ``top_k``: the margins ``f_t - f_c`` over the other labels ``c``; ``t`` drops out of the ``k``
   highest scores iff ``k`` others reach it (a tie counts as violating).
 - ``threshold``: the single margin ``f_t - tau_t`` with ``k = 1``.
+
+That a label is *never* predicted is a claim as well (the *counterclaim*), over the opposite
+margins:
+
+- ``top_k``: of the ``M - 1`` margins ``f_c - f_t`` at least ``k`` stay positive, that is, fewer
+  than ``M - k`` are non-positive.
+- ``threshold``: the single margin ``tau_t - f_t``.
 """
 
 from __future__ import annotations
@@ -23,7 +30,8 @@ from mlspec.core.network import Array
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """The label ``target`` stays predicted: fewer than ``k`` of its margins are non-positive."""
+    """The label ``target`` stays predicted, or stays out: fewer than ``k`` of the margins are
+    non-positive."""
 
     target: int
     rows: Array
@@ -73,6 +81,11 @@ class TopK:
         rows[:, target] = 1.0
         return Claim(target, rows, np.zeros(len(others)), tuple(others), self.k)
 
+    def counterclaim(self, target: int, labels: int) -> Claim:
+        """Return the claim that ``target`` is not among the ``k`` highest of ``labels`` scores."""
+        claim = self.claim(target, labels)
+        return Claim(target, -claim.rows, -claim.offsets, claim.competitors, labels - self.k)
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -88,22 +101,31 @@ class Threshold:
         """Return the claim that the logit of ``target`` exceeds its threshold."""
         return Claim(target, np.eye(labels)[[target]], np.array([-self.tau[target]]), (target,), 1)
 
+    def counterclaim(self, target: int, labels: int) -> Claim:
+        """Return the claim that the logit of ``target`` stays below its threshold."""
+        claim = self.claim(target, labels)
+        return Claim(target, -claim.rows, -claim.offsets, claim.competitors, 1)
+
 
 DecisionRule = TopK | Threshold
 
 
 @dataclass(frozen=True)
 class Property:
-    """All ``targets`` stay predicted under ``rule``."""
+    """All ``targets`` stay predicted under ``rule``, and none of ``absent`` ever is."""
 
     rule: DecisionRule
     targets: tuple[int, ...]
     labels: int
+    absent: tuple[int, ...] = ()
+    """Labels that must stay out; a property has either targets or these, as attacks need claims of
+    one ``k``."""
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:
-        """One claim per target; ``k`` and ``N`` are the same for all."""
-        return tuple(self.rule.claim(target, self.labels) for target in self.targets)
+        """One claim per target, or per absent label; ``k`` and ``N`` are the same for all."""
+        stay = (self.rule.claim(target, self.labels) for target in self.targets)
+        return (*stay, *(self.rule.counterclaim(label, self.labels) for label in self.absent))
 
     def weakest_claim(self, scores: Array) -> Claim:
         """Return the claim of the smallest margin for ``scores`` ``(M,)``."""

@@ -63,7 +63,7 @@ def draw(ds: xr.Dataset) -> Figure:
     if shown:
         gallery(figure.add_subfigure(rows[2]), ds, shown, next(letters))
     figure.suptitle(
-        _headline(finding(ds)),
+        headline(finding(ds)),
         fontsize=FIGURE.headline_size,
         fontweight="bold",
         color=FIGURE.colours.ink,
@@ -77,9 +77,9 @@ def draw(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def _headline(sentence: str) -> str:
-    """Break a sentence into lines of about the same length."""
-    lines = -(-len(sentence) // FIGURE.headline_characters)
+def headline(sentence: str, characters: int = FIGURE.headline_characters) -> str:
+    """Break a sentence into lines of about the same length, of at most so many ``characters``."""
+    lines = -(-len(sentence) // characters)
     return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from mlspec.core.standing import Standing
 from mlspec.core.trace import Block
 from mlspec.core.verdict import Outcome
 
@@ -91,6 +92,16 @@ class FigureStyle:
     """Violating images at most."""
     gallery_scores: int = 3
     """Scores below each of them at most."""
+    label_width: float = 10.0
+    """Inches, of the figure of labels."""
+    label_row: float = 0.34
+    """Inches, of each label in it."""
+    label_margins: float = 2.1
+    """Inches, of its headline, axes and footer together."""
+    label_characters: int = 80
+    """How many characters of the headline fit into one of its lines."""
+    label_mark: float = 90.0
+    """Area of a mark, in square points."""
     log_from: float = 30.0
     """Values that differ by more than this factor are drawn on a logarithmic axis."""
 
@@ -110,6 +121,15 @@ class FigureStyle:
         }
     )
     """Colour and words of a layer by what keeps it from growing."""
+    standings: Mapping[Standing, str] = field(
+        default_factory=lambda: {
+            Standing.ALWAYS: "#009e73",
+            Standing.EITHER: "#e69f00",
+            Standing.NEVER: "#5b84b1",
+            Standing.UNKNOWN: "#8a8a8a",
+        }
+    )
+    """Colour of a label by how it stands."""
 
 
 @dataclass(frozen=True)

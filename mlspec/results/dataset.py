@@ -165,14 +165,27 @@ def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
 def _attributes(
     problem: Problem, trace: Trace, provenance: Provenance
 ) -> dict[str, str | int | float]:
-    onnx = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
     return {
         "Conventions": "CF-1.11",
         "title": f"Maximal robust layered neighborhood: {provenance.name}",
         "mlspec_format": Layout.version,
+        **origin_of(problem, provenance),
+        "targets": json.dumps([problem.label_names[target] for target in problem.property.targets]),
+        "objective": problem.aim,
+        "partition": problem.layering.kind.name,
+        "stop_reason": RUNNING if trace.stop is None else trace.stop.value,
+        "proof": trace.basis,
+        "wall_seconds": float(trace.seconds),
+        "created": now(),
+    }
+
+
+def origin_of(problem: Problem, provenance: Provenance) -> dict[str, str | int]:
+    """Return the attributes that say where a dataset comes from."""
+    onnx = np.frombuffer(provenance.classifier_onnx, dtype=np.uint8)
+    return {
         "name": provenance.name,
         "spec": provenance.spec_json,
-        "targets": json.dumps([problem.label_names[target] for target in problem.property.targets]),
         "decision": json.dumps(_decision(problem.property.rule)),
         "object_label": provenance.object_label,
         "classifier_file": provenance.classifier_file,
@@ -180,13 +193,12 @@ def _attributes(
         "solver": provenance.solver,
         "seed": int(provenance.seed),
         "versions": json.dumps(dict(provenance.versions), sort_keys=True),
-        "objective": problem.aim,
-        "partition": problem.layering.kind.name,
-        "stop_reason": RUNNING if trace.stop is None else trace.stop.value,
-        "proof": trace.basis,
-        "wall_seconds": float(trace.seconds),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def now() -> str:
+    """Return the time as an attribute has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _decision(rule: DecisionRule) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""``python -m benchmarks stages | radius | peers | strategies``: see ``--help`` of each."""
+"""``python -m benchmarks NAME``, such as ``stages`` or ``peers``: see ``--help`` of each."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import peers, radius, stages, strategies
+from benchmarks import labels, peers, radius, stages, strategies
 from benchmarks.cases import CLASSIFIERS, SPECS
 
 
@@ -17,6 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _radius(chosen.add_parser("radius", help="how near the attack comes to the exact radius"))
     _peers(chosen.add_parser("peers", help="the same queries to mlspec, Marabou and OMLT"))
     _strategies(chosen.add_parser("strategies", help="the search strategies side by side"))
+    _labels(chosen.add_parser("labels", help="how soon all labels of an image are decided"))
     given = parser.parse_args(arguments)
     given.run(given)
 
@@ -65,6 +66,16 @@ def _strategies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", default=(), metavar="a.b=v", help="change every spec")
     parser.set_defaults(
         run=lambda given: strategies.main(given.specs, given.variants, given.seconds, given.set)
+    )
+
+
+def _labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--specs", nargs="+", default=CLASSIFIERS)
+    parser.add_argument("--epsilons", nargs="+", type=float, default=(0.001,))
+    parser.add_argument("--images", type=int, default=20, help="of the test split, the first ones")
+    parser.add_argument("--seconds", type=float, default=60.0, help="limit of one image")
+    parser.set_defaults(
+        run=lambda given: labels.main(given.specs, given.epsilons, given.images, given.seconds)
     )
 
 

@@ -232,3 +232,8 @@ def test_peers_on_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     for package in peers.PEERS.values():
         installed = importlib.util.find_spec(package) is not None
         assert installed or f"{package} is not installed: {peers.INSTALL}" in printed
+
+
+def test_labels_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["labels", "--specs", "pgd_img3", "--images", "2", "--seconds", "20"])
+    assert "| `pgd` | 0.001 | 2 |" in capsys.readouterr().out

@@ -105,3 +105,24 @@ def test_subsets_are_those_of_the_open_margins_in_order() -> None:
     open_rows = np.array([True, False, True, True])
     assert claim.subsets(open_rows) == [(0, 2), (0, 3), (2, 3)]
     assert claim.subsets(np.array([False, True, False, False])) == []
+
+
+@given(scores_of, st.data())
+def test_a_counterclaim_holds_only_where_its_label_is_not_predicted(
+    scores: list[float], data: st.DataObject
+) -> None:
+    """It holds wherever the label is not predicted, but for ties, which it does not claim."""
+    labels = len(scores)
+    k = data.draw(st.integers(1, labels - 1))
+    target = data.draw(st.integers(0, labels - 1))
+    batch = np.array([scores])
+    for rule in (TopK(k), Threshold(tuple(data.draw(scores_of) + [0.0] * labels)[:labels])):
+        claim, counter = rule.claim(target, labels), rule.counterclaim(target, labels)
+        assert np.array_equal(counter.margins(batch), -claim.margins(batch))
+        margin = float(counter.margin(batch)[0])
+        predicted = bool(rule.predicted(batch)[0, target])
+        assert not (margin > 0.0 and predicted)
+        if margin < 0.0:
+            assert predicted
+        asked = Property(rule, (), labels, (target,))
+        assert float(asked.margin(batch)[0]) == margin
