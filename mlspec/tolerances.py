@@ -33,8 +33,8 @@ ORDER_ONE: Final = 6
 """Values between about 2**-ORDER_ONE and 2**ORDER_ONE keep their unit in a model."""
 
 CRUMB: Final = 2e-9
-"""Coefficients below this are left out of a model's rows, which give way by what they are worth:
-HiGHS drops coefficients up to 1e-9."""
+"""Coefficients below this are left out of a model's rows, and each row is relaxed by the largest
+value of the terms it loses: HiGHS drops coefficients up to 1e-9."""
 
 NARROW: Final = 1e-4
 """A pixel that moves less is written as its start and a share of its range: HiGHS fixes variables
@@ -50,6 +50,14 @@ eps``)."""
 
 SMALLEST_DIVISOR: Final = 1e-300
 """What 0 counts as in a denominator, so that quotients of ordinary numbers stay finite."""
+
+SMALLEST_GRADIENT: Final = 1e-12
+"""What an attack divides a gradient, or a spread of margins, by at least: both are of order one
+where they matter."""
+
+SMALLEST_TEMPERATURE: Final = 1e-6
+"""The least temperature of a smooth maximum of margins, in units of scores: at smaller ones its
+gradient is that of the largest margin in float32 anyway."""
 
 UNIT_ROUNDOFF: Final = 2.0**-53
 """One float64 operation is off by at most this share of its result, rounding to nearest."""

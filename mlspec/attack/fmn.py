@@ -56,6 +56,18 @@ class Fmn:
     """Shares of an image's values that a refinement draws anew, one at random for each image."""
     start_ratio: float = 0.99
     """A refinement begins at shares of the path from the least one times this to the least one."""
+    spread: tuple[float, float] = (0.5, 2.0)
+    """The first images begin at the share at which linearised margins fall to zero, times a random
+    factor between these."""
+    free_every: int = 4
+    """Every so many of the first images one begins at any share above that, uniform in its
+    logarithm."""
+    settle_spread: tuple[float, float] = (0.9, 1.1)
+    """A population begins at the least share known, times a random factor between these."""
+    settled_every: int = 4
+    """Every so many images of a population one is a violation that is known."""
+    pool: int = 4
+    """So many times the elite are kept from one refinement to the next."""
     extra_margins: int = 3
     """Margins beyond the ``k`` smallest at the centre whose subsets are targeted."""
     slp_steps: int = 40
@@ -175,8 +187,9 @@ class _Run:
         linear = self.method.linear.estimate(self.boxes, margins, centre)
         order = np.argsort(linear, kind="stable")
         chosen = np.resize(order, count)
-        shares = linear[chosen] * self.rng.uniform(0.5, 2.0, count)
-        shares[3::4] = linear[chosen][3::4] ** self.rng.random(len(shares[3::4]))
+        shares = linear[chosen] * self.rng.uniform(*self.method.spread, count)
+        free = slice(self.method.free_every - 1, None, self.method.free_every)
+        shares[free] = linear[chosen][free] ** self.rng.random(len(shares[free]))
         shares = np.minimum(shares, 1.0)
         images = self.boxes.random_images(shares, self.rng)
         images[: len(order)] = image
@@ -202,7 +215,7 @@ class _Run:
         for _ in range(rounds):
             if self.deadline.passed:
                 break
-            found = found.best(4 * self.method.elite)
+            found = found.best(self.method.pool * self.method.elite)
             start = self._partly_redrawn(found)
             found = found.joined(self.descend(start, self.method.refine, found))
         return found
@@ -214,9 +227,10 @@ class _Run:
         low = found.shares <= self.method.promising_ratio * least
         promising = found.take(np.flatnonzero(low))
         chosen = promising.take(np.resize(promising.targets.distinct(), count))
-        shares = np.minimum(least * self.rng.uniform(0.9, 1.1, count), 1.0)
+        shares = np.minimum(least * self.rng.uniform(*self.method.settle_spread, count), 1.0)
         images = self.boxes.random_images(shares, self.rng)
-        images[::4] = chosen.images[::4]
+        settled = slice(None, None, self.method.settled_every)
+        images[settled] = chosen.images[settled]
         return Candidates(images, shares, chosen.targets)
 
     def _partly_redrawn(self, found: Candidates) -> Candidates:

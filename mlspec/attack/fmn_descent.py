@@ -17,6 +17,7 @@ import torch
 from mlspec.attack.margins import smooth_maximum
 from mlspec.attack.path_boxes import Candidates, PathBoxes
 from mlspec.core.deadline import NEVER, Deadline
+from mlspec.tolerances import SMALLEST_GRADIENT, SMALLEST_TEMPERATURE
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class FmnDescent:
             points.requires_grad_()
             scores = network.forward(points)
             if iteration == 0:
-                temperature = max(self.temperature * float(scores.detach().std()), 1e-6)
+                temperature = max(
+                    self.temperature * float(scores.detach().std()), SMALLEST_TEMPERATURE
+                )
             margins = start.targets.margins(scores)
             loss = smooth_maximum(margins, temperature)
             (gradient,) = torch.autograd.grad(loss.sum(), points)
@@ -81,7 +84,9 @@ class FmnDescent:
             least = np.where(better, shares, least)
             mask = torch.as_tensor(better, device=points.device)[:, None, None, None]
             best = torch.where(mask, points, best)
-            gradient = gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
+            gradient = gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(
+                SMALLEST_GRADIENT
+            )
             velocity = self.momentum * velocity + gradient
             change = schedule.last_change + (schedule.first_change - schedule.last_change) * pace
             most = np.minimum(np.minimum(least, 1.0), self.ceiling * min(known, least.min()))

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mlspec.tolerances import SMALLEST_DIVISOR, SMALLEST_GRADIENT
+
 Margins = Callable[[Tensor], Tensor]
 """Images ``(B, C, H, W)`` to the ``k`` margins ``(B, k)`` that must all fall."""
 
@@ -69,7 +71,9 @@ class MinimaxGame:
                 least = torch.minimum(least, largest)
             predicted = values + torch.einsum("bkn,bn->bk", slopes, corner)
             if number == 0:
-                spread = (predicted.amax(1) - predicted.amin(1)).clamp_min(1e-12)[:, None]
+                spread = (predicted.amax(1) - predicted.amin(1)).clamp_min(SMALLEST_GRADIENT)[
+                    :, None
+                ]
             logits = logits + self.rate / (number + 1) ** 0.5 * predicted / spread
         return best
 
@@ -101,7 +105,9 @@ class MinimaxGame:
             under = torch.where(large[:, None], under, corner)
             behind = torch.where(large, behind, led)
             low, high = torch.where(large, weight, low), torch.where(large, high, weight)
-        share = (-behind / (ahead - behind).clamp_min(1e-300)).nan_to_num(0.0).clamp(0.0, 1.0)
+        share = (
+            (-behind / (ahead - behind).clamp_min(SMALLEST_DIVISOR)).nan_to_num(0.0).clamp(0.0, 1.0)
+        )
         # Where even all weight on one margin leaves it the larger, its own corner is the optimum.
         share = torch.where(ahead <= 0.0, 1.0, torch.where(behind >= 0.0, 0.0, share))
         return under + share[:, None] * (over - under)

@@ -23,6 +23,7 @@ from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.verdict import WeakestPoints
+from mlspec.tolerances import SMALLEST_GRADIENT, SMALLEST_TEMPERATURE
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,19 @@ class Pgd:
     """Linear programs by which a violation is made clearer."""
     slp: MinimaxSlp = MinimaxSlp()
     """Moves the best points to local minima."""
+    lighter_shares: tuple[float, float] = (0.5, 1.0 / 3.0)
+    """Of restarts and of steps, in the lighter attack."""
+    lighter_least: tuple[int, int] = (4, 10)
+    """Restarts and steps that the lighter attack has at least."""
 
     def lighter(self) -> Pgd:
         """Return an attack of about a sixth of the work, for weakest points during a search."""
-        return replace(self, restarts=max(4, self.restarts // 2), steps=max(10, self.steps // 3))
+        (restarts, steps), least = self.lighter_shares, self.lighter_least
+        return replace(
+            self,
+            restarts=max(least[0], int(self.restarts * restarts)),
+            steps=max(least[1], int(self.steps * steps)),
+        )
 
     def on(self, context: AttackContext, seed: int) -> PgdAttack:
         """Return this attack on one problem."""
@@ -174,9 +184,13 @@ class PgdAttack:
             if targets is None:
                 spread = float(scores.detach().std())
                 targets = self._targets(scores.detach().cpu().numpy())
-            loss = smooth_maximum(targets.margins(scores), max(method.temperature * spread, 1e-6))
+            loss = smooth_maximum(
+                targets.margins(scores), max(method.temperature * spread, SMALLEST_TEMPERATURE)
+            )
             (gradient,) = torch.autograd.grad(loss.sum(), points)
-            gradient = gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-12)
+            gradient = gradient / gradient.abs().mean((1, 2, 3), keepdim=True).clamp_min(
+                SMALLEST_GRADIENT
+            )
             velocity = method.momentum * velocity + gradient
             pace = (1.0 + np.cos(np.pi * progress)) / 2
             length = method.last_step + (method.first_step - method.last_step) * pace

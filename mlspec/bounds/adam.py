@@ -21,7 +21,7 @@ class Adam:
     rate: float
     """The first step."""
     decay: float = 1.0
-    """Every step is so many times the last."""
+    """Factor on the step size after each step."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Shares of what is remembered of gradients, and of their squares: Kingma and Ba's."""
     epsilon: float = 1e-8
@@ -33,7 +33,7 @@ class Adam:
 
 
 class Ascent:
-    """Moves parameters such that what they are asked to raise rises."""
+    """Gradient ascent of parameters by Adam."""
 
     def __init__(self, method: Adam, parameters: list[Tensor]) -> None:
         self._method, self._rate = method, method.rate

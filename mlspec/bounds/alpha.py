@@ -43,6 +43,7 @@ class AlphaCrown:
     subsets_at_once: int = 16
     """Subsets optimised together: bounds the memory."""
     ascent: Adam = Adam(rate=0.2, decay=0.97)
+    """Of the relaxations' parameters, which lie in [0, 1], and of the weights' logarithms."""
     tightening: Tightening = Tightening()
     """Of intermediate values, before the subsets."""
     crown: Crown = Crown()

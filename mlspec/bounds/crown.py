@@ -28,7 +28,7 @@ from mlspec.tolerances import ROBUST_MARGIN
 
 @dataclass(frozen=True)
 class Crown:
-    """How CROWN bounds are computed: what limits memory, never what they are."""
+    """Batch sizes: they limit memory and do not change the bounds."""
 
     rows_at_once: int = 256
     """Dense rows propagated together."""

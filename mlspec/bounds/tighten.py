@@ -31,6 +31,7 @@ class Tightening:
     slopes_at_once: int = 2_000_000
     """Slopes optimised together: bounds the memory."""
     ascent: Adam = Adam(rate=0.3)
+    """Of the relaxations' parameters, which lie in [0, 1]."""
 
     def tightened(
         self, net: TensorNetwork, known: Intervals, deadline: Deadline = NEVER

@@ -53,7 +53,7 @@ class LargeNeighborhoods:
             _, known = pieces.replayed(relaxed)
         else:
             known = hint[pieces.columns].round()
-            # Local branching: what a point of the program decides by a hair is free.
+            # Local branching: the pieces of a point with the smallest leads are free.
             yield SubMip(~pieces.nearest_ties(hint, self.ties), known, hint)
         # RINS: fixed where the point and the relaxation agree.
         yield SubMip(np.abs(integers - known) < self.agreed, known, hint)

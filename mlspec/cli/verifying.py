@@ -12,7 +12,6 @@ from mlspec.cli.app import app, out, say
 from mlspec.cli.arguments import Epsilons, Overrides, SolverName, eps_of, load
 from mlspec.errors import ExitCode, InputError
 from mlspec.files import is_hdf, require_writable
-from mlspec.tolerances import ROBUST_MARGIN
 
 
 @app.command()
@@ -105,18 +104,17 @@ def _write_witness(path: Path, image: Any, problem: Any) -> None:
 
 def _level(case: Any) -> None:
     from mlspec import run
+    from mlspec.core.verdict import Outcome
     from mlspec.report.verdict import question
 
     found = run.level_of(case.problem, case.spec, case.eps)
     least = float(found.margins[0])
-    robust = found.lower > ROBUST_MARGIN
-    outcome = "robust" if robust else "violated" if least <= 0.0 else "unknown"
-    out.print(Text(outcome, style="bold"))
+    out.print(Text(found.outcome.value, style="bold"))
     say(question(case.problem, case.eps))
     between = f"{least:.6g} (exact)" if found.exact else f"in [{found.lower:.6g}, {least:.6g}]"
     out.print(f"robustness level {between} after {found.seconds:.2f} s")
     out.print(f"proof of its lower end: {found.proof.value}")
     margins = ", ".join(f"{margin:.4g}" for margin in found.margins)
     say(f"margins of the weakest images: {margins}")
-    if not robust:
+    if found.outcome is not Outcome.ROBUST:
         raise typer.Exit(ExitCode.BAD_NEWS)

@@ -23,8 +23,11 @@ class Bisection:
     steps: int | None = None
     """How often the interval is cut at most; no limit if None."""
     relative: float = 0.0
+    """Precision as a share of ``low``."""
     absolute: float = 0.0
+    """Precision in the unit of the ends."""
     remaining: float = 0.0
+    """Precision as a share of the first width."""
     geometric: bool = False
     """Cut at the geometric mean, for values that may differ by orders of magnitude."""
     spread: float = np.inf

@@ -155,7 +155,7 @@ class MaxMin:
     def direction(self, eps: Array, weights: Array) -> Array:
         """Return the direction to the least eps of twice the value.
 
-        Along it no layer grows more than the value needs. ``weights`` have no say: any other
+        Along it no layer grows more than the value needs. ``weights`` are ignored: any other
         direction spends margin on layers that do not raise the minimum.
         """
         value = float(self.values(eps))
@@ -166,7 +166,7 @@ class MaxMin:
         return share * float(self.values(eps)) * self.unit
 
     def trimmed(self, eps: Array, robust: Array, share: float) -> Array:
-        """Return the least eps >= ``robust`` of the value of ``eps``; ``share`` has no say, as
+        """Return the least eps >= ``robust`` of the value of ``eps``; ``share`` is ignored, as
         setting back one layer loses the whole gain."""
         return np.maximum(robust, np.minimum(eps, float(self.values(eps)) * self.unit))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
@@ -80,13 +81,16 @@ def resolve(spec: ExperimentSpec, *, misread: bool = False) -> Resolved:
 
 
 def _rule(spec: ExperimentSpec, network: Network) -> DecisionRule:
-    decision = spec.classifier.decision
-    if isinstance(decision, specs.TopK):
-        return TopK(decision.k)
-    taus = decision.tau if isinstance(decision.tau, tuple) else (decision.tau,) * network.labels
-    if decision.scale == "sigmoid":
-        taus = tuple(float(np.log(tau / (1.0 - tau))) for tau in taus)
-    return Threshold(taus)
+    match spec.classifier.decision:
+        case specs.TopK(k=k):
+            return TopK(k)
+        case specs.Threshold(tau=tau, scale=scale):
+            taus = tau if isinstance(tau, tuple) else (tau,) * network.labels
+            if scale == "sigmoid":
+                taus = tuple(float(np.log(each / (1.0 - each))) for each in taus)
+            return Threshold(taus)
+        case _:
+            assert_never(spec.classifier.decision)
 
 
 def _layering(spec: ExperimentSpec, scene: Scene, centres: Sequence[Centre]) -> Layering:
@@ -171,6 +175,8 @@ def _weights(
                     "weights", f"{len(given)} weights for {layers} layers: give one per layer"
                 )
             weights = np.asarray(given, dtype=np.float64)
+        case _:
+            assert_never(spec.weights)
     return np.asarray(weights[layering.layer_of])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from scipy import ndimage
@@ -159,6 +160,8 @@ def _mask(spec: ExperimentSpec, sample: Sample, chosen: ObjectMask, place: str) 
                 )
             numbers, _ = ndimage.label(bright, structure=np.ones((3, 3)))
             mask = numbers == numbers[y, x]
+        case _:
+            assert_never(chosen)
     return mask, _label_under(mask, sample)
 
 

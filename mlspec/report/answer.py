@@ -10,7 +10,7 @@ from rich.text import Text
 from mlspec.core.naming import counted
 from mlspec.report.numbers import above, below, duration, percent
 from mlspec.report.style import TABLE
-from mlspec.report.words import finding, gap, proof_of, stopped, value_name
+from mlspec.report.words import finding, gap, kept_floor, proof_of, stopped, value_name
 from mlspec.results import layering_of, value_of
 
 
@@ -37,5 +37,6 @@ def _value(ds: xr.Dataset) -> str:
     said = f"{value_name(ds)} = {below(value, 4)} over {counted(layering_of(ds))}"
     share = gap(ds)
     if share <= TABLE.informative_gap:
-        said += f"; none is larger than {above(bound, 4)} (gap {percent(share)})"
+        most = f"{above(bound, 4)} (gap {percent(share)})"
+        said += f"; none{kept_floor(ds)} has more than {most}"
     return said

@@ -45,7 +45,7 @@ class LabelChange:
     def sentence(self) -> str:
         """What the classifier does: ``reads 9 as 8``."""
         if not self.lost:
-            return "hesitates between labels"
+            return "is at its decision boundary"
         if len(self.lost) == len(self.gained) == 1:
             return f"reads {self.lost[0]} as {self.gained[0]}"
         return f"loses {listed(self.lost)}" + (

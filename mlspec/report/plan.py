@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -13,7 +14,7 @@ from mlspec.core import forward
 from mlspec.core.naming import counted
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
-from mlspec.core.property import TopK
+from mlspec.core.property import DecisionRule, Threshold, TopK
 from mlspec.preflight import ModelSize, SolverPlan
 from mlspec.spec import ExperimentSpec, profiles
 
@@ -57,13 +58,22 @@ def _licences(spec: ExperimentSpec, size: ModelSize) -> Iterator[str]:
             yield f"{fits} the free one of {profile.name} ({ends})"
 
 
+def _rule(rule: DecisionRule) -> str:
+    match rule:
+        case TopK(k):
+            return f"top {k}"
+        case Threshold():
+            return "threshold"
+        case _:
+            assert_never(rule)
+
+
 def _of_problem(problem: Problem) -> dict[str, str]:
     names = problem.label_names
     scores = forward.scores(problem.network, problem.image[None])
     predicted = problem.property.rule.predicted(scores)[0]
     margin = float(problem.margin(problem.image[None])[0])
-    rule = problem.property.rule
-    decision = f"top {rule.k}" if isinstance(rule, TopK) else "threshold"
+    decision = _rule(problem.property.rule)
     layering, weights = problem.layering, problem.weights
     moving = int(layering.pixels.sum())
     return {

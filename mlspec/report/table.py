@@ -23,6 +23,7 @@ from mlspec.report.style import TABLE
 from mlspec.report.words import (
     finding,
     gap,
+    kept_floor,
     proof_of,
     stopped,
 )
@@ -56,13 +57,15 @@ def _facts(ds: xr.Dataset) -> Table:
     plain = aim_of(ds) == WeightedSum.name
     exceeds = "is larger" if plain else "has a larger value"
     told = f"; gap {_gap(ds)}" if np.isfinite(gap(ds)) else ""
-    most = f"{above(bound, 4)}  (no neighborhood {exceeds}{told})"
+    most = f"{above(bound, 4)}  (none{kept_floor(ds)} {exceeds}{told})"
     if plain:
         facts.add_row("size", f"{size}  ({WeightedSum.words} over {over})")
     else:
         facts.add_row("objective", f"{aim_of(ds)}: {objective_of(ds).words}")
         facts.add_row("value", f"{below(value, 4)}  (over {over})")
     facts.add_row("upper bound", most if np.isfinite(bound) else "none is known")
+    if kept_floor(ds):
+        facts.add_row("floor", _floor(ds))
     if not plain:
         facts.add_row("size", f"{size}  ({WeightedSum.words})")
     facts.add_row("proof", proof_of(ds))
@@ -70,6 +73,12 @@ def _facts(ds: xr.Dataset) -> Table:
     seed = f"solver {ds.attrs['solver']}, seed {ds.attrs['seed']}"
     facts.add_row("spec", f"{ds.attrs['name']}  ({ds.attrs['classifier_file']}, {seed})")
     return facts
+
+
+def _floor(ds: xr.Dataset) -> str:
+    least, most = (near(float(end)) for end in (ds["floor"].min(), ds["floor"].max()))
+    values = least if least == most else f"{least} to {most}"
+    return f"{values}  (the search keeps every {layering_of(ds).kind.part} at least there)"
 
 
 def _gap(ds: xr.Dataset) -> str:
@@ -92,7 +101,7 @@ class QueryTable:
         tables = (_queries(ds, gap=2), _queries(ds, gap=1), _queries_in_lines(ds))
         yield fitting(console, options, tables)
         milps = int(ds["query_milp"].sum())
-        yield Text(f"{milps} of them solved a MILP", style="dim")
+        yield Text(f"for {milps} of them a MILP was solved", style="dim")
         yield from _stages(ds)
 
 

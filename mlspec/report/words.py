@@ -86,7 +86,7 @@ def stop_words(reason: StopReason, layering: Layering) -> str:
         case StopReason.INTERRUPTED:
             return "interrupted"
         case StopReason.STALLED:
-            return "nothing left to try"
+            return "no larger neighborhood was certified"
         case _:
             assert_never(reason)
 
@@ -100,6 +100,11 @@ def stopped(ds: xr.Dataset) -> str:
 def proof_of(ds: xr.Dataset) -> str:
     """Return what the certified neighborhood rests on."""
     return str(ds.attrs.get("proof", "not recorded: made by an earlier version of mlspec"))
+
+
+def kept_floor(ds: xr.Dataset) -> str:
+    """Return of which neighborhoods an upper bound speaks: the search keeps layers at a floor."""
+    return " above the floor" if ds["floor"].values.any() else ""
 
 
 def block_of(ds: xr.Dataset, radius: int) -> Block:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 import xarray as xr
@@ -207,6 +207,8 @@ def _decision(rule: DecisionRule) -> dict[str, Any]:
             return {"rule": "top_k", "k": k}
         case Threshold(tau):
             return {"rule": "threshold", "tau": list(tau)}
+        case _:
+            assert_never(rule)
 
 
 def _scores(network: Network, images: Array, at_once: int = 64) -> Array:

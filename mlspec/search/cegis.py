@@ -23,8 +23,8 @@ class Cegis:
     complete query. After a violation that only a complete query found, a minimum-norm attack
     started from that witness finds how far the segment to the robust eps holds, and the policy
     takes as many steps as lead a little below that: one step at a time, a layer that hardly shrinks
-    would cost a query each, and proofs close to a violation take longest. What stays undecided
-    blames no layer, so all shrink alike.
+    would cost a query each, and proofs close to a violation take longest. After UNKNOWN
+    all layers shrink by the same factor.
     """
 
     policy: ShrinkPolicy

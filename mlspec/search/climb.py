@@ -20,8 +20,8 @@ from mlspec.search.slp import SequentialLinearProgramming
 class Band:
     """How far to go, between what bounds prove of a segment and what an attack breaks.
 
-    The longest proofs are those next to a violation, and the attack knows the nearest violation
-    only approximately; so what is asked to be proved keeps a distance from it.
+    Proofs take longest next to a violation, and the attack knows the nearest violation only
+    approximately: the target of a proof lies a minimum distance below the attacked value.
     """
 
     most_share: float = 0.8

@@ -47,6 +47,7 @@ class Optimizer:
     shortened: float = 0.5
     """Factor on the step after one that was taken back."""
     most_steps: int = 40
+    """Gradient steps of one expansion at most."""
     smallest_lambda: float = 0.01
     """Below this, lambda becomes 0: the objective alone sets the direction."""
     softmax_spread: float = 0.25
@@ -55,7 +56,7 @@ class Optimizer:
     """In units of the margin."""
 
     def expand(self, search: Search, start: Array, source: MarginSource | None = None) -> Array:
-        """Return an eps ``>= start`` with a margin left from which hardly a step is possible.
+        """Return an eps ``>= start`` of positive margin at which the step limit is reached.
 
         The ``source`` is an attack if None. A step that leaves no margin is taken back; lambda and
         the step get smaller then.

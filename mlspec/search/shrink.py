@@ -91,6 +91,7 @@ class UniformShrink:
     """All layers shrink alike: bisection."""
 
     weight: float = 0.5
+    """Weight of the violated eps; that of the robust eps is the rest."""
     name: ClassVar[str] = "uniform"
 
     @classmethod
@@ -108,8 +109,9 @@ class CounterexampleShrink:
     """Layers in which the witness leaves the robust box shrink; all of them without a witness."""
 
     weight: float = 0.5
+    """Weight of the violated eps in the layers that shrink."""
     negligible: float = 1e-12
-    """A layer this close to its robust end, as a pixel intensity, has nothing left to give."""
+    """A layer this close to its robust end, as a pixel intensity, cannot shrink further."""
     name: ClassVar[str] = "counterexample"
 
     @classmethod

@@ -40,6 +40,7 @@ class SequentialLinearProgramming:
     """Linear programs in a trust region around the best eps so far."""
 
     most_steps: int = 30
+    """Linear programs of one run at most."""
     remembered: int = 4
     """Eps vectors whose points constrain the next step."""
     slack: float = 0.5

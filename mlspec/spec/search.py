@@ -184,9 +184,9 @@ class Verifier(SpecModel):
     """The cascade that decides whether a neighborhood is robust."""
 
     attack: Attack = Attack()
-    """First stage: looks for a violating image."""
+    """Looks for a violating image, after CROWN and before alpha-CROWN."""
     bounds: BoundsName = "alpha"
-    """Second stage: the tightest bounds to try, the cheaper ones before. Strategies that step along
+    """The tightest bounds to compute; cheaper ones come first. Strategies that step along
     a certified margin take that of ``crown``, which has a gradient, whatever is chosen here."""
     milp: Milp = Milp()
     """Last stage: decides what the others left open."""

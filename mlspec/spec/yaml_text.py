@@ -199,8 +199,9 @@ def _scalar(reading: YamlText, node: yaml.Node, path: KeyPath) -> Any:
             return float(text.replace(".inf", "inf").replace(".nan", "nan"))
         case "str" if quoted or not (_EXPONENT.fullmatch(text) or _OTHER_INT.fullmatch(text)):
             return text
-    reading.complain(node.start_mark, path, _doubt(text, kind))
-    return text
+        case _:
+            reading.complain(node.start_mark, path, _doubt(text, kind))
+            return text
 
 
 def _doubt(text: str, kind: str) -> str:

@@ -175,7 +175,7 @@ class Cascade:
             question.note(Stage.RECALL, began, "a known witness lies inside")
             return self._violated(witness, Stage.RECALL)
         known = self._known_attack(question.eps) is not None
-        # What costs nothing comes first.
+        # A stored attack costs nothing: use it first.
         verdict = self._tried(question, Stage.ATTACK) if known else None
         stages = tuple(stage for stage in self._order if stage is not Stage.ATTACK or not known)
         verdict = verdict or self._asked(question, stages)

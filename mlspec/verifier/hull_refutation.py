@@ -1,4 +1,4 @@
-"""Hull refutation: shows at once that no neighborhood between some radii is robust.
+"""Hull refutation: proves that no convex combination of given eps vectors is robust.
 
 Take one image in the neighborhood of each radius. A convex combination of the images lies in the
 neighborhood of the same combination of the radii. So where bounds show that all images of the

@@ -19,7 +19,7 @@ from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.verdict import Proof
+from mlspec.core.verdict import Outcome, Proof
 from mlspec.errors import ContradictionError, SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Prover, Session
@@ -41,6 +41,13 @@ class Level:
     proof: Proof = Proof.BOUNDS
     """What the lower end rests on."""
     seconds: float = 0.0
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the level says of the neighborhood."""
+        if self.lower > ROBUST_MARGIN:
+            return Outcome.ROBUST
+        return Outcome.VIOLATED if self.margins[0] <= 0.0 else Outcome.UNKNOWN
 
     @property
     def exact(self) -> bool:

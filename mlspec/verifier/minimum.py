@@ -25,8 +25,8 @@ class MinimumSearch:
     """How far below the least value known the lower end is sought, in units of scores. Nearer to it
     a linear program cannot tell points from the optimum: rows hold to 1e-9 of order one."""
     faster: float = 4.0
-    """After each image that is found the next question is so many times farther below it: images
-    found one by one, each a little better, would take for ever."""
+    """After each image that is found the next question is so many times farther below it. Without
+    this factor the number of decisions is unbounded: each image may be only a little better."""
     region_seconds: float = 2.0
     """Time for the linear program of the region of an image."""
 

@@ -138,8 +138,53 @@ def test_no_default_case_passes_in_silence(name: str) -> None:
                     assert not idle, f"{name}:{node.lineno}"
 
 
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_every_match_ends_in_a_default_case(name: str) -> None:
+    """Of a kind it does not know a match has to say something: mostly ``assert_never``."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Match):
+            last = node.cases[-1]
+            bare = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+            assert bare, f"{name}:{node.lineno}"
+            assert last.guard is None, f"{name}:{node.lineno}"
+
+
 def test_matches_have_to_be_whole() -> None:
     """Mypy refuses a match that leaves a case out: none falls through unseen."""
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
     assert "exhaustive-match" in options["enable_error_code"]
     assert not any("exhaustive-match" in path.read_text() for path in MODULES.values())
+
+
+METHODS = ("attack", "bounds", "branching", "milp", "search", "verifier")
+"""Rooms whose frozen dataclasses hold the numbers that tune a method."""
+
+
+def fields_without_meaning(tree: ast.Module) -> Iterator[str]:
+    """Yield the public fields of numbers, in frozen dataclasses, that no docstring follows."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ClassDef) or "frozen=True" not in decorators(node):
+            continue
+        for field, after in zip(node.body, [*node.body[1:], None], strict=True):
+            match field, after:
+                case ast.AnnAssign(value=ast.expr() as value), ast.Expr(value=ast.Constant()):
+                    continue
+                case ast.AnnAssign(target=target, value=ast.expr() as value), _:
+                    if is_numeric(value, set()) and ast.unparse(target) != "seconds":
+                        yield f"{node.name}.{ast.unparse(target)}"
+                case _:
+                    continue
+
+
+def decorators(node: ast.ClassDef) -> str:
+    return " ".join(ast.unparse(each) for each in node.decorator_list)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if name.split("/")[1] in METHODS))
+def test_numbers_that_tune_a_method_say_what_they_are(name: str) -> None:
+    assert not list(fields_without_meaning(ast.parse(MODULES[name].read_text())))
+
+
+def test_a_number_without_meaning_is_found() -> None:
+    source = "@dataclass(frozen=True)\nclass A:\n    b: int = 1\n    c: float = -2.0\n    'told'\n"
+    assert list(fields_without_meaning(ast.parse(source))) == ["A.b"]

@@ -107,8 +107,19 @@ def test_a_summary_says_the_finding_and_the_facts() -> None:
     assert "solver highs, seed 0" in text
     complete = next(line for line in text.splitlines() if line.startswith("complete"))
     assert complete.split() == ["complete", "8", "-", "-", "4", "4", "1.6", "s"]
-    assert "4 of them solved a MILP" in text
+    assert "for 4 of them a MILP was solved" in text
     assert "stage of the verifier" not in text
+
+
+def test_an_upper_bound_says_of_which_neighborhoods_it_speaks() -> None:
+    ds = make_result()
+    held = ds.assign(floor=ds["floor"] * 0.0 + 0.001)
+    text = printed(summary(held))
+    assert "(none above the floor is larger" in text
+    assert "0.00100  (the search keeps every layer at least there)" in text
+    free = printed(summary(ds.assign(floor=ds["floor"] * 0.0)))
+    assert "(none is larger" in free
+    assert "floor" not in free
 
 
 def test_a_summary_says_what_each_stage_did_where_the_result_knows() -> None:
