@@ -31,7 +31,7 @@ from mlspec.core.property import Claim, Property, TopK
 from mlspec.core.standing import LabelRelations, LabelVerdict, Standing
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.tolerances import MILP_MARGIN
-from mlspec.verifier.cascade import PLAIN_BOUNDS, Stages
+from mlspec.verifier.cascade import Stages
 from mlspec.verifier.label_state import LabelState, either, unknown
 from mlspec.verifier.sightings import Sightings
 
@@ -66,7 +66,7 @@ class LabelSurvey:
         seen.note(found)
         state.settle(Stage.ATTACK)
         for bounder in self.stages.bounders:
-            if bounder.stage not in PLAIN_BOUNDS and state.is_open:
+            if bounder.optimises and state.is_open:
                 state.bounded = bounder.analyse(box, state.analysis(), deadline)
                 state.settle(bounder.stage)
         for label in state.open_labels():
