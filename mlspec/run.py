@@ -45,6 +45,7 @@ from mlspec.search.lowering import UpperBoundLowering, VertexCutting
 from mlspec.search.maximise import Maximiser
 from mlspec.search.naive import NaiveStrategy
 from mlspec.search.optimizer import Optimizer
+from mlspec.search.proposal import ProposalStrategy
 from mlspec.search.search import Search, Strategy
 from mlspec.search.shrink import POLICIES, ShrinkFacts
 from mlspec.search.slp import SequentialLinearProgramming
@@ -229,7 +230,8 @@ def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
         sensitivities(problem.network, problem.image, problem.property, layering),
         prose=spec.shrink.order == "prose",
     )
-    cegis = Cegis(POLICIES[spec.shrink.policy].of(facts), bracket)
+    policy = POLICIES[spec.shrink.policy].of(facts)
+    cegis = Cegis(policy, bracket)
     gradient = GradientStrategy(
         Climb(cegis, optimizer, slp, bracket, tolerance=declared.tolerance),
         quick_seconds=declared.gradient.quick_seconds,
@@ -251,6 +253,9 @@ def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
                 declared.gap, gradient, declared.exact.head_start, bracket=bracket
             )
             reserved = 0.0  # near the optimum a certificate says little more
+        case "proposal":
+            tuned = declared.proposal.model_dump()
+            strategy = ProposalStrategy(policy, optimizer, **tuned, tolerance=declared.tolerance)
         case _:
             assert_never(declared.strategy)
     return Maximiser(
@@ -284,13 +289,5 @@ def _resume(
     raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
 
 
-__all__ = [
-    "Experiment",
-    "level",
-    "open_result",
-    "prepare",
-    "problem_of",
-    "recertify",
-    "solve",
-    "verify",
-]
+__all__ = ["Experiment", "level", "open_result", "prepare", "problem_of", "recertify"]
+__all__ += ["solve", "verify"]

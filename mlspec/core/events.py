@@ -59,6 +59,13 @@ class SolvedSlpStep:
 
 
 @dataclass(frozen=True, eq=False)
+class MinimisingMargin:
+    """The weakest images in ``eps`` are looked for, as exactly as the time allows."""
+
+    eps: Array
+
+
+@dataclass(frozen=True, eq=False)
 class AttackingBeforeProof:
     """An attack of full effort looks for a violation in ``eps``, to save a complete query."""
 
@@ -114,6 +121,7 @@ Event = (
     | Growing
     | StartingSlp
     | SolvedSlpStep
+    | MinimisingMargin
     | AttackingBeforeProof
     | BracketingPath
     | BracketingLayer

@@ -73,6 +73,10 @@ class Verifier(Protocol):
         ``verify``."""
         ...
 
+    def minimisers(self, eps: Array, deadline: Deadline) -> WeakestPoints:
+        """Return the images of least margin, as exactly as ``deadline`` allows."""
+        ...
+
     def refute(self, vertices: Array, deadline: Deadline) -> Refutation:
         """Look for a proof that no convex combination of ``vertices`` ``(V, R)`` is robust."""
         ...

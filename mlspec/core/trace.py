@@ -24,6 +24,8 @@ class Ask(StrEnum):
     """Only whether the bounds certify it."""
     ATTACK = "attack"
     """Only whether an attack breaks the neighborhood."""
+    LEVEL = "level"
+    """The weakest images, as exactly as the time allows."""
     REFUTE = "refute"
     """Whether no convex combination of some eps vectors is robust."""
 
@@ -48,6 +50,10 @@ class Move(StrEnum):
     """An eps a little inside one whose value attains the upper bound."""
     TOGETHER = "all together"
     """All epsilons grew in proportion to their weights."""
+    EXPANSION = "expansion"
+    """A step of the proposal's optimizer."""
+    SHRINKAGE = "shrinkage"
+    """What the cutting weights of the proposal's CEGIS left of such a step."""
     GROUP = "group"
     """One epsilon, or several, grew while all others stayed."""
 
@@ -94,6 +100,28 @@ class Step:
     """Of ``Move.GROUP``: the radius indices that grew."""
     basis: str = Proof.NONE.value
     """What the outcome rests on, as ``Verdict.basis`` says it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """One neighborhood that the loop of the proposal tried, and how it came to it."""
+
+    move: Move
+    """``EXPANSION`` or ``SHRINKAGE``."""
+    eps: Array
+    """What was tried, ``(R,)``."""
+    outcome: Outcome
+    margin: float
+    """The least margin of the weakest points at the robust eps that it began from."""
+    gradient: Array
+    """d margin / d eps there, ``(R,)``."""
+    weights: Array
+    """``(R,)``: of an expansion its direction, a unit vector; of a shrinkage the cutting weights:
+    1 where a layer kept what it had, 0 where it returned to the robust eps."""
+    lambda_: float
+    """Weight of the gradient in the direction."""
+    seconds: float
+    """Since the search began."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +195,8 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+    iterations: list[Iteration] = field(default_factory=list)
+    """Of the strategy ``proposal`` only."""
     tallies: Mapping[Stage, Tally] = field(default_factory=dict)
     """What the stages of the verifier did."""
     basis: str = Proof.NONE.value

@@ -14,6 +14,7 @@ from mlspec.core.events import (
     Finished,
     Growing,
     LoweringUpperBound,
+    MinimisingMargin,
     Proving,
     RefutingSlice,
     SolvedSlpStep,
@@ -47,6 +48,8 @@ def activity(event: Event, problem: Problem) -> str:
             return f"linearising the margin at {value(eps)}"
         case SolvedSlpStep(eps):
             return f"trying {value(eps)} (linear program)"
+        case MinimisingMargin(eps):
+            return f"looking for the least margin at {value(eps)}"
         case AttackingBeforeProof(eps):
             return f"attacking {value(eps)} before the proof"
         case BracketingPath(goal):

@@ -15,6 +15,7 @@ from mlspec.files import written_whole
 from mlspec.report.drawing import without_mathematics
 from mlspec.report.epsilons import layer_epsilon_panel
 from mlspec.report.gallery import chosen, gallery
+from mlspec.report.iterations import iterated, iteration_panels
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.pictures import epsilon_panel, layer_panel, object_panel
 from mlspec.report.progress import search_panel
@@ -40,11 +41,14 @@ def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
 def draw(ds: xr.Dataset) -> Figure:
     """Return the figure of a result: panels a to e, and f where there are blocking witnesses.
 
-    There is one more where each direction has a picture of its own.
+    There is one more where each direction has a picture of its own, and three more for the
+    iterations of the strategy ``proposal``.
     """
     shown = chosen(ds)
     pictures_height = FIGURE.narrow_picture_height if is_asymmetric(ds) else FIGURE.picture_height
-    heights = [pictures_height, FIGURE.curve_height, *([FIGURE.gallery_height] if shown else [])]
+    loop = [FIGURE.curve_height] if iterated(ds) else []
+    heights = [pictures_height, FIGURE.curve_height, *loop]
+    heights += [FIGURE.gallery_height] if shown else []
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
     figure = Figure(figsize=(FIGURE.width, sum(heights) + FIGURE.margins), layout=engine)
     rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
@@ -54,14 +58,17 @@ def draw(ds: xr.Dataset) -> Figure:
     )
     object_panel(pictures[0], ds)
     layer_panel(pictures[1], ds)
-    letters = iter("cdefg")
+    letters = iter("cdefghij")
     for axes, way in zip(pictures[2:], ways, strict=True):
         epsilon_panel(axes, ds, next(letters), way)
     curves = figure.add_subfigure(rows[1]).subplots(1, 2, gridspec_kw={"wspace": 0.06})
     search_panel(curves[0], ds, next(letters))
     layer_epsilon_panel(curves[1], ds, next(letters))
+    if loop:
+        panels = figure.add_subfigure(rows[2]).subplots(1, 3, gridspec_kw={"wspace": 0.16})
+        iteration_panels(panels, ds, letters)
     if shown:
-        gallery(figure.add_subfigure(rows[2]), ds, shown, next(letters))
+        gallery(figure.add_subfigure(rows[-1]), ds, shown, next(letters))
     figure.suptitle(
         headline(finding(ds)),
         fontsize=FIGURE.headline_size,

@@ -166,4 +166,4 @@ class LiveProgress:
 
 def _shown(asked: Set[Ask]) -> list[Ask]:
     """Return the kinds of queries to count; refutations only where there were any."""
-    return [ask for ask in Ask if ask in asked or ask is not Ask.REFUTE]
+    return [ask for ask in Ask if ask in asked or ask not in (Ask.LEVEL, Ask.REFUTE)]

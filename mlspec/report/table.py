@@ -110,7 +110,7 @@ def _asked(ds: xr.Dataset) -> Iterator[tuple[str, dict[Stage, int], str]]:
     asks, stages = ds["query_ask"].values, ds["query_stage"].values
     for ask in Ask:
         mine = asks == ask.value
-        if ask is Ask.REFUTE and not mine.any():
+        if ask in (Ask.LEVEL, Ask.REFUTE) and not mine.any():
             continue
         counts = {stage: int((mine & (stages == stage.value)).sum()) for stage in Stage}
         yield ask.value, counts, duration(float(ds["query_seconds"].values[mine].sum()))

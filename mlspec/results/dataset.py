@@ -147,6 +147,7 @@ def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
         "step_proof": _strings(step.basis for step in steps),
         "step_seconds": _stack((step.seconds for step in steps), ()),
         "step_note": _strings(move_name(step.move, step.grown, problem.layering) for step in steps),
+        **_iterations(trace),
         "query_ask": _strings(query.ask.value for query in queries),
         "query_stage": _strings(query.stage.value for query in queries),
         "query_verdict": _strings(query.outcome.value for query in queries),
@@ -159,6 +160,20 @@ def _search(problem: Problem, trace: Trace) -> dict[str, Any]:
         "witness_image": witnesses,
         "witness_scores": _scores(problem.network, witnesses),
         "cut_extents": _stack((cut.extents for cut in cuts), (count,)),
+    }
+
+
+def _iterations(trace: Trace) -> dict[str, Any]:
+    found, count = trace.iterations, trace.radii
+    return {
+        "iteration_move": _strings(each.move.value for each in found),
+        "iteration_verdict": _strings(each.outcome.value for each in found),
+        "iteration_epsilon": _stack((each.eps for each in found), (count,)),
+        "iteration_margin": _stack((each.margin for each in found), ()),
+        "iteration_gradient": _stack((each.gradient for each in found), (count,)),
+        "iteration_weight": _stack((each.weights for each in found), (count,)),
+        "iteration_lambda": _stack((each.lambda_ for each in found), ()),
+        "iteration_seconds": _stack((each.seconds for each in found), ()),
     }
 
 

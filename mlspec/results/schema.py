@@ -1,6 +1,7 @@
 """The variables of a result: what each one is, its dimensions and its unit.
 
-Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``query``, ``stage``
+Dimensions: ``layer`` (K: layers, or the parts of another partition), ``step``, ``iteration`` (of
+the strategy ``proposal``), ``query``, ``stage``
 (of the verifier), ``witness`` (every violating image seen), ``label`` (M), ``channel``, ``y``,
 ``x``, and ``byte`` (of the classifier's file). Epsilons and pixel values are intensities in
 [0, 1]; like all dimensionless numbers they carry the unit ``1``.
@@ -97,8 +98,34 @@ VARIABLES: Final[dict[str, Variable]] = {
     "step_proof": Variable(("step",), "what the verdict of each step rests on"),
     "step_seconds": Variable(("step",), "time of each step since the search began", "s"),
     "step_note": Variable(("step",), "move that led to each step"),
+    "iteration_move": Variable(
+        ("iteration",), "strategy proposal: whether an iteration is an expansion or a shrinkage"
+    ),
+    "iteration_verdict": Variable(
+        ("iteration",), "verdict of each iteration: robust, violated or unknown"
+    ),
+    "iteration_epsilon": Variable(
+        ("iteration", "layer"), "epsilon tried in each iteration, pixel intensity"
+    ),
+    "iteration_margin": Variable(
+        ("iteration",), "least margin of the weakest images that an iteration began from"
+    ),
+    "iteration_gradient": Variable(
+        ("iteration", "layer"), "derivative of that margin by the epsilon of each layer"
+    ),
+    "iteration_weight": Variable(
+        ("iteration", "layer"),
+        "expansion: unit vector of the step; shrinkage: cutting weights, 1 where a layer kept what "
+        "it had",
+    ),
+    "iteration_lambda": Variable(("iteration",), "weight of the gradient in an expansion"),
+    "iteration_seconds": Variable(
+        ("iteration",), "time of each iteration since the search began", "s"
+    ),
     "query_ask": Variable(
-        ("query",), "what each query asked for: attack, bound, complete or certificate"
+        ("query",),
+        "what each query asked for: attack, bound, level (the weakest images), complete or "
+        "certificate",
     ),
     "query_stage": Variable(("query",), "stage of the verifier that answered each query"),
     "query_verdict": Variable(("query",), "verdict of each query: robust, violated or unknown"),
@@ -136,6 +163,9 @@ DIRECTED: Final[dict[str, Any]] = {
     "blocking_scores": np.nan,
     "blocking_cut": -1,
     "step_epsilon": 1.0,
+    "iteration_epsilon": 1.0,
+    "iteration_gradient": 0.0,
+    "iteration_weight": 0.0,
     "cut_extents": 0.0,
 }
 """Variables that an asymmetric result has for each direction of a layer, each with its value where
@@ -154,6 +184,14 @@ LATER: Final = frozenset(
         "objective_bound",
         "step_objective",
         "step_proof",
+        "iteration_move",
+        "iteration_verdict",
+        "iteration_epsilon",
+        "iteration_margin",
+        "iteration_gradient",
+        "iteration_weight",
+        "iteration_lambda",
+        "iteration_seconds",
         "query_proof",
         "stage_asked",
         "stage_decided",

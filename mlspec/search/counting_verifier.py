@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mlspec.core.events import Event, Proving
+from mlspec.core.events import Event, MinimisingMargin, Proving
 from mlspec.core.network import Array
 from mlspec.core.protocols import Path, Verifier
 from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
@@ -85,6 +85,15 @@ class CountingVerifier:
         """Return the weakest points that an attack finds in the neighborhood of ``eps``."""
         with self._timed(event, Ask.ATTACK, Stage.ATTACK) as ended:
             points = self._verifier.weakest(eps, self._budget.deadline, thorough=thorough)
+            ended(Outcome.VIOLATED if points.violates else Outcome.UNKNOWN)
+        if points.violates:
+            self._record.cut(Cut(points.extents[0], points.images[0]))
+        return points
+
+    def minimisers(self, eps: Array, seconds: float) -> WeakestPoints:
+        """Return the images of least margin in ``eps``, as exactly as ``seconds`` allow."""
+        with self._timed(MinimisingMargin(eps), Ask.LEVEL, Stage.MILP) as ended:
+            points = self._verifier.minimisers(eps, self._budget.unreserved.within(seconds))
             ended(Outcome.VIOLATED if points.violates else Outcome.UNKNOWN)
         if points.violates:
             self._record.cut(Cut(points.extents[0], points.images[0]))

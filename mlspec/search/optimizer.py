@@ -75,13 +75,13 @@ class Optimizer:
             upwards = objective.direction(kept, weights)
             # Where all layers have to grow in proportion, the gradient would hold some back.
             pull = lambda_ if objective.unit is None else 0.0
-            direction = _direction(upwards, self._gradient(points), kept, pull)
+            direction = step_direction(upwards, self.gradient(points), kept, pull)
             length = _length(points, direction, kept, step)
             reached = np.minimum(kept + length * direction, Neighborhood.CAP)
             if not np.any(reached > kept):
                 if lambda_ == 0.0:
                     break
-                lambda_ = lambda_ * self.lambda_decay if lambda_ > self.smallest_lambda else 0.0
+                lambda_ = self.decayed(lambda_)
                 continue
             tried = source(reached, Growing(reached))
             if tried.lost:
@@ -91,7 +91,11 @@ class Optimizer:
                 step = min(step * self.lengthened, self.step)
         return kept
 
-    def _gradient(self, points: MarginSlopes) -> Array:
+    def decayed(self, lambda_: float) -> float:
+        """Return the weight of the margin's gradient after a step that brought nothing."""
+        return lambda_ * self.lambda_decay if lambda_ > self.smallest_lambda else 0.0
+
+    def gradient(self, points: MarginSlopes) -> Array:
         """Return ``grad RL`` ``(R,)``: the slopes, averaged with softmax weights of the margins."""
         spread = self.softmax_spread * float(np.ptp(points.margins))
         temperature = max(spread, self.smallest_temperature)
@@ -99,7 +103,7 @@ class Optimizer:
         return np.asarray(share @ points.slopes / share.sum())
 
 
-def _direction(upwards: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
+def step_direction(upwards: Array, gradient: Array, eps: Array, lambda_: float) -> Array:
     """Return the unit vector ``g`` ``(R,)`` over the layers below their cap; zeros if none can
     grow."""
     free = eps < Neighborhood.CAP

@@ -8,7 +8,7 @@ from mlspec.core.events import Certified, Event, Finished
 from mlspec.core.network import Array
 from mlspec.core.objective import Objective, WeightedSum
 from mlspec.core.protocols import Watcher
-from mlspec.core.trace import Cut, Move, Query, Step, StopReason, Trace
+from mlspec.core.trace import Cut, Iteration, Move, Query, Step, StopReason, Trace
 from mlspec.core.verdict import Outcome
 from mlspec.search.budget import SearchBudget
 from mlspec.search.upper_bound import UpperBound
@@ -37,6 +37,22 @@ class SearchRecord:
     def query(self, query: Query) -> None:
         """Note what was asked of the verifier."""
         self.trace.queries.append(query)
+
+    def iteration(
+        self,
+        move: Move,
+        eps: Array,
+        outcome: Outcome,
+        margin: float,
+        gradient: Array,
+        weights: Array,
+        lambda_: float,
+    ) -> None:
+        """Note what the loop of the proposal tried, and how it came to it."""
+        seconds = self._budget.elapsed
+        self.trace.iterations.append(
+            Iteration(move, eps, outcome, margin, gradient, weights, lambda_, seconds)
+        )
 
     def cut(self, cut: Cut) -> None:
         """Note a violating image, which may lower the upper bound."""

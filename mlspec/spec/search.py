@@ -21,7 +21,7 @@ from mlspec.spec.unions import OneOf, by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
 ObjectiveName = Literal["weighted_sum", "max_min", "log_volume"]
-StrategyName = Literal["gradient", "naive", "ascent", "exact"]
+StrategyName = Literal["gradient", "naive", "ascent", "exact", "proposal"]
 BoundsName = Annotated[str, OneOf(tuple(stage.value for stage in Stage if stage.bounds))]
 DeviceName = Literal["auto", "cpu", "cuda"]
 
@@ -74,6 +74,19 @@ class ExactSearch(SpecModel):
     """Share of the budget's seconds that the strategy ``gradient`` has before."""
 
 
+class ProposalSearch(SpecModel):
+    """What is tuned of the strategy ``proposal``; lambda and its decay are ``lambda_start`` and
+    ``lambda_decay``."""
+
+    step: Positive = 0.1
+    """Length of a step, as a share of the length of the vector of epsilons."""
+    least_step: Positive = 0.0001
+    """Least length of a step, as a pixel intensity."""
+    seconds: Positive = 5.0
+    """Time slice for the weakest images of a robust neighborhood: the optimum of the margin where
+    it comes sooner."""
+
+
 class Slp(SpecModel):
     """Sequential linear programming, which shrinks some layers to grow others."""
 
@@ -106,7 +119,9 @@ class Search(SpecModel):
     strategy: StrategyName = "gradient"
     """``gradient`` moves all layers at once; ``naive`` is one binary search per layer; ``ascent``
     goes as far as bounds certify, without a complete query; ``exact`` closes the gap to the upper
-    bound, for few layers."""
+    bound, for few layers; ``proposal`` is the loop of the thesis proposal, by complete queries
+    alone: one small step along the gradient of the margin MILP's optimum, then ``shrink`` until the
+    neighborhood is robust."""
     objective: ObjectiveName = "weighted_sum"
     """What is maximised: the ``weighted_sum`` of the epsilons; the least ratio of epsilon to
     weight (``max_min``: weights are relative budgets, uniform ones make the smallest epsilon as
@@ -130,6 +145,8 @@ class Search(SpecModel):
     """What is tuned of the strategy ``gradient``."""
     exact: ExactSearch = ExactSearch()
     """What is tuned of the strategy ``exact``."""
+    proposal: ProposalSearch = ProposalSearch()
+    """What is tuned of the strategy ``proposal``."""
     slp: Slp = Slp()
     """Sequential linear programming, which shrinks some layers to grow others."""
     bracket: Bracket = Bracket()

@@ -45,7 +45,7 @@ shrink:
   order: formula               # or prose: less sensitive layers shrink more
 
 search:
-  strategy: gradient           # or naive, ascent, exact
+  strategy: gradient           # or naive, proposal, ascent, exact
   objective: weighted_sum      # or max_min (least epsilon / weight), log_volume
   gap: 0.02                    # exact: how near the upper bound must come to the certified value
   tolerance: 0.02              # a layer that cannot grow by this fraction (or 1e-4) is maximal
@@ -59,6 +59,7 @@ search:
     lambda_factors: [1.0, 4.0] # one proposal each: factors on lambda_start
     grown_alone: 1             # and one for so many of the heaviest layers, grown alone first
   exact: {{head_start: 0.15}}    # share of the budget that gradient has before
+  proposal: {{step: 0.1, least_step: 0.0001, seconds: 5}}   # steps; time for the weakest images
   slp: {{steps: 30}}             # linear programs in a row
   bracket: {{beyond: 1.1, seconds: 7}}  # the minimum-norm attack: how far beyond, how long
   certificate:                 # what blocks each layer

@@ -138,6 +138,14 @@ class Cascade:
         level = finder.find(box, analysis, points.images, deadline)
         return replace(level, seconds=time.monotonic() - began)
 
+    def minimisers(self, eps: Array, deadline: Deadline = NEVER) -> WeakestPoints:
+        """Return the weakest images of ``level``, with the slopes of their margins."""
+        level = self.level(eps, deadline)
+        change = level.images - self._problem.image
+        extents = np.stack([self._problem.layering.extents(each) for each in change])
+        slopes = self._stages.attack.slopes(level.images, np.asarray(eps))
+        return WeakestPoints(level.images, level.margins, extents, slopes)
+
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
         it still violates."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from benchmarks.tables import footer, markdown
 from mlspec import load_spec, solve
@@ -26,6 +27,14 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         f"gradient, {policy}": ("search.strategy=gradient", f"shrink.policy={policy}")
         for policy in POLICIES
     },
+    **{
+        f"proposal, {name}": ("search.strategy=proposal", *(f"shrink.{each}" for each in changes))
+        for name, changes in {
+            "fixed": ("policy=fixed",),
+            "sensitivity": ("policy=sensitivity",),
+            "sensitivity in prose order": ("policy=sensitivity", "order=prose"),
+        }.items()
+    },
     "ascent": ("search.strategy=ascent",),
     "exact": ("search.strategy=exact",),
 }
@@ -37,6 +46,8 @@ HEADS = (
     "upper bound",
     "gap",
     "complete queries (with MILP)",
+    "answered by",
+    "iterations",
     "until the first one's size",
     "certificate queries",
     "attacks",
@@ -60,12 +71,20 @@ def row(name: str, variant: str, result: xr.Dataset, first: xr.Dataset) -> list[
         above(bound, 4),
         percent(bound / size - 1) if size > 0 else "-",
         f"{np.count_nonzero(complete)} ({with_milp})",
+        answered(result["query_stage"].values[complete]),
+        f"{result.sizes['iteration'] or '-'}",
         "-" if reached is None else f"{reached}",
         f"{np.count_nonzero(asks == Ask.CERTIFICATE.value)}",
         f"{np.count_nonzero(asks == Ask.ATTACK.value)}",
         f"{float(result.attrs['wall_seconds']):.0f}",
         str(result.attrs["stop_reason"]),
     ]
+
+
+def answered(stages: NDArray[np.str_]) -> str:
+    """Return how many queries each stage answered, or gave up last."""
+    names, counts = np.unique(stages, return_counts=True)
+    return ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) or "-"
 
 
 def queries_until(result: xr.Dataset, size: float) -> int | None:

@@ -24,6 +24,7 @@ EVENTS: tuple[Event, ...] = (
     events.Growing(EPS),
     events.StartingSlp(EPS),
     events.SolvedSlpStep(EPS),
+    events.MinimisingMargin(EPS),
     events.AttackingBeforeProof(EPS),
     events.BracketingPath(EPS),
     events.BracketingLayer(1),

@@ -17,7 +17,8 @@ from matplotlib.text import Text
 from PIL import Image
 from report_cases import beyond, make_problem, make_result, make_trace
 
-from mlspec.core.trace import Trace
+from mlspec.core.trace import Iteration, Move, Trace
+from mlspec.core.verdict import Outcome
 from mlspec.errors import DataError
 from mlspec.report.figure import draw, plot
 from mlspec.report.gallery import chosen
@@ -182,3 +183,22 @@ def test_radius_ranges_hold_all_positive_radii() -> None:
     assert epsilon_range(np.array([0.0, 0.01, 0.5])) == (0.01, 0.5)
     low, high = epsilon_range(np.array([0.2, 0.2]))
     assert low < 0.2 < high
+
+
+def test_iterations_of_the_proposal_have_three_panels() -> None:
+    trace = make_trace(make_problem())
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        move = Move.SHRINKAGE if number % 2 else Move.EXPANSION
+        outcome = Outcome.VIOLATED if number % 2 == 0 else Outcome.ROBUST
+        weights, gradient = rng.random(6), -rng.random(6)
+        trace.iterations.append(
+            Iteration(move, rng.random(6), outcome, 0.5, gradient, weights, 1.0, float(number))
+        )
+    plain, with_loop = draw(make_result()), draw(make_result(trace=trace))
+    words = texts(with_loop)
+    for title in ("Value tried in each iteration", "Gradient of the margin", "Weights of each"):
+        assert sum(title in word for word in words) == 1
+    for label in ("expansion: violated", "shrinkage: robust"):
+        assert label in words
+    assert with_loop.get_figheight() == plain.get_figheight() + FIGURE.curve_height

@@ -10,7 +10,18 @@ from hypothesis.strategies import SearchStrategy
 from strategies import SMALL, Rng, one_of, random_problem, random_radius, seeded
 
 from mlspec.core.problem import Problem
-from mlspec.core.trace import Ask, Block, Cut, Move, Query, Step, StopReason, Tally, Trace
+from mlspec.core.trace import (
+    Ask,
+    Block,
+    Cut,
+    Iteration,
+    Move,
+    Query,
+    Step,
+    StopReason,
+    Tally,
+    Trace,
+)
 from mlspec.core.verdict import Outcome, Proof, Stage
 from mlspec.results import Provenance, to_dataset
 
@@ -68,6 +79,17 @@ def random_trace(rng: Rng, problem: Problem) -> Trace:
         outcome = one_of(rng, tuple(Outcome))
         basis = one_of(rng, BASES)
         trace.queries.append(Query(ask, stage, outcome, rng.random(), milp, basis))
+    for _ in range(int(rng.integers(0, 4))):
+        move = one_of(rng, (Move.EXPANSION, Move.SHRINKAGE))
+        outcome, gradient, weights = (
+            one_of(rng, tuple(Outcome)),
+            -rng.random(count),
+            rng.random(count),
+        )
+        eps, margin, lambda_, seconds = random_radius(rng, count), *rng.random(3)
+        trace.iterations.append(
+            Iteration(move, eps, outcome, margin, gradient, weights, lambda_, seconds)
+        )
     trace.tallies = {
         stage: Tally(int(rng.integers(1, 9)), int(rng.integers(2)), rng.random())
         for stage in Stage

@@ -78,6 +78,16 @@ def test_a_dataset_holds_the_search(case: Case) -> None:
         note = move_name(step.move, step.grown, case.problem.layering)
         assert ds["step_note"].values[number] == note
         assert float(ds["step_seconds"][number]) == step.seconds
+    assert ds.sizes["iteration"] == len(trace.iterations)
+    for number, each in enumerate(trace.iterations):
+        np.testing.assert_array_equal(ds["iteration_epsilon"][number], each.eps)
+        np.testing.assert_array_equal(ds["iteration_gradient"][number], each.gradient)
+        np.testing.assert_array_equal(ds["iteration_weight"][number], each.weights)
+        assert ds["iteration_move"].values[number] == each.move.value
+        assert ds["iteration_verdict"].values[number] == each.outcome.value
+        assert float(ds["iteration_margin"][number]) == each.margin
+        assert float(ds["iteration_lambda"][number]) == each.lambda_
+        assert float(ds["iteration_seconds"][number]) == each.seconds
     assert ds.sizes["query"] == len(trace.queries)
     for number, query in enumerate(trace.queries):
         assert ds["query_ask"].values[number] == query.ask.value

@@ -20,6 +20,7 @@ from mlspec.search.lowering import UpperBoundLowering, VertexCutting
 from mlspec.search.maximise import Maximiser
 from mlspec.search.naive import NaiveStrategy
 from mlspec.search.optimizer import Optimizer
+from mlspec.search.proposal import ProposalStrategy
 from mlspec.search.shrink import POLICIES
 from mlspec.search.slp import SequentialLinearProgramming
 from mlspec.search.start import CertifiedStart
@@ -50,6 +51,9 @@ def test_the_defaults_of_the_spec_are_those_of_the_methods() -> None:
     )
     assert declared(strategy="naive").strategy == NaiveStrategy()
     assert declared(strategy="ascent").strategy == AscentStrategy()
+    loop = declared(strategy="proposal").strategy
+    assert isinstance(loop, ProposalStrategy)
+    assert loop == ProposalStrategy(loop.policy)
     exact = declared(strategy="exact")
     assert isinstance(exact.strategy, ExactStrategy)
     assert exact.strategy == ExactStrategy(first=exact.strategy.first)
@@ -63,6 +67,7 @@ def test_every_strategy_of_the_spec_is_one(name: str) -> None:
         "naive": NaiveStrategy,
         "ascent": AscentStrategy,
         "exact": ExactStrategy,
+        "proposal": ProposalStrategy,
     }
     assert type(declared(strategy=name).strategy) is kinds[name]
 

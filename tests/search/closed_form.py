@@ -112,3 +112,6 @@ class LinearVerifier:
             eps[None].copy(),
             np.where(eps < 1.0, -self.slopes, 0.0)[None],
         )
+
+    def minimisers(self, eps: Floats, deadline: Deadline) -> WeakestPoints:
+        return self.weakest(eps, deadline)

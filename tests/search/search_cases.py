@@ -19,6 +19,7 @@ from mlspec.search.lowering import UpperBoundLowering, VertexCutting
 from mlspec.search.maximise import Maximiser
 from mlspec.search.naive import NaiveStrategy
 from mlspec.search.optimizer import Optimizer
+from mlspec.search.proposal import ProposalStrategy
 from mlspec.search.search import Search, Strategy
 from mlspec.search.shrink import POLICIES, ShrinkFacts
 from mlspec.search.start import CertifiedStart
@@ -74,8 +75,20 @@ class ByGradient:
         return GradientStrategy(Climb(Cegis(policy), self.optimizer)).run(search, start)
 
 
+class ByProposal:
+    """The loop of the proposal, with sensitivities that grow with the distance."""
+
+    def __init__(self, policy: str) -> None:
+        self.policy = policy
+
+    def run(self, search: Search, start: Floats) -> StopReason:
+        policy = shrink(self.policy, np.arange(1.0, search.radii + 1))
+        return ProposalStrategy(policy, tolerance=TOLERANCE).run(search, start)
+
+
 STRATEGIES: dict[str, Strategy] = {
     **{f"gradient {policy}": ByGradient(policy) for policy in POLICIES},
     "naive": NaiveStrategy(TOLERANCE),
     "ascent": AscentStrategy(),
+    **{f"proposal {policy}": ByProposal(policy) for policy in POLICIES},
 }
