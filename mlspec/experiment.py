@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Final
 import xarray as xr
 
 from mlspec import __version__
+from mlspec.core.clock import WALL, Clock, WorkClock
 from mlspec.core.problem import Problem
 from mlspec.core.trace import Trace
 from mlspec.errors import InputError
 from mlspec.problem.resolve import resolve
 from mlspec.results import Provenance, to_dataset
-from mlspec.solvers import chosen
+from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of
 
@@ -39,6 +41,17 @@ class Experiment:
         return to_dataset(self.problem, Trace(self.problem.layering.count), self.provenance)
 
 
+def clock_of(spec: ExperimentSpec, began: float | None = None) -> Clock:
+    """Return a new clock for ``budget.work``; the wall clock where there is none.
+
+    ``budget.seconds`` count from ``began``, in ``time.monotonic()`` seconds; from now if None.
+    """
+    if spec.budget.work is None:
+        return WALL
+    began = time.monotonic() if began is None else began
+    return WorkClock(ends=began + spec.budget.seconds)
+
+
 def prepare(spec: ExperimentSpec, *, misread: bool = False) -> Experiment:
     """Read the files of ``spec`` and check that its parts fit.
 
@@ -55,6 +68,9 @@ def prepare(spec: ExperimentSpec, *, misread: bool = False) -> Experiment:
         raise spec.source.error("verifier.device", str(error)) from error
     resolved = resolve(spec, misread=misread)
     solver = chosen(spec.solver, spec.source)
+    if spec.budget.work is not None and prover_for(solver) is not solver:
+        counted = f"the work of solver {solver.name} cannot be counted: use solver: highs"
+        raise spec.source.error("budget.work", f"{counted}, or budget.seconds")
     name = Path(spec.source.origin).stem
     provenance = Provenance(
         name=name,

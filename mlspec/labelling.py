@@ -11,9 +11,10 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property
 from mlspec.core.standing import LabelRelations
+from mlspec.experiment import clock_of, prepare
 from mlspec.results import ORIGIN, labels_dataset, origin_of
 from mlspec.resume import stored
-from mlspec.run import prepare, stages_of
+from mlspec.run import stages_of
 from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import single_threaded
@@ -25,7 +26,7 @@ def labels(spec: ExperimentSpec, eps: Array | float) -> xr.Dataset:
     radius ``eps``, and which labels are proved to stay above which.
 
     ``eps`` is as for ``verify``. The target of the spec has no say, and the image may be misread.
-    What is not decided within ``budget.seconds`` is unknown, with its reason.
+    What is not decided within ``budget`` is unknown, with its reason.
     """
     experiment = prepare(spec, misread=True)
     problem = experiment.problem
@@ -54,5 +55,5 @@ def survey(problem: Problem, spec: ExperimentSpec, eps: Array) -> LabelRelations
     with the verifier, solver and budget of ``spec``."""
     asked = replace(problem, property=Property(problem.property.rule, (), problem.network.labels))
     with single_threaded():
-        found = LabelSurvey(asked, stages_of(asked, spec))
-        return found.run(eps, Deadline.after(spec.budget.seconds))
+        end = Deadline.after(spec.budget.limit, clock_of(spec))
+        return LabelSurvey(asked, stages_of(asked, spec, end.clock)).run(eps, end)

@@ -20,13 +20,14 @@ from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.crown import Crown
 from mlspec.bounds.registry import bounders
+from mlspec.core.clock import WALL, Clock
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Watcher
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ResumeError, SaveWarning
-from mlspec.experiment import Experiment, prepare
+from mlspec.experiment import Experiment, clock_of, prepare
 from mlspec.files import require_writable
 from mlspec.interrupts import undisturbed
 from mlspec.milp.compile import Compiler
@@ -107,9 +108,10 @@ def solve_experiment(
     spec, problem = experiment.spec, experiment.problem
     preflight_of(problem).require_licence(chosen(spec.solver, spec.source))
     saver = Saver(problem, experiment.provenance, watch)
+    clock = clock_of(spec, began)
     with single_threaded():
-        verifier = verifier_of(problem, spec)
-        budget = SearchBudget(spec.budget.seconds, spec.budget.queries, began)
+        verifier = verifier_of(problem, spec, clock)
+        budget = SearchBudget(spec.budget.limit, spec.budget.queries, began, clock)
         search = Search(problem.objective, verifier, budget, saver)
         search.trace.tallies = verifier.tallies
         if resume is not None:
@@ -136,8 +138,9 @@ def decide(problem: Problem, spec: ExperimentSpec, eps: Array) -> Verdict:
 
     Raises LicenceError where only the solver could decide and the models are too large for it.
     """
+    end = Deadline.after(spec.budget.limit, clock_of(spec))
     with single_threaded():
-        verdict = verifier_of(problem, spec).verify(eps, Deadline.after(spec.budget.seconds))
+        verdict = verifier_of(problem, spec, end.clock).verify(eps, end)
     if verdict.outcome is Outcome.UNKNOWN:
         preflight_of(problem).require_licence(chosen(spec.solver, spec.source), eps)
     return verdict
@@ -147,7 +150,7 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
     """Return the robustness level over the neighborhood of radius ``eps``, the least margin of all
     its images, and its weakest images; ``eps`` is as for ``verify``.
 
-    It is as exact as ``budget.seconds`` allow.
+    It is as exact as ``budget`` allows.
     """
     problem = prepare(spec).problem
     return level_of(problem, spec, problem.layering.eps_meant(eps))
@@ -155,8 +158,9 @@ def level(spec: ExperimentSpec, eps: Array | float) -> Level:
 
 def level_of(problem: Problem, spec: ExperimentSpec, eps: Array) -> Level:
     """Do what ``level`` does, for a problem and epsilons ``(R,)``."""
+    end = Deadline.after(spec.budget.limit, clock_of(spec))
     with single_threaded():
-        return verifier_of(problem, spec).level(eps, Deadline.after(spec.budget.seconds))
+        return verifier_of(problem, spec, end.clock).level(eps, end)
 
 
 def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
@@ -169,19 +173,19 @@ def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<res
     return decide(again.problem, again.spec, again.eps)
 
 
-def verifier_of(problem: Problem, spec: ExperimentSpec) -> Cascade:
+def verifier_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> Cascade:
     """Return the cascade that ``spec.verifier`` and ``spec.solver`` declare."""
-    return Cascade(problem, stages_of(problem, spec))
+    return Cascade(problem, stages_of(problem, spec, clock))
 
 
-def stages_of(problem: Problem, spec: ExperimentSpec) -> Stages:
-    """Return the stages that ``spec.verifier`` and ``spec.solver`` declare."""
+def stages_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> Stages:
+    """Return its stages, whose work counts on ``clock``."""
     choice = spec.verifier
     device = device_of(choice.device)
-    context = AttackContext(problem, device)
+    context = AttackContext(problem, device, clock)
     pgd, fmn = pgd_of(choice.attack), fmn_of(choice.attack)
     scout = pgd.lighter().on(context, spec.seed)
-    bounded = BoundsContext(problem.relaxed, problem.property, device)
+    bounded = BoundsContext(problem.relaxed, problem.property, device, clock)
     crown = Crown().on(bounded)
     backend = chosen(spec.solver, spec.source)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from mlspec.core.clock import WALL, Clock
 from mlspec.core.network import Array, Network
 from mlspec.errors import InputError
 from mlspec.ops.operation import PiecewiseOperation, TensorOp, operation_of, piecewise_of
@@ -46,8 +47,17 @@ class TensorNetwork:
     Raises NetworkError for an op that bounds and attacks do not know.
     """
 
-    def __init__(self, network: Network, dtype: torch.dtype, device: torch.device = CPU) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dtype: torch.dtype,
+        device: torch.device = CPU,
+        clock: Clock = WALL,
+    ) -> None:
+        """``clock`` is what the work done with the network counts on."""
         self.network = network
+        self.clock = clock
+        self.operations = network.operations
         self.dtype = dtype
         self.device = device
         self.ops: list[TensorOp] = []
@@ -73,6 +83,8 @@ class TensorNetwork:
         With ``softness`` > 0 each max-pool becomes a softmax-weighted mean of its window at that
         temperature, so that gradients reach more than one candidate.
         """
+        with_gradient = 3.0  # a gradient takes as long as two forward passes
+        self.clock.spend(with_gradient * len(value) * self.operations)
         values = [value]
         for item in self.ops:
             read = [values[number] for number in item.inputs]

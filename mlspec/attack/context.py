@@ -10,6 +10,7 @@ import torch
 
 from mlspec.attack.margins import TargetSubsets
 from mlspec.core import forward
+from mlspec.core.clock import WALL, Clock
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.tensors import CPU, TensorNetwork
@@ -21,16 +22,18 @@ class AttackContext:
 
     problem: Problem
     device: torch.device = CPU
+    clock: Clock = WALL
+    """What the work counts on."""
 
     @cached_property
     def exact(self) -> TensorNetwork:
         """The relaxed network in float64."""
-        return TensorNetwork(self.problem.relaxed, torch.float64, self.device)
+        return TensorNetwork(self.problem.relaxed, torch.float64, self.device, self.clock)
 
     @cached_property
     def fast(self) -> TensorNetwork:
         """The relaxed network in float32."""
-        return TensorNetwork(self.problem.relaxed, torch.float32, self.device)
+        return TensorNetwork(self.problem.relaxed, torch.float32, self.device, self.clock)
 
     @cached_property
     def centre_scores(self) -> Array:

@@ -32,6 +32,10 @@ class Patience:
         """Return the time limit of a run that ends at ``deadline``."""
         return min(max(deadline.left, self.least_seconds), self.most_seconds)
 
+    def wall_seconds(self, deadline: Deadline) -> float:
+        """Return the same by the wall clock: none where work is counted."""
+        return min(max(deadline.wall_left, self.least_seconds), self.most_seconds)
+
 
 PATIENCE: Final = Patience()
 

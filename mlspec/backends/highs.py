@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import highspy
 import numpy as np
@@ -35,6 +37,39 @@ TERMINATIONS: Mapping[str, Termination] = {
 """By the names in HiGHS's ``HighsModelStatus``; every other one is ``FAILED``."""
 
 
+@dataclass(frozen=True)
+class HighsOperations:
+    """What HiGHS's steps count as, where work is counted."""
+
+    per_entry: float = 16.0
+    """Operations of a simplex iteration, for each entry of the matrix."""
+    per_row: float = 160.0
+    """The same for each row."""
+    of_poll: float = 4e6
+    """Operations of a step of the MILP solver, between two of its polls for an interrupt."""
+
+    def of_iteration(self, program: LinearProgram, more_rows: int = 0) -> float:
+        """Return the operations of one simplex iteration; ``more_rows`` are cuts."""
+        return self.per_entry * program.matrix.nnz + self.per_row * (program.rows + more_rows)
+
+
+OPERATIONS: Final = HighsOperations()
+
+
+class Interrupt:
+    """When a run has to end: once it is cancelled, or after so many polls."""
+
+    def __init__(self, cancelled: threading.Event) -> None:
+        self._cancelled = cancelled
+        self.polls = 0
+        self.most = math.inf
+
+    def due(self) -> bool:
+        """Count a poll, and say whether the run has to end."""
+        self.polls += 1
+        return self._cancelled.is_set() or self.polls > self.most
+
+
 class HighsEngine:
     """One program inside HiGHS."""
 
@@ -48,7 +83,9 @@ class HighsEngine:
         self._discrete = bool(program.integer.any())
         self._cancelled = threading.Event()
         first_only: Options = {"mip_max_improving_sols": 1} if first else {}
-        self._highs = opened(program, {**options, **first_only}, self._cancelled)
+        self._polls = Interrupt(self._cancelled)
+        self._program = program
+        self._highs = opened(program, {**options, **first_only}, self._cancelled, self._polls)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -77,10 +114,24 @@ class HighsEngine:
             self._highs.setSolution(given)
         # HiGHS's clock runs on from one solve to the next; only over MILPs is the limit of one.
         relaxing = self._highs.getOptionValue("solve_relaxation")[1]
-        spent = 0.0 if self._discrete and not relaxing else self._highs.getRunTime()
-        set_option(self._highs, "time_limit", spent + PATIENCE.seconds(deadline))
-        self._highs.run()
+        whole = self._discrete and not relaxing
+        spent = 0.0 if whole else self._highs.getRunTime()
+        set_option(self._highs, "time_limit", spent + PATIENCE.wall_seconds(deadline))
+        self._run_counted(whole, deadline)
         return self._outcome()
+
+    def _run_counted(self, whole: bool, deadline: Deadline) -> None:
+        """Run, and spend the work that it counts as: of a MILP (``whole``) its polls, of a linear
+        program its simplex iterations."""
+        iterate, left = OPERATIONS.of_iteration(self._program), deadline.operations_left
+        self._polls.polls = 0
+        self._polls.most = left / OPERATIONS.of_poll + 1.0 if whole else math.inf
+        most = self.no_limit if whole else int(min(left / iterate + 1.0, self.no_limit))
+        set_option(self._highs, "simplex_iteration_limit", most)
+        self._highs.run()
+        iterations = self._highs.getInfo().simplex_iteration_count
+        polled = OPERATIONS.of_poll * self._polls.polls
+        deadline.spend(polled if whole else iterate * (1 + iterations))
 
     def seek(self, target: float, start: Array | None, deadline: Deadline) -> Array | None:
         """Return the best point ``(n,)`` found until ``deadline``, or the first whose objective is
@@ -124,8 +175,15 @@ class HighsEngine:
         return float(info.objective_function_value) if optimal else None
 
 
-def opened(program: LinearProgram, options: Options, cancelled: threading.Event) -> Any:
-    """Return a HiGHS that holds ``program`` and ends soon once ``cancelled`` is set."""
+def opened(
+    program: LinearProgram,
+    options: Options,
+    cancelled: threading.Event,
+    polls: Interrupt | None = None,
+) -> Any:
+    """Return a HiGHS that holds ``program`` and ends soon once ``cancelled`` is set, or a MILP has
+    polled as often as ``polls`` allows."""
+    due = Interrupt(cancelled).due if polls is None else polls.due
     highs = highspy.Highs()
     highs.silent()
     for key, value in {**HighsEngine.strictest, **options}.items():
@@ -137,9 +195,12 @@ def opened(program: LinearProgram, options: Options, cancelled: threading.Event)
         # Said each time: HiGHS would remember an interrupt in later runs.
         event.interrupt(cancelled.is_set())
 
+    def on_step(event: Any) -> None:
+        event.interrupt(due())
+
     highs.cbSimplexInterrupt += on_poll
     highs.cbIpmInterrupt += on_poll
-    highs.cbMipInterrupt += on_poll
+    highs.cbMipInterrupt += on_step
     return highs
 
 

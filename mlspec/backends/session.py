@@ -150,8 +150,8 @@ class ProgramSession:
 
     def _run(self, deadline: Deadline) -> Outcome:
         patience = self._patience
-        limit = Deadline.after(patience.seconds(deadline.within(self._longest)))
-        last = Deadline(limit.at + patience.grace_seconds)
+        limit = deadline.within(patience.seconds(deadline.within(self._longest)))
+        last = Deadline(limit.at + patience.grace_seconds, limit.clock)
         ends: list[Outcome | BaseException] = []
         # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.
         ended = threading.Event()

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 
 from mlspec.bounds.domain import Boxes
+from mlspec.core.clock import WALL, Clock
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Network
 from mlspec.core.property import Claim, Property
@@ -21,11 +22,13 @@ class BoundsContext:
     network: Network
     property_: Property
     device: torch.device = CPU
+    clock: Clock = WALL
+    """What the work counts on."""
 
     @cached_property
     def net(self) -> TensorNetwork:
         """The network in float64."""
-        return TensorNetwork(self.network, torch.float64, self.device)
+        return TensorNetwork(self.network, torch.float64, self.device, self.clock)
 
     @property
     def claims(self) -> tuple[Claim, ...]:

@@ -86,6 +86,14 @@ class LocalRows:
         seen = [shape_of(value)[0] * math.prod(w.size) for value, w in self.windows.items()]
         return 2 * shape_of(self.last)[0] * max(seen)
 
+    @property
+    def _operations(self) -> float:
+        """About how many operations the patches of all boxes and positions take."""
+        height, width = self.net.network.shape_of(self.last)[1:]
+        count = height * width if self.positions is None else len(self.positions)
+        per_cell = 40.0
+        return per_cell * len(self.windows) * self.cells * count * len(self.domain.lower)
+
     def minimum(self, free: Mapping[int, Free]) -> Tensor:
         """Return the minima ``(B, 2 O, P)``.
 
@@ -99,6 +107,7 @@ class LocalRows:
         )
         over = {self.last: torch.cat([one, -one])[None, :, None, :, None, None]}
         bias = one.new_zeros(1, 2 * len(one), 1)
+        self.net.clock.spend(self._operations)
         for position in range(self.last - 1, -1, -1):
             if position + 1 not in over:
                 continue

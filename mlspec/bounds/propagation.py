@@ -45,6 +45,8 @@ def backward(
     ``(B, S, C, H, W)`` and biases ``(B, S)``. ``relaxations`` are those of the relaxed ops before
     ``last``, by position.
     """
+    forward_and_back = 2.0
+    net.clock.spend(forward_and_back * rows.shape[0] * rows.shape[1] * net.operations)
     bias = rows.new_zeros(rows.shape[:2])
     over = {last: rows}
     for position in range(last - 1, -1, -1):

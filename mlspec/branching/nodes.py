@@ -174,14 +174,16 @@ class NodeSolver:
         if not self._sides:
             self._sides = self._relaxation.companion(), self._relaxation.companion()
 
-        def bound(relaxation: Relaxation, value: float) -> float:
+        def bound(relaxation: Relaxation, value: float, deadline: Deadline) -> float:
             relaxation.take_cuts_of(self._relaxation)
             self._fix(relaxation, {**fixed, place: value})
             relaxation.start_from(basis)
-            return self._run(relaxation, iterations).bound
+            return self._run(relaxation, iterations, deadline).bound
 
+        ends = self._deadline.fork(), self._deadline.fork()
         with ThreadPoolExecutor(2) as both:
-            zero, one = both.map(bound, self._sides, (0.0, 1.0))
+            zero, one = both.map(bound, self._sides, (0.0, 1.0), ends)
+        self._deadline.clock.join(*(end.clock for end in ends))
         return zero, one
 
     def fix(self, fixed: Mapping[int, float]) -> None:
@@ -190,7 +192,7 @@ class NodeSolver:
 
     def relaxed(self) -> Relaxed:
         """Solve the relaxation with what is fixed now; raises NumericalTroubleError."""
-        return self._run(self._relaxation, None)
+        return self._run(self._relaxation, None, self._deadline)
 
     def _fix(self, relaxation: Relaxation, fixed: Mapping[int, float]) -> None:
         lower, upper = (ends.copy() for ends in self._pieces.ends)
@@ -198,9 +200,9 @@ class NodeSolver:
         lower[places] = upper[places] = list(fixed.values())
         relaxation.fix(self._pieces.columns, lower, upper)
 
-    def _run(self, relaxation: Relaxation, iterations: int | None) -> Relaxed:
+    def _run(self, relaxation: Relaxation, iterations: int | None, deadline: Deadline) -> Relaxed:
         for _ in range(2):
-            relaxed = relaxation.solve(self._deadline, iterations)
+            relaxed = relaxation.solve(deadline, iterations)
             if relaxed.values is not None or relaxed.bound > self._limit or relaxed.end in STOPPED:
                 return relaxed
             # A bad basis may be all that is wrong.

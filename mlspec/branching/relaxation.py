@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from mlspec.backends.engine import Options
-from mlspec.backends.highs import HighsEngine, opened, set_option
+from mlspec.backends.highs import OPERATIONS, HighsEngine, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.branching.bound import Rows, dual_bound
 from mlspec.branching.hull import Cut
@@ -152,11 +152,14 @@ class Relaxation:
 
     def solve(self, deadline: Deadline = NEVER, iterations: int | None = None) -> Relaxed:
         """Run until ``deadline``, for so many simplex iterations at most."""
-        limit = self._highs.getRunTime() + max(deadline.left, 0.0)
+        iterate = OPERATIONS.of_iteration(self._program, len(self._cuts))
+        limit = self._highs.getRunTime() + max(deadline.wall_left, 0.0)
         most = HighsEngine.no_limit if iterations is None else iterations
+        affordable = min(deadline.operations_left / iterate + 1.0, HighsEngine.no_limit)
         set_option(self._highs, "time_limit", limit)
-        set_option(self._highs, "simplex_iteration_limit", most)
+        set_option(self._highs, "simplex_iteration_limit", min(most, int(affordable)))
         self._highs.run()
+        deadline.spend(iterate * (1 + self._highs.getInfo().simplex_iteration_count))
         end = self._highs.getModelStatus()
         solution = self._highs.getSolution()
         if end == STATUS.kInfeasible:

@@ -94,7 +94,7 @@ class SubMipSearch:
         began: float,
         deadline: Deadline,
     ) -> None:
-        """``began`` is when the tree began, in ``time.monotonic()`` seconds."""
+        """``began`` is when the tree began, in seconds of the deadline's clock."""
         self._method = method
         self._solver = solver
         self._waiting = waiting
@@ -103,6 +103,8 @@ class SubMipSearch:
         self._began, self._deadline = began, deadline
         self._pool = ThreadPoolExecutor(1)
         self._running: Future[Array | None] | None = None
+        self._limit = deadline
+        """That of the search that runs."""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -114,15 +116,19 @@ class SubMipSearch:
         if self._due is None or nodes < self._due:
             return None
         self._due = next(self._nodes, None)
-        point = None if self._running is None else self._running.result()
+        point = None
+        if self._running is not None:
+            point = self._running.result()
+            self._deadline.clock.join(self._limit.clock)
         self._running = None
         submip = next(self._waiting, None)
         if point is None and submip is not None and self._due is not None:
-            self._running = self._pool.submit(self._solver.search, submip, self._limit())
+            self._limit = self._next_limit().fork()
+            self._running = self._pool.submit(self._solver.search, submip, self._limit)
         return point
 
-    def _limit(self) -> Deadline:
-        spent = time.monotonic() - self._began
+    def _next_limit(self) -> Deadline:
+        spent = self._deadline.clock.now() - self._began
         whole = spent + self._deadline.left
         return self._deadline.within(min(self._method.share * whole, self._method.ratio * spent))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import threading
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +55,7 @@ class Tree:
         self._method = method
         self._cost = program.cost
         self._limit = limit
-        self._began = time.monotonic()
+        self._began = deadline.clock.now()
         self._deadline = deadline
         self._pieces = Pieces(program)
         self._solver = NodeSolver(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+
+from mlspec.core.clock import WALL, Clock
 
 
 @dataclass(frozen=True)
@@ -14,17 +15,19 @@ class Deadline:
     """A moment at which work ends with the best it has by then."""
 
     at: float = np.inf
-    """In ``time.monotonic()`` seconds; never by default."""
+    """In seconds of ``clock``; never by default."""
+    clock: Clock = field(default=WALL, compare=False)
+    """What it is measured by."""
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float, clock: Clock = WALL) -> Deadline:
         """Return the deadline that is ``seconds`` from now."""
-        return cls(time.monotonic() + seconds)
+        return cls(clock.now() + seconds, clock)
 
     @property
     def left(self) -> float:
         """Seconds until then; negative once it has passed."""
-        return self.at - time.monotonic()
+        return self.at - self.clock.now()
 
     @property
     def passed(self) -> bool:
@@ -33,7 +36,27 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """Return this deadline, or the one ``seconds`` from now if that is earlier."""
-        return Deadline(min(self.at, time.monotonic() + seconds))
+        return replace(self, at=min(self.at, self.clock.now() + seconds))
+
+    @property
+    def wall_left(self) -> float:
+        """Seconds of the wall clock that a run until then may take at most."""
+        return self.clock.wall_left(self.at)
+
+    @property
+    def operations_left(self) -> float:
+        """Operations until then, at least 0; infinity where work is not counted."""
+        return self.clock.operations(max(self.left, 0.0))
+
+    def spend(self, operations: float) -> None:
+        """Say that so many floating-point operations were done: they count where the clock counts
+        work."""
+        self.clock.spend(operations)
+
+    def fork(self) -> Deadline:
+        """Return this deadline for a thread of its own; its clock is joined with this one's after
+        it."""
+        return replace(self, clock=self.clock.fork())
 
 
 NEVER: Final = Deadline()

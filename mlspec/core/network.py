@@ -8,6 +8,7 @@ batch out: ``(C, H, W)`` for images and feature maps, ``(N,)`` for flat vectors.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
 
 import numpy as np
@@ -58,6 +59,16 @@ class Network:
             if not self.users(position + 1):
                 name = type(self.ops[position]).__name__
                 raise NetworkError(f"op {position} ({name}): nothing reads its output")
+
+    @property
+    def operations(self) -> float:
+        """Floating-point operations of one forward pass, about: two for each weight that an output
+        reads, and a few for an output that reads none."""
+        total, few = 0.0, 4
+        for op, shape in zip(self.ops, self.shapes, strict=True):
+            reads = sum(each.size // len(each) for each in op.parameters if each.ndim > 1)
+            total += 2.0 * math.prod(shape) * (reads or few)
+        return total
 
     @property
     def labels(self) -> int:

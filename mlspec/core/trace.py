@@ -175,6 +175,8 @@ class StopReason(StrEnum):
     OPTIMAL = "optimal"
     """The upper bound is within the gap of the certified value."""
     SECONDS = "budget: seconds"
+    WORK = "budget: work"
+    """The budget of counted work is spent."""
     QUERIES = "budget: queries"
     INTERRUPTED = "interrupted"
     STALLED = "stalled"

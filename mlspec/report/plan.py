@@ -44,8 +44,13 @@ def _of_search(spec: ExperimentSpec, ahead: SolverPlan) -> dict[str, str]:
         "models": f"up to {size.variables:,} variables and {size.constraints:,} constraints, at "
         f"eps {size.eps[0]:.3g} everywhere, where an attack succeeds",
         "licences": "; ".join(_licences(spec, size)),
-        "budget": f"{spec.budget.seconds:g} s{queries}",
+        "budget": f"{spec.budget.seconds:g} s{_work(spec)}{queries}",
     }
+
+
+def _work(spec: ExperimentSpec) -> str:
+    work = spec.budget.work
+    return "" if work is None else f", the work of {work:g} s on a reference machine"
 
 
 def _licences(spec: ExperimentSpec, size: ModelSize) -> Iterator[str]:

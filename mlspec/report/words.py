@@ -81,6 +81,8 @@ def stop_words(reason: StopReason, layering: Layering) -> str:
             return "within the gap of the upper bound"
         case StopReason.SECONDS:
             return "budget of seconds spent"
+        case StopReason.WORK:
+            return "budget of work spent"
         case StopReason.QUERIES:
             return "budget of queries spent"
         case StopReason.INTERRUPTED:

@@ -1,4 +1,4 @@
-"""The budget of a search: wall-clock time and complete queries."""
+"""The budget of a search: time, or counted work, and complete queries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from mlspec.core.clock import WALL, Clock
 from mlspec.core.deadline import Deadline
 from mlspec.core.trace import StopReason
 
@@ -27,29 +30,36 @@ class SearchBudget:
     queries: int | None = None
     """Complete queries at most; no limit if None."""
     began: float = field(default_factory=time.monotonic)
-    """When the seconds began to count, in ``time.monotonic()`` seconds."""
+    """When the search began, in ``time.monotonic()`` seconds."""
+    clock: Clock = WALL
+    """What the seconds are measured by."""
+    asking: float = 2e6
+    """Operations that a request of the search takes at least, where work is counted."""
     _reserved: float = field(default=0.0, init=False)
     """Seconds at the end that the running phase leaves to later ones."""
 
+    def __post_init__(self) -> None:
+        self._start = self.clock.now() if self.clock.counts_work else self.began
+
     @property
     def elapsed(self) -> float:
-        """Seconds since the search began."""
+        """Seconds since the search began, by the wall clock."""
         return time.monotonic() - self.began
 
     @property
     def share_spent(self) -> float:
         """Share of the seconds that is spent."""
-        return self.elapsed / self.seconds
+        return (self.clock.now() - self._start) / self.seconds
 
     @property
     def deadline(self) -> Deadline:
         """When all of the time is spent, also what is reserved."""
-        return Deadline(self.began + self.seconds)
+        return Deadline(self._start + self.seconds, self.clock)
 
     @property
     def unreserved(self) -> Deadline:
         """When the time of the running phase is spent."""
-        return Deadline(self.began + self.seconds - self._reserved)
+        return Deadline(self._start + self.seconds - self._reserved, self.clock)
 
     @contextmanager
     def reserve(self, share: float) -> Iterator[None]:
@@ -62,8 +72,10 @@ class SearchBudget:
 
     def require_time(self) -> None:
         """Raise SpentError where the running phase has no time left."""
+        self.clock.spend(self.asking)
         if self.unreserved.passed:
-            raise SpentError(StopReason.SECONDS)
+            worked = self.clock.counts_work and np.isfinite(self.clock.now())
+            raise SpentError(StopReason.WORK if worked else StopReason.SECONDS)
 
     def require_query(self, asked: int) -> None:
         """Raise SpentError where there is no time, or no complete query, left after ``asked``."""

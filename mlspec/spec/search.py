@@ -285,5 +285,14 @@ class Budget(SpecModel):
 
     seconds: Positive = 300.0
     """Wall-clock time of the whole search."""
+    work: Positive | None = None
+    """Counted work at most, in seconds of a reference machine: attack steps, bounds, models and
+    simplex iterations count. The same spec, seed and versions then give the same answer on any
+    machine that does the work within ``seconds``. Needs ``solver: highs``; null is no limit."""
     queries: Count | None = None
     """Complete queries; null is no limit."""
+
+    @property
+    def limit(self) -> float:
+        """The work where that is counted, else the seconds."""
+        return self.seconds if self.work is None else self.work

@@ -53,6 +53,8 @@ class CompleteStage:
     """Time for one local search around an image."""
     early: float = 0.5
     """A solver that gives up more seconds than this before the deadline had a limit of its own."""
+    model_operations: float = 2e5
+    """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
 
@@ -75,7 +77,7 @@ class CompleteStage:
         ``accounts``.
         """
         own = deadline.within(self.seconds)
-        limit = "verifier.milp.seconds" if own.at < deadline.at else "budget.seconds"
+        limit = "verifier.milp.seconds" if own.at < deadline.at else deadline.clock.limit
         bounds = analysis.bounds()
         margin, proof = float("inf"), Proof.BOUNDS
         for item in analysis.claims:
@@ -107,6 +109,7 @@ class CompleteStage:
             session = self._proving(box, analysis.bounds(), item, subset)
         except SolverError:
             return None
+        deadline.spend(self.model_operations * session.binaries)
         query = SubsetQuery(self.problem, box, item, subset)
         start, found = box.clip(image), None
         for ties in (0, self.ties):  # the point of its own region is where the local search begins
@@ -151,6 +154,7 @@ class CompleteStage:
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))
             return unknown(str(error))
+        deadline.spend(self.model_operations * proving.binaries)
         accounts.append(_account(began, f"model of {proving.binaries} binaries"))
         queries = [SubsetQuery(self.problem, box, item, subset) for subset in item.subsets]
         found = self._in_regions(queries, proving, near, deadline, accounts)

@@ -51,7 +51,7 @@ class LocalSearch:
         if there is none; ``known`` holds violating images ``(C, H, W)`` to begin from."""
         seconds = deadline.left
         rounds = 1 if np.isinf(seconds) else max(int(seconds / self.seconds_per_round), 1)
-        ends = [Deadline.after(seconds * (number + 1) / rounds) for number in range(rounds)]
+        ends = [deadline.within(seconds * (number + 1) / rounds) for number in range(rounds)]
         found = [self._round(path, known, end) for end in ends]
         return min(filter(None, found), key=lambda violation: violation.share, default=None)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import mlspec.run
 from mlspec.core.events import Event
 from mlspec.core.trace import Trace
 from mlspec.core.verdict import Outcome, Verdict
-from mlspec.errors import InputError, ResumeError
+from mlspec.errors import InputError, ResumeError, SpecError
 from mlspec.results import save
 
 
@@ -113,13 +114,50 @@ def test_epsilons_that_are_none_are_refused(eps: float, complaint: str) -> None:
         {},
         {"search__strategy": "naive", "budget__queries": 6},
         pytest.param({"seed": 7, "shrink__policy": "fixed"}, marks=pytest.mark.slow),
+        pytest.param({"search__strategy": "exact"}, marks=pytest.mark.slow),
     ],
 )
 def test_the_same_spec_gives_the_same_answer(changes: dict[str, object]) -> None:
-    first, second = (mlspec.solve(small(**changes)) for _ in range(2))
-    for name in ("epsilon", "step_epsilon", "step_verdict", "query_stage", "witness_image"):
+    """Counted work ends a search at the same place, however loaded the machine is."""
+    work: dict[str, object] = {"budget__work": 2.0, "budget__seconds": 600.0, "budget__queries": 9}
+    first = mlspec.solve(small(**{**work, **changes}))
+    with busy_cores():
+        second = mlspec.solve(small(**{**work, **changes}))
+    names = ("epsilon", "step_epsilon", "step_verdict", "query_stage", "query_verdict")
+    for name in (*names, "witness_image"):
         np.testing.assert_array_equal(first[name].values, second[name].values)
     assert first.attrs["stop_reason"] == second.attrs["stop_reason"]
+    assert first.attrs["stop_reason"] in ("budget: work", "budget: queries")
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep two processes busy while the block runs."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def test_the_wall_clock_ends_counted_work_too() -> None:
+    result = mlspec.solve(small(budget__work=1e6, budget__seconds=3.0))
+    assert result.attrs["stop_reason"] == "budget: seconds"
+    assert float(result.attrs["wall_seconds"]) < 20.0
+
+
+def test_a_query_decided_by_counted_work_is_unknown_for_that_reason() -> None:
+    verdict = mlspec.verify(small(budget__work=0.01, verifier__bounds="interval"), 0.00155)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "budget.work" in verdict.reason
+    assert mlspec.verify(small(budget__work=60.0), 0.0005).robust
+
+
+def test_work_that_cannot_be_counted_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"budget\.work: the work of solver scip cannot be counted"):
+        mlspec.solve(small(budget__work=1.0, solver="scip"))
 
 
 def test_a_query_budget_is_kept() -> None:
