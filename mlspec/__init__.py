@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["labels", "load_spec", "open_result", "solve", "verify"]
+__all__ = ["labels", "level", "load_spec", "open_result", "recertify", "solve", "verify"]
 
 _HOMES = {
     "labels": "mlspec.labelling",
+    "level": "mlspec.run",
     "load_spec": "mlspec.spec",
     "open_result": "mlspec.results",
+    "recertify": "mlspec.run",
     "solve": "mlspec.run",
     "verify": "mlspec.run",
 }
