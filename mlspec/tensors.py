@@ -72,6 +72,14 @@ class TensorNetwork:
             if (relaxed := piecewise_of(item.op)) is not None
         }
         """The ops that bounds relax, by their position."""
+        self.paid_for = frozenset(
+            value
+            for position in self.piecewise
+            for value in self.ops[position].inputs
+            if value and network.users(value) == [position]
+        )
+        """The values that one relaxed op reads, and no other: rows over its output pay for what
+        rounding costs rows over the value."""
 
     def tensor(self, array: Array) -> Tensor:
         """Return a copy of ``array`` as a tensor of this network's dtype and device."""

@@ -7,8 +7,8 @@ from typing import Final
 ROBUST_MARGIN: Final = 1e-6
 """A certified margin must exceed this to count as robust.
 
-Bounds are computed in float64 without outward rounding; their error on networks of the supported
-size stays below 1e-9, so this leaves three orders of magnitude.
+Bounds account for rounding themselves. What is left to this margin is the rounding of a float64
+replay: an image whose margin is positive by less may be replayed as violating.
 """
 
 MILP_MARGIN: Final = 1e-5
@@ -19,7 +19,7 @@ It lies beyond what solver feasibility tolerances (1e-7 on rows of order one) ca
 
 BOUND_ROUNDING: Final = 2.0**-40
 """Bounds that enter a model are widened by this share of the op's largest: ten thousand times what
-float64 sums of the supported sizes lose."""
+float64 sums of the supported sizes lose. Candidates of a pool that differ by less tie."""
 
 LEAST_SHARE: Final = 2.0**-20
 """Units of variables and big-Ms are at least this share of the terms that meet in their row: a
@@ -66,5 +66,5 @@ SMALLEST_NORMAL: Final = 2.0**-1022
 """The smallest normal float64: one operation whose result underflows is off by less than this."""
 
 MAX_SCORE: Final = 1e7
-"""A network whose parameters allow larger scores is refused: float64 errors grow with the largest
-value, here they stay well below ``ROBUST_MARGIN``, at 1e9 they do not."""
+"""A network whose parameters allow larger scores is refused: float64 errors of replays and models
+grow with the largest value, here they stay well below ``ROBUST_MARGIN``, at 1e9 they do not."""

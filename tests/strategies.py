@@ -31,9 +31,10 @@ from mlspec.ops.flatten import Flatten
 from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
-from mlspec.ops.operation import PiecewiseOperation, Weighted
+from mlspec.ops.operation import PiecewiseOperation
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.weighted import Weighted
 
 Rng = np.random.Generator
 T = TypeVar("T")

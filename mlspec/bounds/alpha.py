@@ -22,6 +22,7 @@ from mlspec.bounds.analysis import Analysis, Intervals, OpenClaim, Subset, large
 from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes
+from mlspec.bounds.lost import lowered_sum
 from mlspec.bounds.propagation import backward, minimum
 from mlspec.bounds.tighten import Tightening
 from mlspec.core.deadline import NEVER, Deadline
@@ -30,6 +31,7 @@ from mlspec.core.network import Array
 from mlspec.core.property import Claim
 from mlspec.core.verdict import Stage
 from mlspec.ops.operation import Ends, Free, Relaxation
+from mlspec.rounding import sum_error
 from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
 
@@ -84,6 +86,7 @@ class AlphaCrown:
         mix = torch.zeros(members.shape, dtype=net.dtype, device=net.device, requires_grad=True)
         free = _Parameters(net, known, len(subsets))
         box = Boxes(known.lower[0], known.upper[0])
+        largest_terms = rows.abs() @ known.magnitude(len(net.ops))[0] + offsets.abs()
         ascent = self.ascent.on([mix, *free.leaves])
         best = torch.full((len(subsets),), -torch.inf, dtype=net.dtype, device=net.device)
         for _ in range(self.iterations):
@@ -92,8 +95,9 @@ class AlphaCrown:
             share = torch.softmax(mix, dim=1)
             row = (share[..., None] * rows[members]).sum(1)
             constant = (share * offsets[members]).sum(1)
-            linear = backward(net, row[None], len(net.ops), free.relaxations())
-            bound = minimum(*linear, box)[0] + constant
+            linear = backward(net, row[None], len(net.ops), free.relaxations(), known)
+            bound = lowered_sum(minimum(*linear, box)[0], constant)
+            bound = bound - self._mixing_error(bound, share, largest_terms[members])
             # Where a bound overflowed nothing is known.
             best = torch.where(bound.isfinite(), torch.maximum(best, bound.detach()), best)
             still_open = best <= ROBUST_MARGIN
@@ -102,6 +106,18 @@ class AlphaCrown:
             ascent.climb(bound[still_open].sum())
             free.project()
         return best
+
+    @staticmethod
+    def _mixing_error(bound: Tensor, share: Tensor, terms: Tensor) -> Tensor:
+        """Return what rounding may cost the combinations ``(S,)``.
+
+        Their coefficients are sums of ``k`` shares; and the shares ``(S, k)`` add up to 1 only
+        nearly, while the largest margin is at least the bound divided by their sum. ``terms`` is
+        of the same shape: the largest sum of absolute values that each margin is a sum of.
+        """
+        with torch.no_grad():
+            sizes = (share * terms).sum(1) + bound.abs()
+            return sum_error(2 * share.shape[1] + 4) * sizes
 
 
 @dataclass(frozen=True, eq=False)

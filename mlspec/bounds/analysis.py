@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mlspec.core.bounds import Bounds
 from mlspec.core.network import Array
 from mlspec.core.property import Claim
+from mlspec.ops.operation import magnitude
+from mlspec.tensors import TensorNetwork
 from mlspec.tolerances import ROBUST_MARGIN
 
 Subset = tuple[int, ...]
@@ -21,6 +24,35 @@ class Intervals:
 
     lower: list[Tensor]
     upper: list[Tensor]
+    _errors: dict[int, Tensor | None] = field(default_factory=dict, init=False, repr=False)
+
+    def backward_error(self, net: TensorNetwork, position: int, last: int) -> Tensor | None:
+        """Return what rounding may cost a step back through the op at ``position``, for rows that
+        begin at value ``last``; None where the op that they came through has paid for it."""
+        value = position + 1
+        return None if value != last and value in net.paid_for else self._error(net, position)
+
+    def _error(self, net: TensorNetwork, position: int) -> Tensor | None:
+        """Return what the op costs, and those before that it pays for.
+
+        It is computed once: bounds may be tightened later, not loosened.
+        """
+        if position not in self._errors:
+            item = net.ops[position]
+            with torch.no_grad():
+                low, up = ([ends[v] for v in item.inputs] for ends in (self.lower, self.upper))
+                error = item.op.backward_error(item, low, up)
+                if (op := net.piecewise.get(position)) is not None and item.source in net.paid_for:
+                    before = self._error(net, item.source - 1)
+                    if before is not None:
+                        carried = op.carried(item, low[0], up[0], before)
+                        error = carried if error is None else error + carried
+            self._errors[position] = error
+        return self._errors[position]
+
+    def magnitude(self, value: int) -> Tensor:
+        """Return the largest absolute values of the value of this number."""
+        return magnitude(self.lower[value], self.upper[value])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from mlspec.bounds.analysis import Analysis, Intervals, opened
 from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.domain import Boxes, Domain, Hull
 from mlspec.bounds.interval import finite
+from mlspec.bounds.lost import lowered_sum
 from mlspec.bounds.propagation import backward, default_relaxations, minimum
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
@@ -77,7 +78,14 @@ class Crown:
             is_open = op.open_positions(low.detach(), up.detach())
             positions = torch.nonzero(is_open.any(0)).flatten()
             found = patches.bounds(
-                net, value, relaxations, domain, positions, self.cells_at_once, deadline
+                net,
+                value,
+                relaxations,
+                known,
+                domain,
+                positions,
+                self.cells_at_once,
+                deadline,
             )
             # Positions that no time was left for are missing at the end.
             positions = positions[: found[0].shape[2]]
@@ -111,8 +119,8 @@ class Crown:
             chosen = torch.arange(done, min(done + self.rows_at_once, units), device=net.device)
             rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
             rows = rows.expand(len(domain.lower), *rows.shape[1:])
-            lows.append(minimum(*backward(net, rows, value, relaxations), domain))
-            ups.append(-minimum(*backward(net, -rows, value, relaxations), domain))
+            lows.append(minimum(*backward(net, rows, value, relaxations, known), domain))
+            ups.append(-minimum(*backward(net, -rows, value, relaxations, known), domain))
             done += len(chosen)
         lows.append(known.lower[value].flatten(1)[:, done:])
         ups.append(known.upper[value].flatten(1)[:, done:])
@@ -143,11 +151,11 @@ class CrownBounder:
         the relaxations' first parameters."""
         net = self.context.net
         with torch.no_grad():
-            row, bias = backward(
-                net, net.tensor(claim.rows)[None], len(net.ops), default_relaxations(net, known)
-            )
+            rows, relaxations = net.tensor(claim.rows)[None], default_relaxations(net, known)
+            row, bias = backward(net, rows, len(net.ops), relaxations, known)
             least = minimum(row, bias, Boxes(known.lower[0], known.upper[0]))[0]
-        return finite(least.cpu().numpy() + claim.offsets)
+            least = lowered_sum(least, net.tensor(claim.offsets))
+        return finite(least.cpu().numpy())
 
     def slopes(self, box: Box, deadline: Deadline = NEVER) -> tuple[float, Array, Array]:
         """Return the margin that CROWN certifies over ``box``, and its derivatives by the lower and
@@ -164,8 +172,9 @@ class CrownBounder:
         relaxations = default_relaxations(net, known)
         least = []
         for claim in self.context.claims:
-            row, bias = backward(net, net.tensor(claim.rows)[None], len(net.ops), relaxations)
-            margins = minimum(row, bias, domain)[0] + net.tensor(claim.offsets)
+            rows = net.tensor(claim.rows)[None]
+            row, bias = backward(net, rows, len(net.ops), relaxations, known)
+            margins = lowered_sum(minimum(row, bias, domain)[0], net.tensor(claim.offsets))
             # Where a bound overflowed nothing is known.
             margins = torch.where(margins.isfinite(), margins, -torch.inf)
             least.append(margins.kthvalue(claim.k).values)
@@ -188,8 +197,9 @@ class CrownBounder:
             relaxations = default_relaxations(net, known)
             for claim in self.context.claims:
                 rows = net.tensor(-claim.rows)[None]
-                row, bias = backward(net, rows, len(net.ops), relaxations)
-                lost = minimum(row, bias, hull)[0].cpu().numpy() - claim.offsets
+                row, bias = backward(net, rows, len(net.ops), relaxations, known)
+                least = lowered_sum(minimum(row, bias, hull)[0], net.tensor(-claim.offsets))
+                lost = least.cpu().numpy()
                 if np.count_nonzero((lost > ROBUST_MARGIN) & np.isfinite(lost)) >= claim.k:
                     return True
         return False

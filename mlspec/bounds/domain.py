@@ -5,12 +5,16 @@ Axes: ``B`` sets, ``S`` rows, then what a row runs over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
+
+from mlspec.ops.operation import magnitude
+from mlspec.rounding import sum_error
 
 Seen = Callable[[Tensor], Tensor]
 """Images ``(B, C, H, W)`` as rows see them, with an axis of length 1 for ``S``."""
@@ -33,7 +37,8 @@ class Domain(Protocol):
         ...
 
     def least(self, rows: Tensor, seen: Seen, axes: tuple[int, ...]) -> Tensor:
-        """Return the minima of ``rows . x``, summed over ``axes``."""
+        """Return the minima of ``rows . x``, summed over ``axes``: lower bounds of them in exact
+        arithmetic."""
         ...
 
 
@@ -47,8 +52,10 @@ class Boxes:
 
     def least(self, rows: Tensor, seen: Seen, axes: tuple[int, ...]) -> Tensor:
         """Return the minima of ``rows . x``, summed over ``axes``."""
-        centre, radius = seen((self.lower + self.upper) / 2), seen((self.upper - self.lower) / 2)
-        return (rows * centre - rows.abs() * radius).sum(axes)
+        centre, radius = (self.lower + self.upper) / 2, (self.upper - self.lower) / 2
+        # Of every product, rounding is worth its share of |row| max(|lower|, |upper|).
+        radius = radius + _share(rows, axes) * magnitude(self.lower, self.upper)
+        return (rows * seen(centre) - rows.abs() * seen(radius)).sum(axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,4 +81,10 @@ class Hull:
         first, *others = ((rows * seen(point[None])).sum(axes) for point in self.points)
         for value in others:
             first = first.minimum(value)
-        return first
+        sizes = (rows.abs() * seen(magnitude(self.lower, self.upper))).sum(axes)
+        return first - _share(rows, axes) * sizes
+
+
+def _share(rows: Tensor, axes: tuple[int, ...]) -> float:
+    """Return the share of a sum over ``axes`` that its terms and the domain's numbers may lose."""
+    return sum_error(math.prod(rows.shape[axis] for axis in axes) + 4)

@@ -1,4 +1,5 @@
-"""Interval bound propagation (Gowal et al. 2018), batched in float64: each op maps boxes to boxes.
+"""Interval bound propagation (Gowal et al. 2018), batched in float64: each op maps boxes to boxes,
+widened by what rounding may have cost.
 
 Axes: ``B`` boxes, then the shape of the value.
 """
@@ -16,12 +17,14 @@ from torch import Tensor
 from mlspec.bounds.analysis import Analysis, Intervals, opened
 from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.domain import Domain
+from mlspec.bounds.lost import lowered_sum
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.property import Claim
 from mlspec.core.verdict import Stage
-from mlspec.ops.operation import Ends, TensorOp
+from mlspec.ops.operation import Ends, TensorOp, magnitude
+from mlspec.rounding import sum_error
 from mlspec.tensors import TensorNetwork
 
 
@@ -74,7 +77,8 @@ def margins(net: TensorNetwork, known: Intervals, claim: Claim) -> Array:
     box; minus infinity where they overflow."""
     rows, low, up = net.tensor(claim.rows), known.lower[-1][0], known.upper[-1][0]
     least = rows.clamp_min(0.0) @ low + rows.clamp_max(0.0) @ up
-    return finite(least.cpu().numpy() + claim.offsets)
+    least = least - sum_error(2 * len(low)) * (rows.abs() @ magnitude(low, up))
+    return finite(lowered_sum(least, net.tensor(claim.offsets)).cpu().numpy())
 
 
 def finite(bounds: Array) -> Array:

@@ -19,12 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mlspec.bounds.analysis import Intervals
 from mlspec.bounds.domain import Domain
+from mlspec.bounds.lost import Lost, lowered_sum
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.errors import NetworkError
 from mlspec.ops.elementwise import Sides, UnitLines
 from mlspec.ops.operation import Ends, Free, LocalView, Relaxation
 from mlspec.ops.window import Window
+from mlspec.rounding import sum_error
 from mlspec.tensors import TensorNetwork
 
 
@@ -38,6 +41,7 @@ def bounds(
     net: TensorNetwork,
     last: int,
     relaxations: Mapping[int, Relaxation],
+    known: Intervals,
     domain: Domain,
     positions: Tensor,
     cells_at_once: int,
@@ -49,7 +53,7 @@ def bounds(
     ``cells_at_once`` is about how many elements the largest tensor may have.
     """
     channels, *size = net.network.shape_of(last)
-    local = LocalRows(net, last, relaxations, domain)
+    local = LocalRows(net, last, relaxations, known, domain)
     at_once = max(1, cells_at_once // (len(domain.lower) * local.cells))
     found = [domain.lower.new_zeros(len(domain.lower), 2 * channels, 0)]
     if len(positions) == math.prod(size) <= at_once and not deadline.passed:
@@ -58,7 +62,8 @@ def bounds(
         for chosen in torch.split(positions, at_once):
             if deadline.passed or not len(chosen):
                 break
-            found.append(LocalRows(net, last, relaxations, domain, chosen).minimum({}))
+            part = LocalRows(net, last, relaxations, known, domain, chosen)
+            found.append(part.minimum({}))
     least = torch.cat(found, dim=2)
     return least[:, :channels], -least[:, channels:]
 
@@ -70,6 +75,8 @@ class LocalRows:
     net: TensorNetwork
     last: int
     relaxations: Mapping[int, Relaxation]
+    known: Intervals
+    """Bounds of every value before, no tighter than those that ``relaxations`` hold over."""
     domain: Domain
     positions: Tensor | None = None
     """Positions of the value (numbers below ``H W``) to bound; all if None."""
@@ -108,24 +115,36 @@ class LocalRows:
         over = {self.last: torch.cat([one, -one])[None, :, None, :, None, None]}
         bias = one.new_zeros(1, 2 * len(one), 1)
         self.net.clock.spend(self._operations)
+        lost = Lost()
         for position in range(self.last - 1, -1, -1):
             if position + 1 not in over:
                 continue
             item, window = self.net.ops[position], self.windows[position + 1]
-            relaxation = self._lines.get(position)
+            patch, relaxation = over.pop(position + 1), self._lines.get(position)
             if position in free:
-                relaxation = self._sides[position].lines(free[position])
-            view = LocalView(window, partial(self._gather, window=window), relaxation)
-            patch, shift = item.op.backward_locally(item, over.pop(position + 1), view)
+                chosen = self._sides[position].lines(free[position])
+                relaxation = chosen.moved_apart(self._errors[position])
+            elif relaxation is None and (error := self._error(position)) is not None:
+                lost.of_patches(patch, self._gather(error, window))
+            # Lines are zero outside of their value.
+            inside = position + 1 != self.last and position + 1 in self.net.paid_for
+            view = LocalView(window, partial(self._gather, window=window), relaxation, inside)
+            patch, shift = item.op.backward_locally(item, patch, view)
             if shift is not None:
                 bias = bias + shift
+                lost.of_sum(bias)
             before = item.op.window_before(item, window)
             assert before is not None
             for value in item.inputs:
                 aligned = _aligned(patch, before, self.windows[value])
-                over[value] = over[value] + aligned if value in over else aligned
+                if value in over:
+                    aligned = over[value] + aligned
+                    sizes = self._gather(self.known.magnitude(value), self.windows[value])
+                    lost.of_patches(aligned, sum_error(1) * sizes)
+                over[value] = aligned
         images = self.windows[0]
-        return self.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5)) + bias
+        least = self.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5))
+        return lowered_sum(least, lost.taken_from(bias))
 
     def first(self) -> dict[int, Free]:
         """Return the slopes of ``relaxations`` as ``minimum`` takes them, one per row."""
@@ -142,11 +161,27 @@ class LocalRows:
 
     @cached_property
     def _lines(self) -> dict[int, UnitLines]:
-        """The relaxation of each op over its window, by its position."""
+        """The relaxation of each op over its window, moved apart by its error, by its position."""
         return {
-            number: line.windows(partial(self._gather, window=self.windows[number + 1]))
+            number: line.moved_apart(self._error(number)).windows(
+                partial(self._gather, window=self.windows[number + 1])
+            )
             for number, line in self._relaxed.items()
         }
+
+    @cached_property
+    def _errors(self) -> dict[int, Tensor | None]:
+        """What a step back through each op may cost, over its window, by the op's position."""
+        found = {}
+        for value in self.windows:
+            if value:
+                error = self._error(value - 1)
+                gathered = None if error is None else self._gather(error, self.windows[value])
+                found[value - 1] = gathered
+        return found
+
+    def _error(self, position: int) -> Tensor | None:
+        return self.known.backward_error(self.net, position, self.last)
 
     @cached_property
     def _sides(self) -> dict[int, Sides]:

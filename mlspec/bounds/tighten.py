@@ -70,7 +70,7 @@ class Tightening:
 
         def rows(chosen: Tensor) -> patches.LocalRows:
             box = Boxes(known.lower[0], known.upper[0])
-            return patches.LocalRows(net, value, relaxations, box, chosen)
+            return patches.LocalRows(net, value, relaxations, known, box, chosen)
 
         each = sum(start.numel() for free in rows(positions[:1]).first().values() for start in free)
         if not each:

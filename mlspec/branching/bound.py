@@ -25,7 +25,7 @@ import numpy as np
 from scipy import sparse
 
 from mlspec.core.network import Array
-from mlspec.core.rounding import gamma
+from mlspec.rounding import gamma
 from mlspec.tolerances import SMALLEST_NORMAL
 
 

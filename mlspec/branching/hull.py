@@ -11,7 +11,7 @@ The most violated one is found input by input. The big-M rows of a model are muc
 
 The coefficients of ``z`` are sums that float64 rounds. As ``z >= 0`` and ``sum z = 1``, a cut whose
 limit is raised by the largest of their errors holds in exact arithmetic. An error is at most
-``gamma_n`` times the absolute values of the sum's terms (``mlspec.core.rounding``), and these are
+``gamma_n`` times the absolute values of the sum's terms (``mlspec.rounding``), and these are
 at most ``sum_i (|w^k_i| + |w^I(i)_i|) max(|L_i|, |U_i|) + |b^k|``.
 """
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from mlspec.backends.program import LinearProgram, Piece
 from mlspec.core.network import Array
-from mlspec.core.rounding import gamma
+from mlspec.rounding import gamma
 from mlspec.tolerances import BOUND_ROUNDING, SMALLEST_NORMAL
 
 

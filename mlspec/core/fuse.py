@@ -4,6 +4,10 @@ A ReLU that touches a max-pool goes into it, a scale into the conv or linear op 
 it: relaxations and encodings of the fused op are tighter and smaller than those of the pair. Which
 ops can be one the ops say themselves. They are joined only where nothing else reads the value
 between them.
+
+Parameters of a joined op are rounded to float64. How far they are from exact ones the op knows
+(``error`` of ``mlspec.ops.weighted``), and bounds count it: they hold for the network as it was
+read.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class Proof(StrEnum):
     """What an answer rests on. A solver's own word is never a proof: see ``Verdict.claim``."""
 
     BOUNDS = "bounds"
-    """Interval, CROWN or alpha-CROWN bounds, computed in float64, above a margin that is left for
-    rounding (``tolerances.ROBUST_MARGIN``)."""
+    """Interval, CROWN or alpha-CROWN bounds, computed in float64 and lowered by what rounding may
+    have cost: they hold in exact arithmetic."""
     DUAL_BOUNDS = "dual bounds in float64"
     """Bounds, and for what they left open dual bounds of linear programs, computed in float64 from
     the solver's multipliers: they hold whatever the solver's tolerances (Neumaier and Shcherbina

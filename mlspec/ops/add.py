@@ -13,10 +13,18 @@ from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Array, Shape
-from mlspec.ops.operation import AffineOperation, Ends, LocalView, Relaxation, TensorOp
+from mlspec.ops.operation import (
+    AffineOperation,
+    Ends,
+    LocalView,
+    Relaxation,
+    TensorOp,
+    magnitude,
+)
 from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.scale import Scale, read_arithmetic
 from mlspec.ops.window import Window
+from mlspec.rounding import sum_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +49,15 @@ class Add(AffineOperation):
 
     def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
         """Add the ends."""
-        return sum(lower[1:], lower[0]), sum(upper[1:], upper[0])
+        sizes = sum(map(magnitude, lower[1:], upper[1:]), magnitude(lower[0], upper[0]))
+        error = sum_error(len(lower)) * sizes
+        return sum(lower[1:], lower[0]) - error, sum(upper[1:], upper[0]) + error
+
+    def backward_error(
+        self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return None: rows pass as they are."""
+        return None
 
     def backward(
         self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None

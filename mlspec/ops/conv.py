@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mlspec.errors import NetworkError
 from mlspec.ops.op import Array, Op, Pair, Shape, as_feature_map, windows_of
-from mlspec.ops.operation import Ends, LocalView, Relaxation, TensorOp, Weighted
+from mlspec.ops.operation import LocalView, Relaxation, TensorOp
 from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.scale import Scale, per_channel
+from mlspec.ops.weighted import Terms, Weighted, joined_error
 from mlspec.ops.window import Window
 
 
@@ -75,18 +76,16 @@ class Conv(Weighted):
         out = np.concatenate(parts, axis=-1)
         return np.ascontiguousarray(np.moveaxis(out, -1, 1)) + self.bias[:, None, None]
 
-    def run(self, item: TensorOp, values: Sequence[Tensor], softness: float) -> Tensor:
-        """Return the outputs."""
-        (value,), (weight, bias) = values, item.parameters
-        return F.conv2d(value, weight, bias, self.stride, self.padding, groups=self.groups)
+    def terms(self, item: TensorOp) -> Terms:
+        """Return a kernel's size, and for rows that of what one input goes into."""
+        filters, channels, rows, columns = self.weight.shape
+        cells = math.prod(item.shape_out[1:])
+        window = rows * columns
+        return Terms(channels * window + 1, filters // self.groups * window, cells + filters)
 
-    def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Map centre ``c`` and radius ``r`` to ``W * c + b`` and ``|W| * r``."""
-        weight, bias = item.parameters
-        centre, radius = (lower[0] + upper[0]) / 2, (upper[0] - lower[0]) / 2
-        centre = F.conv2d(centre, weight, bias, self.stride, self.padding, groups=self.groups)
-        radius = F.conv2d(radius, weight.abs(), None, self.stride, self.padding, groups=self.groups)
-        return centre - radius, centre + radius
+    def apply(self, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return the outputs."""
+        return F.conv2d(value, weight, bias, self.stride, self.padding, groups=self.groups)
 
     def backward(
         self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None
@@ -119,7 +118,7 @@ class Conv(Weighted):
     ) -> tuple[Tensor, Tensor | None]:
         """Substitute; what lies outside of the output counts for nothing."""
         weight, bias = item.parameters
-        if view.window.padding != (0, 0):
+        if view.window.padding != (0, 0) and not view.inside:
             patch = patch * view.gather(patch.new_ones(1, *item.shape_out))
         flat = F.conv_transpose2d(
             patch.flatten(0, 2), weight, None, self.stride, groups=self.groups
@@ -160,8 +159,9 @@ class Conv(Weighted):
         weight, bias = (per_channel(each, outputs) for each in following.parameters)
         if weight is None or bias is None:
             return None
-        kernel = self.weight * weight[:, None, None, None]
-        return replace(self, weight=kernel, bias=self.bias * weight + bias)
+        kernel, gains = self.weight * weight[:, None, None, None], np.abs(weight)
+        error = joined_error(self, following, 2, gains * np.abs(self.bias) + np.abs(bias), gains)
+        return replace(self, weight=kernel, bias=self.bias * weight + bias, error=error)
 
     def joined_to_previous(self, previous: Op) -> Op | None:
         """A factor per channel goes into the weight; a shift only where there is no padding, which
@@ -177,7 +177,10 @@ class Conv(Weighted):
             each.reshape(self.groups, -1)[group][:, :, None, None] for each in (weight, bias)
         )
         moved = (self.weight * shift).sum((1, 2, 3))
-        return replace(self, weight=self.weight * factor, bias=self.bias + moved)
+        sizes = np.abs(self.bias) + np.abs(self.weight * shift).sum((1, 2, 3))
+        terms, gains = self.weight[0].size + 1, np.abs(self.weight).sum((1, 2, 3))
+        error = joined_error(previous, self, terms, sizes, gains)
+        return replace(self, weight=self.weight * factor, bias=self.bias + moved, error=error)
 
 
 def _read(node: Node, graph: Graph) -> int:

@@ -7,10 +7,13 @@ who optimise it).
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from mlspec.errors import NetworkError
@@ -22,8 +25,10 @@ from mlspec.ops.operation import (
     PiecewiseOperation,
     Relaxation,
     TensorOp,
+    magnitude,
 )
 from mlspec.ops.window import Gather, Window
+from mlspec.rounding import sum_error
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,12 @@ class Line:
 
     def project(self, slope: Tensor) -> None:
         """Leave a slope that does not count as it is."""
+
+    def raised(self, distance: Tensor) -> Line:
+        """Return the line with its bias raised by ``distance`` ``(B, ...)``."""
+        if self.bias is None:
+            return Line(self.slope, distance)
+        return Line(self.slope, self.bias + _per_row(distance, self.bias.dim()))
 
     def windows(self, gather: Gather) -> Line:
         """Return the line as local rows see it."""
@@ -128,6 +139,13 @@ class UnitLines(Relaxation):
         both = (self.sides.below, self.below), (self.sides.above, self.above)
         return tuple(line.slope for side, line in both if side.is_free)
 
+    def moved_apart(self, distance: Tensor | None) -> UnitLines:
+        """Return the lower line lowered, and the upper one raised; what else they could have been
+        stays as it is."""
+        if distance is None:
+            return self
+        return UnitLines(self.below.raised(-distance), self.above.raised(distance), self.sides)
+
     def backward(self, item: TensorOp, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Take the lower line where a coefficient is positive, the upper one where it is not."""
         rows, bias = self._through(rows)
@@ -139,16 +157,16 @@ class UnitLines(Relaxation):
         return patch, bias.sum((3, 4, 5))
 
     def _through(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        positive, negative = rows.clamp_min(0.0), rows.clamp_max(0.0)
-        dims = rows.dim()
-        below, above = (_per_row(line.slope, dims) for line in (self.below, self.above))
-        after = positive * below + negative * above
-        parts = [
-            part * _per_row(line.bias, dims)
-            for part, line in ((negative, self.above), (positive, self.below))
-            if line.bias is not None
-        ]
-        return after, sum(parts[1:], parts[0]) if parts else rows.new_zeros(rows.shape)
+        """Return ``rows below + min(rows, 0) (above - below)``, of slopes and of biases."""
+        negative, dims = rows.clamp_max(0.0), rows.dim()
+        slope = _per_row(self.below.slope, dims)
+        difference = _per_row(self.above.slope, dims) - slope
+        after = (rows * slope).addcmul_(negative, difference)
+        below, above = (_of_line(line, dims) for line in (self.below, self.above))
+        if below is None:
+            return after, rows.new_zeros(rows.shape) if above is None else negative * above
+        difference = -below if above is None else above - below
+        return after, (rows * below).addcmul_(negative, difference)
 
     def windows(self, gather: Gather) -> UnitLines:
         """Return the lines as local rows see them; what else they could have been stays as it
@@ -160,8 +178,19 @@ def _per_row(line: Tensor, dims: int) -> Tensor:
     return line if line.dim() == dims else line[:, None]
 
 
+def _of_line(line: Line, dims: int) -> Tensor | None:
+    """Return the bias, as rows see it."""
+    return None if line.bias is None else _per_row(line.bias, dims)
+
+
 class ElementwiseOperation(PiecewiseOperation):
-    """A monotone piecewise-linear function, unit by unit."""
+    """A monotone piecewise-linear function, unit by unit, of slopes up to 1."""
+
+    roundings: ClassVar[int]
+    """By so many unit roundoffs of the largest of ends, points and values there is, its lines may
+    miss the function at most: how slopes and biases are computed."""
+    exact: ClassVar[bool] = False
+    """Whether its values are floats as they come: no product is rounded."""
 
     @abstractmethod
     def sides(self, lower: Tensor, upper: Tensor) -> Sides:
@@ -184,8 +213,31 @@ class ElementwiseOperation(PiecewiseOperation):
         return shape
 
     def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Map the ends."""
-        return self.run(item, lower, 0.0), self.run(item, upper, 0.0)
+        """Map the ends; a product is rounded once, and monotone."""
+        low, up = self.run(item, lower, 0.0), self.run(item, upper, 0.0)
+        if self.exact:
+            return low, up
+        share = sum_error(1)
+        return low - share * low.detach().abs(), up + share * up.detach().abs()
+
+    def backward_error(
+        self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return ``gamma (m' + m)``, with ``m'`` the largest absolute value of the output, and of
+        the input where more than one piece is open.
+
+        Slopes are at most 1, so ``m' + m`` bounds both the product of slope and input, and the
+        bias. Of biases there may be one for each unit in a sum.
+        """
+        (low,), (up,) = lower, upper
+        reach = magnitude(*self.interval(item, lower, upper))
+        reach = reach + torch.where(self.is_open(low, up), magnitude(low, up), 0.0)
+        return sum_error(math.prod(item.shape_out) + self.roundings) * reach
+
+    def carried(self, item: TensorOp, lower: Tensor, upper: Tensor, error: Tensor) -> Tensor:
+        """Return them as they are, as slopes are at most 1; none where the function is constant."""
+        low, up = self.interval(item, (lower,), (upper,))
+        return torch.where((low == up) & (lower < upper), 0.0, error)
 
     def start(self, item: TensorOp, lower: Tensor, upper: Tensor) -> Free:
         """Return good first slopes."""

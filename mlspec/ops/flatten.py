@@ -45,6 +45,12 @@ class Flatten(AffineOperation):
         """Give the rows the input's shape."""
         return rows.reshape(*rows.shape[:2], *item.shape_in), None
 
+    def backward_error(
+        self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return None: nothing is computed."""
+        return None
+
     def needed(self, site: Site) -> Needed:
         """Return the same units."""
         return site.needed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ class LeakyRelu(ElementwiseOperation):
     """``max(z, slope z)``, unit by unit; raises NetworkError for slopes outside of [0, 1)."""
 
     slope: float
+    roundings: ClassVar[int] = 8
+    """The chord's slope goes through 4, its bias through 2 more."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.slope < 1.0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,10 @@ from torch import Tensor
 
 from mlspec.errors import NetworkError
 from mlspec.ops.op import Array, Op, Shape
-from mlspec.ops.operation import Ends, Relaxation, TensorOp, Weighted
+from mlspec.ops.operation import Relaxation, TensorOp
 from mlspec.ops.reading import Graph, Node, Reader, of_one_image
 from mlspec.ops.scale import Scale
+from mlspec.ops.weighted import Terms, Weighted, joined_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +35,14 @@ class Linear(Weighted):
         (value,) = values
         return np.asarray(value @ self.weight.T + self.bias)
 
-    def run(self, item: TensorOp, values: Sequence[Tensor], softness: float) -> Tensor:
-        """Return the outputs."""
-        (value,), (weight, bias) = values, item.parameters
-        return F.linear(value, weight, bias)
+    def terms(self, item: TensorOp) -> Terms:
+        """Return the numbers of inputs and outputs."""
+        outputs, inputs = self.weight.shape
+        return Terms(inputs + 1, outputs, outputs)
 
-    def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Map centre ``c`` and radius ``r`` to ``W c + b`` and ``|W| r``."""
-        weight, bias = item.parameters
-        centre, radius = (lower[0] + upper[0]) / 2, (upper[0] - lower[0]) / 2
-        centre, radius = F.linear(centre, weight, bias), F.linear(radius, weight.abs())
-        return centre - radius, centre + radius
+    def apply(self, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return the outputs."""
+        return F.linear(value, weight, bias)
 
     def backward(
         self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None
@@ -63,7 +60,9 @@ class Linear(Weighted):
         if not isinstance(following, Scale):
             return None
         weight, bias = (np.broadcast_to(each, self.bias.shape) for each in following.parameters)
-        return Linear(self.weight * weight[:, None], self.bias * weight + bias)
+        gains = np.abs(weight)
+        error = joined_error(self, following, 2, gains * np.abs(self.bias) + np.abs(bias), gains)
+        return Linear(self.weight * weight[:, None], self.bias * weight + bias, error=error)
 
     def joined_to_previous(self, previous: Op) -> Op | None:
         """Factors and shifts go into weight and bias."""
@@ -71,7 +70,10 @@ class Linear(Weighted):
             return None
         inputs = self.weight.shape[1:]
         weight, bias = (np.broadcast_to(each, inputs) for each in previous.parameters)
-        return Linear(self.weight * weight, self.bias + self.weight @ bias)
+        gains = np.abs(self.weight)
+        sizes = np.abs(self.bias) + gains @ np.abs(bias)
+        error = joined_error(previous, self, len(bias) + 1, sizes, gains.sum(1))
+        return Linear(self.weight * weight, self.bias + self.weight @ bias, error=error)
 
 
 def _gemm(node: Node, graph: Graph) -> int:

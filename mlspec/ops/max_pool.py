@@ -5,6 +5,7 @@ Relaxed as in ``pool_planes``, encoded as in ``pool_hull``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,11 +20,12 @@ from mlspec.ops import pool_planes
 from mlspec.ops.affine_map import Affine, Ints
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Array, Op, Pair, Shape, as_feature_map, windows_of
-from mlspec.ops.operation import Ends, Free, PiecewiseOperation, TensorOp
+from mlspec.ops.operation import Ends, Free, PiecewiseOperation, TensorOp, magnitude
 from mlspec.ops.pool_hull import Candidate, Candidates, encode_windows, live_candidates
 from mlspec.ops.pool_planes import PoolPlanes
 from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.relu import Relu
+from mlspec.rounding import sum_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +70,26 @@ class MaxPool(PiecewiseOperation):
         return F.relu(pooled) if self.relu else pooled
 
     def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Map the ends."""
+        """Map the ends: no number is computed that was not there."""
         return self.run(item, lower, 0.0), self.run(item, upper, 0.0)
+
+    def backward_error(
+        self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return ``gamma`` times the sum of the absolute values in each window.
+
+        With ``m`` their largest, planes are off by ``gamma_n m`` below (their weights do not add up
+        to 1), above by 3 roundings of each slope and ``gamma_n`` of the sum that is their bias;
+        levels are no larger than ``m``. One input is in several windows, and a bias in a sum over
+        all of them.
+        """
+        inside = self._windows(magnitude(lower[0], upper[0])).sum(-1)
+        candidates = math.prod(self.kernel)
+        return sum_error(3 * candidates + math.prod(item.shape_out) + 8) * inside
+
+    def carried(self, item: TensorOp, lower: Tensor, upper: Tensor, error: Tensor) -> Tensor:
+        """Return their sums in each window: coefficients of planes are at most 1."""
+        return self._windows(error).sum(-1)
 
     def start(self, item: TensorOp, lower: Tensor, upper: Tensor) -> Free:
         """Return first weights and levels."""

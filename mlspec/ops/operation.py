@@ -4,6 +4,9 @@ There are two sides: affine operations pass rows and affine maps on exactly, pie
 are relaxed by bounds and encoded with binaries by models. Every method of an operation refuses
 where the operation does not define it; nothing passes through as if it were the identity.
 
+Bounds hold in exact arithmetic: an operation states what float64 may lose, of its interval in
+``interval`` itself, of a step of a CROWN pass in ``backward_error``.
+
 Axes: ``B`` boxes or images, ``S`` rows (specifications), then the shape of the value, ``P``
 positions of local rows.
 """
@@ -12,17 +15,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 
-import numpy as np
-from scipy import sparse
+import torch
 from torch import Tensor
 
 from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
-from mlspec.ops.op import Array, Op, Shape, undefined
+from mlspec.ops.op import Op, Shape, undefined
 from mlspec.ops.window import Gather, Window
 
 Ends = tuple[Tensor, Tensor]
@@ -60,6 +61,11 @@ class Relaxation(ABC):
     def backward(self, item: TensorOp, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Bound ``rows . output`` from below by rows over the input plus biases ``(B, S)``."""
 
+    @abstractmethod
+    def moved_apart(self, distance: Tensor | None) -> Relaxation:
+        """Return the relaxation with its lower side lowered and its upper side raised by
+        ``distance`` ``(B, ...)`` over the output; None for nothing."""
+
     def windows(self, gather: Gather) -> Relaxation:
         """Return the relaxation as local rows see it."""
         raise NetworkError(f"{type(self).__name__}: rows through it do not stay local")
@@ -73,6 +79,8 @@ class LocalView:
     gather: Gather
     relaxation: Relaxation | None
     """Its windows, for a relaxed operation."""
+    inside: bool = False
+    """Whether the rows are zero already where they lie outside of the output."""
 
 
 class Operation(Op):
@@ -88,7 +96,7 @@ class Operation(Op):
 
     @abstractmethod
     def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Return bounds of the output, given those of each input."""
+        """Return bounds of the output, given those of each input; they hold in exact arithmetic."""
         raise undefined(self, "interval rule")
 
     @abstractmethod
@@ -98,6 +106,18 @@ class Operation(Op):
         """Bound ``rows . output`` from below by rows over the input (the same for each of several
         inputs) plus biases ``(B, S)``; None for no bias."""
         raise undefined(self, "step of a CROWN pass")
+
+    @abstractmethod
+    def backward_error(
+        self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]
+    ) -> Tensor | None:
+        """Return what rounding may cost a step back, given bounds of each input: ``sum_i |rows_i|
+        error_i`` at most, with errors ``(B, ...)`` over the output; None for nothing.
+
+        Computed rows ``r`` and biases ``s`` then satisfy ``rows . output >= r . input + s`` but for
+        this, in exact arithmetic, for any valid free parameters of a relaxation.
+        """
+        raise undefined(self, "error of a step of a CROWN pass")
 
     def window_before(self, item: TensorOp, window: Window) -> Window | None:
         """Return what a unit sees of the input, given its ``window`` of the output; None if that
@@ -150,6 +170,12 @@ class PiecewiseOperation(Operation):
         raise undefined(self, "relaxation")
 
     @abstractmethod
+    def carried(self, item: TensorOp, lower: Tensor, upper: Tensor, error: Tensor) -> Tensor:
+        """Return errors ``(B, ...)`` over the output that cost rows no less than ``error`` costs
+        what comes back of them over the input, by any valid relaxation."""
+        raise undefined(self, "bound of its relaxation's coefficients")
+
+    @abstractmethod
     def open_positions(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Say ``(B, H W)`` at which positions of its input ``(B, C, H, W)`` the linear piece is
         open: elsewhere the operation is affine over the bounds, and its relaxation exact."""
@@ -168,43 +194,9 @@ class PiecewiseOperation(Operation):
         return relaxation.backward(item, rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Weighted(AffineOperation):
-    """An affine operation of one input with a weight and a bias."""
-
-    weight: Array
-    bias: Array
-
-    @property
-    def parameters(self) -> tuple[Array, ...]:
-        """Weight and bias."""
-        return self.weight, self.bias
-
-    def magnitude(self, *magnitudes: Array) -> Array:
-        """Return ``|W| m + |b|``."""
-        absolute = replace(self, weight=np.abs(self.weight), bias=np.abs(self.bias))
-        return absolute.forward(*magnitudes)
-
-    @abstractmethod
-    def matrix(self, shape: Shape) -> tuple[sparse.csr_array, Array]:
-        """Return the operation as ``(matrix, bias)`` over its flattened input of ``shape``."""
-        raise undefined(self, "matrix")
-
-    def needed(self, site: Site) -> Needed:
-        """Return the units with a weight in some needed output."""
-        weight, _ = operator(self, site.shape)
-        return np.asarray(abs(weight).T @ site.needed.astype(np.float64) > 0)
-
-    def encode(self, build: ModelBuilder, site: Site, values: Sequence[Affine]) -> Affine:
-        """Compose the maps."""
-        (value,) = values
-        return value.through(*operator(self, site.shape))
-
-
-@cache
-def operator(op: Weighted, shape: Shape) -> tuple[sparse.csr_array, Array]:
-    """Return ``op.matrix(shape)``, computed once."""
-    return op.matrix(shape)
+def magnitude(lower: Tensor, upper: Tensor) -> Tensor:
+    """Return the largest absolute value between two ends, as a constant to gradients."""
+    return torch.maximum(lower.detach().abs(), upper.detach().abs())
 
 
 def operation_of(op: Op) -> Operation:

@@ -13,7 +13,7 @@ The weights ``b`` and levels ``t`` are free.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +21,12 @@ from torch import Tensor
 
 from mlspec.ops.op import Pair
 from mlspec.ops.operation import Relaxation, TensorOp
+from mlspec.tolerances import BOUND_ROUNDING
 
 
 @dataclass(frozen=True)
 class PoolPlanes(Relaxation):
-    """``low . z <= y <= up . z + up_bias`` over each window.
+    """``low . z - distance <= y <= up . z + up_bias + distance`` over each window.
 
     ``low`` and ``up`` are ``(B, C, H', W', n)``, ``up_bias`` is ``(B, C, H', W')``; each may have
     an axis ``S`` after ``B``.
@@ -36,6 +37,14 @@ class PoolPlanes(Relaxation):
     up_bias: Tensor
     kernel: Pair
     stride: Pair
+    distance: Tensor | None = None
+    """``(B, C, H', W')``; None for 0."""
+
+    def moved_apart(self, distance: Tensor | None) -> PoolPlanes:
+        """Return the planes further apart."""
+        if distance is not None and self.distance is not None:
+            distance = self.distance + distance
+        return self if distance is None else replace(self, distance=distance)
 
     def backward(self, item: TensorOp, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Take the lower plane where a coefficient is positive, the upper one where it is not."""
@@ -43,7 +52,12 @@ class PoolPlanes(Relaxation):
         low, up = (_per_row(each, rows.dim() + 1) for each in (self.low, self.up))
         positive, negative = rows.clamp_min(0.0), rows.clamp_max(0.0)
         inside = positive[..., None] * low + negative[..., None] * up
-        bias = (negative * up_bias).flatten(2).sum(-1)
+        if self.distance is None:
+            bias = negative * up_bias
+        else:
+            distance = _per_row(self.distance, rows.dim())
+            bias = negative * (up_bias + distance) - positive * distance
+        bias = bias.flatten(2).sum(-1)
         return self._folded(inside, (item.shape_in[1], item.shape_in[2])), bias
 
     def _folded(self, inside: Tensor, size: Pair) -> Tensor:
@@ -110,10 +124,14 @@ def planes(
 
 
 def is_open(low: Tensor, up: Tensor, relu: bool) -> Tensor:
-    """Say of which windows ``(..., n)`` the winner may depend on the input, or the sign of it."""
+    """Say of which windows ``(..., n)`` the winner may depend on the input, or the sign of it.
+
+    Candidates that tie but for rounding leave nothing open: whichever is taken for the winner.
+    """
     floor = least_level(low, relu)[..., None]
-    contends = up > floor
-    return (contends.sum(-1) > 1) | (contends & (low < floor)).any(-1)
+    nearly = BOUND_ROUNDING * torch.maximum(low.abs(), up.abs()).amax(-1, keepdim=True)
+    contends = up > floor + nearly
+    return (contends.sum(-1) > 1) | (contends & (low < floor - nearly)).any(-1)
 
 
 def _others(up: Tensor) -> Tensor:

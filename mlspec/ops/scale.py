@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy import sparse
 from torch import Tensor
 
 from mlspec.errors import NetworkError
 from mlspec.ops.op import Array, Op, Shape
-from mlspec.ops.operation import Ends, LocalView, Relaxation, TensorOp, Weighted
+from mlspec.ops.operation import LocalView, Relaxation, TensorOp
 from mlspec.ops.reading import Graph, Node, Reader, of_one_image
+from mlspec.ops.weighted import Terms, Weighted, joined_error
 from mlspec.ops.window import Window
 
 
@@ -38,16 +38,13 @@ class Scale(Weighted):
         (value,) = values
         return np.asarray(value * self.weight + self.bias)
 
-    def run(self, item: TensorOp, values: Sequence[Tensor], softness: float) -> Tensor:
-        """Return the outputs."""
-        (value,), (weight, bias) = values, item.parameters
-        return value * weight + bias
+    def terms(self, item: TensorOp) -> Terms:
+        """Return one product and one bias, and for biases the number of units."""
+        return Terms(2, 1, math.prod(item.shape_out) + 1)
 
-    def interval(self, item: TensorOp, lower: Sequence[Tensor], upper: Sequence[Tensor]) -> Ends:
-        """Map the end points; a negative factor swaps them."""
-        weight, bias = item.parameters
-        ends = lower[0] * weight + bias, upper[0] * weight + bias
-        return torch.minimum(*ends), torch.maximum(*ends)
+    def apply(self, value: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return the outputs."""
+        return value * weight + bias
 
     def backward(
         self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None
@@ -77,7 +74,10 @@ class Scale(Weighted):
         if not isinstance(following, Scale):
             return None
         bias = np.asarray(following.weight * self.bias + following.bias)
-        return Scale(np.asarray(self.weight * following.weight), bias)
+        gains = np.abs(following.weight)
+        sizes = np.asarray(gains * np.abs(self.bias) + np.abs(following.bias))
+        error = joined_error(self, following, 2, sizes, gains)
+        return Scale(np.asarray(self.weight * following.weight), bias, error=error)
 
 
 def per_channel(array: Array, channels: int) -> Array | None:

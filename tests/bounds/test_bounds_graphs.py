@@ -99,11 +99,12 @@ def test_rows_through_a_residual_are_those_of_the_chain(case: Twins) -> None:
     )
     net, plain = (TensorNetwork(each, torch.float64) for each in (graph, chain))
     lower, upper = box_around(graph, 1)
-    lines = propagation.default_relaxations(plain, Crown().intermediate(plain, Boxes(lower, upper)))
+    known, of_chain = (Crown().intermediate(each, Boxes(lower, upper)) for each in (net, plain))
+    lines = propagation.default_relaxations(plain, of_chain)
     moved: Mapping[int, Relaxation] = {ours: lines[theirs] for ours, theirs in relus.items()}
     rows = torch.eye(3, dtype=torch.float64)[None]
-    ours = propagation.backward(net, rows, len(graph.ops), moved)
-    theirs = propagation.backward(plain, rows, len(chain.ops), lines)
+    ours = propagation.backward(net, rows, len(graph.ops), moved, known)
+    theirs = propagation.backward(plain, rows, len(chain.ops), lines, of_chain)
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
@@ -117,10 +118,12 @@ def test_local_rows_of_a_residual_are_those_of_the_chain_for_any_slopes(case: Tw
         assert not patches.applies(net, second)
         return
     lower, upper = box_around(graph, 2)
-    lines = propagation.default_relaxations(plain, Crown().intermediate(plain, Boxes(lower, upper)))
+    known, of_chain = (Crown().intermediate(each, Boxes(lower, upper)) for each in (net, plain))
+    lines = propagation.default_relaxations(plain, of_chain)
     lines = {n: line for n, line in lines.items() if n == first_plain}
-    local = patches.LocalRows(net, second, {first: lines[first_plain]}, Boxes(lower, upper))
-    whole = patches.LocalRows(plain, second_plain, lines, Boxes(lower, upper))
+    one = {first: lines[first_plain]}
+    local = patches.LocalRows(net, second, one, known, Boxes(lower, upper))
+    whole = patches.LocalRows(plain, second_plain, lines, of_chain, Boxes(lower, upper))
     (start,), (plain_start,) = local.first()[first], whole.first()[first_plain]
     assert start.shape == plain_start.shape
     slopes = torch.as_tensor(np.random.default_rng(3).random(tuple(start.shape)))

@@ -12,7 +12,7 @@ from scipy import optimize, sparse
 
 from mlspec.branching.bound import Rows, dual_bound
 from mlspec.core.network import Array
-from mlspec.core.rounding import gamma
+from mlspec.rounding import gamma
 
 Ends = tuple[Array, Array]
 

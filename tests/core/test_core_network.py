@@ -22,9 +22,9 @@ from mlspec.ops.flatten import Flatten
 from mlspec.ops.leaky_relu import LeakyRelu
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
-from mlspec.ops.operation import Weighted
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.weighted import Weighted
 from mlspec.tensors import TensorNetwork
 
 

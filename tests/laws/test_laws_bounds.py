@@ -198,10 +198,11 @@ def test_closed_subsets_of_margins_cannot_be_violated_together(question: Questio
 def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> None:
     problem = question.problem
     net = TensorNetwork(problem.relaxed, torch.float64)
-    boxes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.3)]
-    lower = net.tensor(np.stack([box.lower for box in boxes]))
-    upper = net.tensor(np.stack([box.upper for box in boxes]))
-    known = Crown().intermediate(net, Boxes(lower, upper))
+    sizes = [problem.neighborhood(scale * question.eps).box for scale in (1.0, 0.3)]
+    lower = net.tensor(np.stack([box.lower for box in sizes]))
+    upper = net.tensor(np.stack([box.upper for box in sizes]))
+    boxes = Boxes(lower, upper)
+    known = Crown().intermediate(net, boxes)
     lines = propagation.default_relaxations(net, known)
     for value in range(1, len(net.ops) + 1):
         if not patches.applies(net, value):
@@ -209,18 +210,14 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
         before = {number: line for number, line in lines.items() if number < value}
         shape = net.network.shape_of(value)
         every = torch.arange(shape[1] * shape[2])
-        local = patches.bounds(net, value, before, Boxes(lower, upper), every, CELLS)
+        local = patches.bounds(net, value, before, known, boxes, every, CELLS)
         units = int(np.prod(shape))
         rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
-        low = propagation.minimum(
-            *propagation.backward(net, rows, value, lines), Boxes(lower, upper)
-        )
-        up = -propagation.minimum(
-            *propagation.backward(net, -rows, value, lines), Boxes(lower, upper)
-        )
+        low = propagation.minimum(*propagation.backward(net, rows, value, lines, known), boxes)
+        up = -propagation.minimum(*propagation.backward(net, -rows, value, lines, known), boxes)
         np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
-        some = patches.bounds(net, value, before, Boxes(lower, upper), every[::2], CELLS)
+        some = patches.bounds(net, value, before, known, boxes, every[::2], CELLS)
         np.testing.assert_allclose(some[0], local[0][..., ::2], rtol=1e-9, atol=1e-9)
 
 

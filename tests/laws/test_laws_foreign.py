@@ -102,14 +102,14 @@ def compiled(network: Network) -> object:
 
 def local_rows(network: Network) -> object:
     net = tensors(network)
-    return patches.LocalRows(net, 3, {}, boxes()).minimum({})
+    return patches.LocalRows(net, 3, {}, known(network), boxes()).minimum({})
 
 
 def backward(network: Network) -> object:
     net, ends = tensors(network), known(network)
     relu = Relu().relaxed(net.ops[3], ends.lower[3], ends.upper[3])
     rows = torch.ones(1, 1, 2, dtype=torch.float64)
-    return propagation.backward(net, rows, len(network.ops), {3: relu})
+    return propagation.backward(net, rows, len(network.ops), {3: relu}, ends)
 
 
 def closed(network: Network) -> object:

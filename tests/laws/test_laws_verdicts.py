@@ -19,7 +19,7 @@ from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.ops.clip import Clip
 from mlspec.ops.linear import Linear
-from mlspec.ops.operation import Weighted
+from mlspec.ops.weighted import Weighted
 
 CLEAR = 1e-4
 """A margin this far from zero is no tie: a complete verifier must decide."""

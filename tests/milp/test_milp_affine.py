@@ -9,7 +9,7 @@ from strategies import SMALL, networks
 
 from mlspec.core.network import Network
 from mlspec.ops.affine_map import Affine
-from mlspec.ops.operation import Weighted, operator
+from mlspec.ops.weighted import Weighted, operator
 
 
 @law(networks(SMALL), quick=80, deep=2000)

@@ -103,7 +103,7 @@ class SharedBounder:
     """Bounds each box once: all solvers get the same bounds."""
 
     def __init__(self, bounder: Bounder) -> None:
-        self.stage = bounder.stage
+        self.stage, self.optimises = bounder.stage, bounder.optimises
         self._bounder = bounder
         self._known: dict[object, Analysis] = {}
         self._earlier: list[Analysis | None] = []

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.core.network import Array, Network
+from mlspec.core.network import Array, Network, Op
 from mlspec.core.property import Property
 from mlspec.ops.add import Add
 from mlspec.ops.clip import Clip
@@ -59,31 +59,38 @@ def values(network: Network, image: Array) -> list[Exact]:
     """Return every value of the network for ``image``: its own first, the scores last."""
     found = [fractions(image)]
     for op, inputs in zip(network.ops, network.inputs, strict=True):
-        value = found[inputs[0]]
-        match op:
-            case Flatten():
-                after = value.ravel()
-            case Linear():
-                after = affine(op.weight, op.bias, value)
-            case Scale():
-                after = value * fractions(op.weight) + fractions(op.bias)
-            case Relu():
-                after = positive(value)
-            case LeakyRelu():
-                after = np.maximum(value, Fraction(op.slope) * value)
-            case Clip():
-                low, high = (fractions(np.full(value.shape, end)) for end in (op.low, op.high))
-                after = np.minimum(np.maximum(value, low), high)
-            case Add():
-                after = sum((found[number] for number in inputs[1:]), start=value)
-            case MaxPool():
-                after = _pooled(op, value)
-            case Conv():
-                after = _filtered(op, value)
-            case _:
-                raise TypeError(op)
-        found.append(after)
+        found.append(output(op, *(found[number] for number in inputs)))
     return found
+
+
+def output(op: Op, value: Exact, *others: Exact) -> Exact:
+    """Return the output of one op."""
+    match op:
+        case Flatten():
+            return value.ravel()
+        case Linear():
+            return affine(op.weight, op.bias, value)
+        case Scale():
+            return np.asarray(value * fractions(op.weight) + fractions(op.bias))
+        case Relu():
+            return positive(value)
+        case LeakyRelu():
+            return np.asarray(np.maximum(value, Fraction(op.slope) * value))
+        case Clip():
+            after = value
+            if np.isfinite(op.low):
+                after = np.maximum(after, Fraction(op.low))
+            if np.isfinite(op.high):
+                after = np.minimum(after, Fraction(op.high))
+            return after
+        case Add():
+            return np.asarray(sum(others, start=value))
+        case MaxPool():
+            return _pooled(op, value)
+        case Conv():
+            return _filtered(op, value)
+        case _:
+            raise TypeError(op)
 
 
 def margin(network: Network, property_: Property, image: Array) -> Fraction:
@@ -106,11 +113,19 @@ def _pooled(op: MaxPool, value: Exact) -> Exact:
 
 
 def _filtered(op: Conv, value: Exact) -> Exact:
-    if op.padding != (0, 0) or op.groups != 1:
-        raise TypeError("no network of these tests has padding or groups")
-    (sy, sx), (kh, kw) = op.stride, op.weight.shape[2:]
+    (sy, sx), (py, px), (kh, kw) = op.stride, op.padding, op.weight.shape[2:]
+    zeros = fractions(np.zeros((len(value), value.shape[1] + 2 * py, value.shape[2] + 2 * px)))
+    zeros[:, py : py + value.shape[1], px : px + value.shape[2]] = value
     found = np.empty(op.shape_after(value.shape), dtype=object)
     for i, j in np.ndindex(found.shape[1:]):
-        window = value[:, i * sy : i * sy + kh, j * sx : j * sx + kw]
-        found[:, i, j] = affine(op.weight.reshape(len(op.bias), -1), op.bias, window.ravel())
+        window = zeros[:, i * sy : i * sy + kh, j * sx : j * sx + kw]
+        parts = zip(
+            np.split(op.weight, op.groups),
+            np.split(op.bias, op.groups),
+            np.split(window, op.groups),
+            strict=True,
+        )
+        found[:, i, j] = np.concatenate(
+            [affine(w.reshape(len(b), -1), b, part.ravel()) for w, b, part in parts]
+        )
     return found

@@ -15,6 +15,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Network
 from mlspec.core.property import Property, Threshold, TopK
 from mlspec.ops.registry import OPERATIONS
+from mlspec.rounding import EXACT
 from soundness.asking import Answer, Mode
 from soundness.cases import Case
 
@@ -71,6 +72,8 @@ def load(path: Path) -> tuple[Case, Answer]:
 
 def _written(op: Any) -> dict[str, Any]:
     values = {item.name: getattr(op, item.name) for item in fields(op)}
+    if values.pop("error", EXACT) != EXACT:
+        raise ValueError(f"{type(op).__name__} is not as it was read")
     plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
     return {"op": type(op).__name__, **plain}
 
