@@ -28,7 +28,7 @@ LOADS = 5
 """How often our model is loaded; the median counts. OMLT's is loaded once."""
 Pair = tuple[Case, float, Query, Answer, Answer]
 """A query, the share of the attack radius that it comes from, our answer and a peer's."""
-BESIDE_ANSWERS = ("spec", "direction", "share of the attack radius", "rivals")
+BESIDE_ANSWERS = ("spec", "direction", "share of the attack radius", "competitors")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def compared(answers: Sequence[Pair], peer: str, limit: float) -> str:
     ratios = [theirs / mine for mine, theirs in zip(own, other, strict=True)]
     rows = [
         [
-            *(f"`{case.name}`", case.label, f"{share:g}", query.rivals),
+            *(f"`{case.name}`", case.label, f"{share:g}", query.competitors),
             *(shown(mine), shown(theirs)),
             compared_times(mine.end, theirs.end, ratio),
         ]
@@ -179,5 +179,5 @@ def times(ratio: float) -> str:
 def _say(answers: Sequence[Pair], peer: str) -> None:
     case, share, query, mine, theirs = answers[-1]
     said = f"mlspec {shown(mine)} {mine.note} | {peer} {shown(theirs)} {theirs.note}"
-    asked = f"{case.name}, {case.label}, {share:g}, rivals {query.rivals}"
+    asked = f"{case.name}, {case.label}, {share:g}, competitors {query.competitors}"
     print(f"{asked}: {said}", file=sys.stderr, flush=True)

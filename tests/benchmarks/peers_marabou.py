@@ -1,8 +1,8 @@
 """Marabou 2 on one query, in a process of its own with limits of time and memory.
 
 Marabou reads our ONNX files as they are. The query is the box as bounds of its input variables, and
-one linear inequality over its output variables for each rival of the subset: all margins at most
-zero at once. Its options are its defaults.
+one linear inequality over its output variables for each competitor of the subset: all margins are
+at most zero at once. Its options are its defaults.
 """
 
 from __future__ import annotations

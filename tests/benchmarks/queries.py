@@ -1,4 +1,4 @@
-"""The queries that mlspec and its peers both get: can all rivals of one subset reach the target?
+"""The queries that mlspec and its peers both get: can all labels of one subset reach the target?
 
 A query is what bounds leave open of a case: a box, and a subset of the margins of a claim that must
 all be at most zero somewhere in it. Every peer's answer is an ``Answer``; ``agree`` compares two.
@@ -89,8 +89,8 @@ class Query:
     """What the bounds took that leave it open: they count."""
 
     @property
-    def rivals(self) -> str:
-        """The names of the rivals."""
+    def competitors(self) -> str:
+        """The names of the competitors."""
         names = self.problem.label_names
         return ", ".join(names[self.item.claim.competitors[row]] for row in self.subset)
 
@@ -197,7 +197,7 @@ def controlled(case: Case, query: Query, answer: Answer, ask: Callable[[Query], 
     image = run.verifier_of(case.problem, case.spec).weakest(eps, thorough=True).images[0]
     margin = query.margin(image)
     if margin > -MILP_MARGIN:
-        return replace(answer, note="no control: the attack violates with other rivals")
+        return replace(answer, note="no control: the attack violates with other competitors")
     around = case.problem.neighborhood(eps).box
     box = Box(np.maximum(around.lower, image - CONTROL), np.minimum(around.upper, image + CONTROL))
     second = ask(replace(query, box=box))
@@ -227,6 +227,6 @@ def agree(query: Query, answers: dict[str, Answer]) -> None:
         }
         said = ", ".join(f"{name}: {end.value}" for name, end in ends.items())
         raise DisagreementError(
-            f"rivals {query.rivals}: {said}; witnesses replay in float64 to {margins}, "
+            f"competitors {query.competitors}: {said}; witnesses replay in float64 to {margins}, "
             f"their pixels moved by up to {moved}"
         )

@@ -240,7 +240,7 @@ def test_a_rim_that_no_window_reaches_does_not_matter() -> None:
 
 
 def test_where_a_bound_overflows_nothing_is_certified_nor_refuted() -> None:
-    """Two rivals of unknown margins could both win, however safe the others are."""
+    """Two competitors of unknown margins could both win, however safe the others are."""
     huge = np.array([[0.0], [1e200], [1e200], [-1.0], [-2.0]])
     last = Linear(huge, np.array([1.0, 0.0, 0.0, 0.0, 0.0]))
     ops = (Flatten(), Linear(np.array([[1e200]]), np.zeros(1)), Relu(), last)

@@ -69,7 +69,7 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
 
 PLANES = nodes.CuttingPlanes()
 OPEN = (2, 3)
-"""Rivals that are not decided within seconds."""
+"""Competitors that are not decided within seconds."""
 
 
 def open_model() -> MilpModel:
@@ -250,7 +250,7 @@ def test_a_run_that_is_cut_short_says_what_a_side_brings() -> None:
             assert max(side) <= side[-1] + 1e-6
 
 
-def test_without_an_aim_or_with_fixed_variables_highs_answers_itself() -> None:
+def test_without_an_objective_or_with_fixed_variables_highs_answers_itself() -> None:
     program, layout = arrays_of(compiled(next(random_questions(1)), "interval", decision=True))
     engine = BranchingEngine(program, {})
     engine.change_rows(dict.fromkeys(layout.margins.values(), np.inf))

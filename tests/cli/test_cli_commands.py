@@ -32,7 +32,7 @@ def test_help_names_what_there_is(command: list[str], tmp_path: Path) -> None:
     assert controls(ran.out) == set()
 
 
-def test_help_lists_what_is_needed_first_first(tmp_path: Path) -> None:
+def test_help_lists_commands_in_the_order_of_their_use(tmp_path: Path) -> None:
     listed = re.findall(r"^│ ([a-z]+) ", mlspec("--help", cwd=tmp_path).out, flags=re.M)
     assert listed[:4] == ["solve", "check", "verify", "show"]
     assert {"plot", "solvers", "train", "export", "schema", "new"} <= set(listed)

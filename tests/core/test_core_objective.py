@@ -55,7 +55,7 @@ def test_values_are_monotone_concave_and_in_proportion(name: str, seed: int) -> 
 
 @any_objective
 @given(seed=seeds, share=st.floats(0.05, 0.95))
-def test_one_layer_lowered_as_falling_says_costs_that_share(
+def test_lowering_one_layer_costs_the_share_of_the_value_asked_for(
     name: str, seed: int, share: float
 ) -> None:
     rng, objective = case(name, seed)
@@ -71,7 +71,7 @@ def test_one_layer_lowered_as_falling_says_costs_that_share(
 
 @any_objective
 @given(seed=seeds, share=st.sampled_from([0.0, 0.03, 0.5]))
-def test_what_is_lean_lies_between_and_keeps_its_share_of_the_value(
+def test_a_trimmed_eps_lies_between_and_keeps_its_share_of_the_value(
     name: str, seed: int, share: float
 ) -> None:
     rng, objective = case(name, seed)

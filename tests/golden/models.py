@@ -138,8 +138,8 @@ def margin_threshold() -> MilpModel:
     return _margins(Threshold((0.25, 0.5, 0.75)).claim(1, 3), decision=True)
 
 
-def choosing_rivals() -> MilpModel:
-    """The solver chooses the two of three rivals that reach the target: what is exported."""
+def choosing_competitors() -> MilpModel:
+    """The solver chooses the two of three competitors that reach the target: what is exported."""
     last = Linear(
         np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.25]]),
         np.array([0.5, 0.0, 0.125, 0.0]),
@@ -170,7 +170,7 @@ MODELS: dict[str, Callable[[], MilpModel]] = {
         margin_decision,
         margin_objective,
         margin_threshold,
-        choosing_rivals,
+        choosing_competitors,
         nothing_moves,
     )
 }

@@ -196,7 +196,7 @@ def test_a_row_without_its_small_coefficients_keeps_every_point(equal: bool) -> 
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e-7, 1e-5, 1.0, 1e3])
-def test_a_magnified_whisper_is_heard(factor: float) -> None:
+def test_small_values_that_the_network_magnifies_are_kept(factor: float) -> None:
     """Hidden values of size ``factor``, magnified back by the last op."""
     first = Linear(np.array([[1.0, -1.0], [-1.0, 1.0]]) * factor, np.zeros(2))
     last = Linear(np.array([[-1.0, -1.0], [0.0, 0.0]]) / factor, np.array([0.5, 0.0]))

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 
 @given(VALUES, VALUES, SHARES, st.sampled_from([FARTHEST, 1.0]))
-def test_what_is_asked_keeps_away_from_what_is_broken(
+def test_targets_keep_a_distance_from_the_attacked_value(
     low: float, band: float, share: float, farthest: float
 ) -> None:
     high = low + band

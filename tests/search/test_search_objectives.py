@@ -159,17 +159,17 @@ def test_uniform_weights_make_max_min_the_smallest_epsilon() -> None:
 # Layers that were kept from growing, and may again.
 
 
-def test_a_layer_that_is_blocked_grows_again_when_a_trade_shrinks_another() -> None:
+def test_a_blocked_layer_grows_again_when_a_linear_program_shrinks_another() -> None:
     """At the boundary no layer can grow; what layer 0 gives up, layer 1 gains."""
     verifier = LinearVerifier(1.0, np.array([5.0, 1.0]))
     search = new_search(np.ones(2), verifier)
     touching = np.array([0.19, 0.04])
     grown = Optimizer().expand(search, touching)
     assert grown.sum() < touching.sum() + 0.02
-    traded = SequentialLinearProgramming().improve(search, grown, floor=np.full(2, 0.01))
-    assert traded[0] < 0.1
-    assert traded[1] > 0.4
-    assert verifier.left(traded) > 0.0
+    improved = SequentialLinearProgramming().improve(search, grown, floor=np.full(2, 0.01))
+    assert improved[0] < 0.1
+    assert improved[1] > 0.4
+    assert verifier.left(improved) > 0.0
 
 
 def test_what_blocks_a_layer_is_forgotten_as_soon_as_another_layer_shrinks() -> None:

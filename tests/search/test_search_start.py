@@ -22,7 +22,7 @@ def begun(margin: float) -> tuple[Search, LinearVerifier, np.ndarray]:
 
 
 @pytest.mark.parametrize("margin", [1e-4, 0.01, 0.14, 2.0])
-def test_fragile_or_not_little_is_left(margin: float) -> None:
+def test_the_start_reaches_near_what_bounds_certify(margin: float) -> None:
     search, verifier, lowest = begun(margin)
     uniform = verifier.bounded * margin / verifier.slopes.sum()
     assert uniform / WITHIN <= 4 * lowest[0] <= uniform

@@ -225,7 +225,7 @@ def test_every_layer_keeps_the_floor(
 
 
 @pytest.mark.parametrize("name", ["gradient fixed", "ascent"])
-def test_a_resumed_search_trades_away_what_the_earlier_one_had(name: str) -> None:
+def test_a_resumed_search_may_shrink_layers_of_the_earlier_result(name: str) -> None:
     """From a poor maximal radius, where every layer could only grow, there is no way up."""
     verifier, weights = LinearVerifier(1.0, np.array([1.0, 1.0]), bounded=0.9), np.array([3.0, 1.0])
     resumed = new_search(weights, verifier)

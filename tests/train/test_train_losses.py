@@ -27,11 +27,11 @@ def parted(scores: torch.Tensor, present: torch.Tensor) -> tuple[list[float], li
 @given(scores=SCORES, present=PRESENT)
 @settings(deadline=None)
 def test_losses_are_what_they_say(scores: torch.Tensor, present: torch.Tensor) -> None:
-    targets, rivals = parted(scores, present)
-    pairs = sum(math.exp(n - p) for p in targets for n in rivals)
+    targets, competitors = parted(scores, present)
+    pairs = sum(math.exp(n - p) for p in targets for n in competitors)
     assert float(ranking(scores, present)) == pytest.approx(math.log1p(pairs))
     entropies = [math.log1p(math.exp(-p)) for p in targets]
-    entropies += [math.log1p(math.exp(n)) for n in rivals]
+    entropies += [math.log1p(math.exp(n)) for n in competitors]
     assert float(bce(scores, present)) == pytest.approx(sum(entropies) / 5)
 
 
@@ -40,10 +40,10 @@ def test_losses_are_what_they_say(scores: torch.Tensor, present: torch.Tensor) -
 def test_margins_are_positive_iff_labels_are_in_the_top_two(
     scores: torch.Tensor, present: torch.Tensor
 ) -> None:
-    targets, rivals = parted(scores, present)
-    beaten_by = [sum(other >= t for other in targets + rivals) - 1 for t in targets]
+    targets, competitors = parted(scores, present)
+    beaten_by = [sum(other >= t for other in targets + competitors) - 1 for t in targets]
     assert (float(all_margin(scores, present)) > 0) == all(count < 2 for count in beaten_by)
-    reached_by = sum(rival >= max(targets) for rival in rivals)
+    reached_by = sum(competitor >= max(targets) for competitor in competitors)
     assert (float(any_margin(scores, present)) > 0) == (reached_by < 2)
 
 

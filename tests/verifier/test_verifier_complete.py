@@ -32,7 +32,7 @@ EPS = np.array([0.5])
 
 
 def several(offset: float) -> Problem:
-    """Four labels of which two are predicted: intervals leave all three pairs of rivals open.
+    """Four labels of which two are predicted: intervals leave all three pairs of competitors open.
 
     Robust for a large ``offset``, violated for a small one.
     """
