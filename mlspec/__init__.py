@@ -7,9 +7,19 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["labels", "level", "load_spec", "open_result", "recertify", "solve", "verify"]
+__all__ = [
+    "from_torch",
+    "labels",
+    "level",
+    "load_spec",
+    "open_result",
+    "recertify",
+    "solve",
+    "verify",
+]
 
 _HOMES = {
+    "from_torch": "mlspec.train",
     "labels": "mlspec.labelling",
     "level": "mlspec.run",
     "load_spec": "mlspec.spec",

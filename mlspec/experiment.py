@@ -35,6 +35,8 @@ class Experiment:
     """The name of the spec's file, without its ending."""
     problem: Problem
     provenance: Provenance
+    difference: float
+    """Between the scores of the network and those of onnxruntime, the largest seen."""
 
     def unsolved(self) -> xr.Dataset:
         """Return the result that a search begins with: the question, and nothing certified."""
@@ -87,4 +89,4 @@ def prepare(spec: ExperimentSpec, *, misread: bool = False) -> Experiment:
         },
         object_label=resolved.object_label,
     )
-    return Experiment(spec, name, resolved.problem, provenance)
+    return Experiment(spec, name, resolved.problem, provenance, resolved.difference)

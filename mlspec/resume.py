@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -23,13 +22,17 @@ from mlspec.spec.search import named
 def problem_of(result: xr.Dataset) -> Problem:
     """Return the problem that a result answers; it holds the classifier itself."""
     property_ = property_of(result)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "classifier.onnx"
-        file.write_bytes(result["classifier_onnx"].values.tobytes())
-        network = read_network(file, by_rank=isinstance(property_.rule, TopK))
+    image = result["image"].values
+    asked = json.loads(result.attrs["spec"]).get("classifier", {})
+    network = read_network(
+        result["classifier_onnx"].values.tobytes(),
+        by_rank=isinstance(property_.rule, TopK),
+        input_shape=image.shape,
+        float16=asked.get("float16") == "as_float32",
+    )
     return Problem(
         network=network,
-        image=result["image"].values,
+        image=image,
         object_mask=result["object_mask"].values.astype(bool),
         layering=layering_of(result),
         property=property_,

@@ -59,6 +59,13 @@ SMALLEST_TEMPERATURE: Final = 1e-6
 """The least temperature of a smooth maximum of margins, in units of scores: at smaller ones its
 gradient is that of the largest margin in float32 anyway."""
 
+FLOAT32_AGREEMENT: Final = 1e-4
+"""Scores of a network and those of onnxruntime may differ by this share of the largest value on the
+way: ten times what float32 sums of the tested networks lose."""
+
+FLOAT16_AGREEMENT: Final = 0.05
+"""The same for a network that computes in float16, of 11 bits."""
+
 UNIT_ROUNDOFF: Final = 2.0**-53
 """One float64 operation is off by at most this share of its result, rounding to nearest."""
 

@@ -20,6 +20,7 @@ from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.select import ZERO, Select
 
 Node = tuple[str, dict[str, Any], list[Array]]
 """Op type, attributes and constant inputs."""
@@ -49,6 +50,17 @@ def nodes_of(op: Op) -> list[Node]:
             return [*pool, ("Relu", {}, [])] if op.relu else pool
         case Flatten():
             return [("Flatten", {"axis": 1}, [])]
+        case Select():
+            places = np.where(op.index == ZERO, op.index.max() + 1, op.index).ravel()
+            kept = np.arange(op.index.max() + 1)
+            # A column of zeros behind those that are chosen.
+            parts: list[Node] = [
+                ("Flatten", {"axis": 1}, []),
+                ("Gather", {"axis": 1}, [kept]),
+                ("Pad", {}, [np.array([0, 0, 0, 1])]),
+                ("Gather", {"axis": 1}, [places]),
+            ]
+            return [*parts, ("Reshape", {}, [np.array([-1, *op.index.shape])])]
         case Relu():
             return [("Relu", {}, [])]
         case LeakyRelu():
@@ -77,7 +89,7 @@ def model_of_network(network: Network, *, constants: bool = False) -> onnx.Model
         for number, (kind, attributes, arrays) in enumerate(nodes_of(op)):
             name = f"{kind}{position}.{number}"
             parameters = [
-                numpy_helper.from_array(array.astype(np.float32), f"{name}.{part}")
+                numpy_helper.from_array(_written(array), f"{name}.{part}")
                 for part, array in enumerate(arrays)
             ]
             if constants:
@@ -99,10 +111,19 @@ def model_of_network(network: Network, *, constants: bool = False) -> onnx.Model
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def by_onnxruntime(path: Path, images: Array) -> Array:
-    """Return the scores ``(B, M)`` of ``images`` ``(B, C, H, W)``, computed in float32."""
+def _written(array: Array) -> Any:
+    return array if array.dtype == np.int64 else array.astype(np.float32)
+
+
+def by_onnxruntime(path: Path, images: Array, *, singly: bool = False) -> Array:
+    """Return the scores ``(B, M)`` of ``images`` ``(B, C, H, W)``, computed in float32, as one
+    batch or ``singly``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return np.asarray(session.run(None, {name: images.astype(np.float32)})[0], dtype=np.float64)
+    batches = images.astype(np.float32)[:, None] if singly else [images.astype(np.float32)]
+    outputs = [session.run(None, {name: batch})[0] for batch in batches]
+    if singly:
+        outputs = [output.reshape(1, -1) for output in outputs]
+    return np.concatenate(outputs).astype(np.float64)

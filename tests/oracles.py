@@ -30,6 +30,7 @@ from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.select import ZERO, Select
 
 LP_TOLERANCE = 1e-10
 ORACLE_ERROR = 1e-7
@@ -187,6 +188,8 @@ def _apply(op: object, values: list[Array], cell: Cell) -> Iterator[tuple[Cell, 
             yield cell, after
         case Flatten():
             yield cell, value.reshape(-1, width)
+        case Select():
+            yield cell, _chosen(op, value)
         case Relu():
             candidates = [[unit, np.zeros(width)] for unit in value.reshape(-1, width)]
             for part, after in _winners(candidates, cell):
@@ -243,6 +246,15 @@ def _winners(candidates: list[list[Array]], cell: Cell) -> Iterator[tuple[Cell, 
                 yield smaller, np.concatenate([winner[None], after])
 
 
+def _chosen(op: Select, value: Array) -> Array:
+    units = value.reshape(-1, value.shape[-1])
+    after = np.zeros((*op.index.shape, value.shape[-1]))
+    for place in np.ndindex(*op.index.shape):
+        if op.index[place] != ZERO:
+            after[place] = units[op.index[place]]
+    return after
+
+
 def _conv(op: Conv, value: Array) -> Array:
     (py, px), (sy, sx) = op.padding, op.stride
     outputs, _, kh, kw = op.weight.shape
@@ -282,6 +294,8 @@ def plain_scores(network: Network, image: Array) -> Array:
                 )
             case Flatten():
                 value = value.ravel()
+            case Select():
+                value = _chosen(op, value[..., None])[..., 0]
             case Relu():
                 value = np.where(value > 0, value, 0.0)
             case LeakyRelu():

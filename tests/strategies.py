@@ -34,6 +34,7 @@ from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.operation import PiecewiseOperation
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.select import ZERO, Select
 from mlspec.ops.weighted import Weighted
 
 Rng = np.random.Generator
@@ -89,6 +90,15 @@ RECIPES = (
 ``[`` opens a branch and ``]`` adds what it began with, or what another branch from there, after
 ``/``, ended in; a conv or a linear op goes between if the shapes differ.
 """
+
+SELECTING = (
+    "conv relu [ channels ] same relu conv relu pool | linear",
+    "channels conv relu [ same channels ] relu | linear",
+    "select conv relu select | linear relu select linear",
+    "conv relu select select pool relu | select linear",
+    "conv relu select | linear relu linear",
+)
+"""What one network in six is made by instead."""
 
 LARGEST_VALUE = 1e4
 """Of any value inside a random network."""
@@ -264,7 +274,10 @@ def random_network(rng: Rng, size: Size, image: Array, recipe: str | None = None
 
 
 def _any_network(rng: Rng, size: Size, image: Array, recipe: str | None) -> Network:
-    recipe = one_of(rng, RECIPES) if recipe is None else recipe
+    (own,) = rng.spawn(1)
+    if recipe is None:
+        recipe = one_of(rng, RECIPES)
+        recipe = one_of(own, SELECTING) if own.integers(6) == 0 else recipe
     made = _Growing(rng, size, image, one_of(rng, STYLES), rng.random() < 0.75)
     value, branches = 0, list[int]()
     for kind in recipe.replace("|", "flatten").split():
@@ -434,12 +447,32 @@ def _activation(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
     return one_of(rng, (*(Relu(),) * 6, leaky, clip, clip, Clip(0.5)))
 
 
+def _channels(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    """Return a choice of whole channels, some of them 0."""
+    units = np.arange(np.prod(shape)).reshape(shape)
+    outputs = one_of(rng, (shape[0], int(rng.integers(1, size.channels + 1))))
+    index = units[rng.integers(0, shape[0], outputs)]
+    return Select(np.where(rng.random((outputs, 1, 1)) < 0.2, ZERO, index))
+
+
+def _select(rng: Rng, shape: Shape, size: Size, style: str) -> Op:
+    """Return another order, a crop, a rim of zeros, or any choice."""
+    units = np.arange(np.prod(shape)).reshape(shape)
+    sizes = [int(rng.integers(1, each + 2)) for each in shape]
+    anything = rng.integers(ZERO, units.size, sizes)
+    padded = np.pad(units, [(0, int(rng.integers(0, 2))) for _ in shape], constant_values=ZERO)
+    choices = rng.permutation(units.ravel()).reshape(shape), units[..., ::-1], units[..., :1]
+    return Select(one_of(rng, (*choices, padded, anything, units.swapaxes(0, -1))))
+
+
 MAKERS: dict[str, Callable[[Rng, Shape, Size, str], Op]] = {
     "conv": _conv,
     "pool": _pool,
     "linear": _linear,
     "same": _same,
     "average": _average,
+    "channels": _channels,
+    "select": _select,
     "scale": _scale,
     "relu": _activation,
     "flatten": lambda rng, shape, size, style: Flatten(),

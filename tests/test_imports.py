@@ -18,6 +18,7 @@ HOMES: dict[str, set[str]] = {
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
     "onnx": {"problem", "train"},
+    "onnxruntime": {"problem"},
     "torch": {"ops", "tensors", "bounds", "attack", "train"},
     "pyomo": {"milp", "backends"},
     "highspy": {"backends", "branching"},

@@ -130,7 +130,9 @@ def check(
         if number:
             out.print()
         ahead = run.solver_plan(experiment)
-        out.print(plan(experiment.name, experiment.problem, experiment.spec, ahead))
+        out.print(
+            plan(experiment.name, experiment.problem, experiment.difference, experiment.spec, ahead)
+        )
         obstacles.append(ahead.obstacle)
     if any(obstacles):
         raise typer.Exit(LicenceError.exit_code)

@@ -20,7 +20,7 @@ _WRITTEN = (".npy", ".png")
 def read_image(path: Path) -> FloatArray:
     """Read an image: PNG or another format of Pillow, grey or RGB, or a NumPy array (``.npy``).
 
-    An array has shape ``(H, W)`` or ``(C, H, W)`` with one or three channels; floating-point values
+    An array has shape ``(H, W)`` or ``(C, H, W)``; floating-point values
     are taken as they are and must lie in [0, 1], unsigned integers are divided by their type's
     largest value. Returns float64 ``(C, H, W)`` in [0, 1]; raises DataError if the file is missing,
     unreadable, or of another shape, type or range.
@@ -28,8 +28,8 @@ def read_image(path: Path) -> FloatArray:
     values = _array(path) if path.suffix == ".npy" else _picture(path)
     if values.ndim == 2:
         values = values[None]
-    if values.ndim != 3 or values.shape[0] not in (1, 3) or values.size == 0:
-        raise DataError(f"{path}: shape {values.shape}, expected (H, W), (1, H, W) or (3, H, W)")
+    if values.ndim != 3 or values.size == 0:
+        raise DataError(f"{path}: shape {values.shape}, expected (H, W) or (C, H, W)")
     if not np.isfinite(values).all():
         raise DataError(f"{path}: holds NaN or infinite values, expected [0, 1]")
     if values.min() < 0.0 or values.max() > 1.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
+from mlspec.ops.graph import Graph, Value
 from mlspec.ops.op import Array, Shape
 from mlspec.ops.operation import (
     AffineOperation,
@@ -21,8 +22,8 @@ from mlspec.ops.operation import (
     TensorOp,
     magnitude,
 )
-from mlspec.ops.reading import Graph, Node, Reader
-from mlspec.ops.scale import Scale, read_arithmetic
+from mlspec.ops.reading import Node, Reader
+from mlspec.ops.scale import negated, read_arithmetic, scaled, shifted
 from mlspec.ops.window import Window
 from mlspec.rounding import sum_error
 
@@ -87,22 +88,47 @@ class Add(AffineOperation):
         return value
 
 
-def _sum(node: Node, graph: Graph) -> int:
-    if any(node.is_constant(position) for position in range(len(node.inputs))):
+def added(graph: Graph, *values: Value) -> Value:
+    """Append the sum of ``values``, which broadcast as arrays do."""
+    shape = np.broadcast_shapes(*(value.shape for value in values))
+    first, *others = (graph.settled(graph.expanded(value, shape)) for value in values)
+    if not others:
+        return first
+    if all(_same_view(graph, first, other) for other in others):
+        numbers = [each.number for each in (first, *others)]
+        return replace(first, number=graph.add(Add(), *numbers).number)
+    numbers = [graph.number_of(each) for each in (first, *others)]
+    return Value(graph.add(Add(), *numbers).number, shape)
+
+
+def _same_view(graph: Graph, one: Value, other: Value) -> bool:
+    if graph.shapes[one.number] != graph.shapes[other.number]:
+        return False
+    if one.index is None or other.index is None:
+        return one.index is other.index
+    return np.array_equal(one.index, other.index)
+
+
+def _sum(node: Node, graph: Graph) -> Value:
+    constants = [place for place in range(len(node.inputs)) if node.is_constant(place)]
+    if len(constants) == 1 and len(node.inputs) == 2:
         return read_arithmetic(node, graph)
-    return _added(graph, *(node.value(position) for position in range(len(node.inputs))))
+    values = [node.value(place) for place in range(len(node.inputs)) if place not in constants]
+    total = added(graph, *values)
+    for place in constants:
+        total = shifted(graph, total, node.constant(place))
+    return total
 
 
-def _sub(node: Node, graph: Graph) -> int:
+def _mean(node: Node, graph: Graph) -> Value:
+    share = np.array(1.0 / len(node.inputs))
+    return scaled(graph, _sum(node, graph), share, np.array(0.0))
+
+
+def _sub(node: Node, graph: Graph) -> Value:
     if node.is_constant(0) or node.is_constant(1):
         return read_arithmetic(node, graph)
-    ones = [1] * len(graph.shapes[node.value(1)])
-    negative = graph.add(Scale(np.full(ones, -1.0), np.zeros(ones)), node.value(1))
-    return _added(graph, node.value(0), negative)
+    return added(graph, node.value(0), negated(graph, node.value(1)))
 
 
-def _added(graph: Graph, *values: int) -> int:
-    return graph.add(Add(), *values) if len(values) > 1 else values[0]
-
-
-READERS: dict[str, Reader] = {"Add": _sum, "Sub": _sub, "Sum": _sum}
+READERS: dict[str, Reader] = {"Add": _sum, "Mean": _mean, "Sub": _sub, "Sum": _sum}

@@ -26,7 +26,6 @@ from mlspec.ops.elementwise import ElementwiseOperation, Fan, Sides
 from mlspec.ops.encoding import ModelBuilder, Needed, Row, Site, plus, widened
 from mlspec.ops.op import Array, Op
 from mlspec.ops.operation import Free, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader, of_one_image
 from mlspec.ops.relu import Relu
 from mlspec.tolerances import BOUND_ROUNDING
 
@@ -173,49 +172,3 @@ def _composed(first: Clip, second: Clip) -> Op | None:
 def clip_of(low: float, high: float) -> Op:
     """Return the operation that clips to these ends: a ReLU, where it is one."""
     return Relu() if (low, high) == (0.0, np.inf) else Clip(low, high)
-
-
-def _read_clip(node: Node, graph: Graph) -> int:
-    ends = node.attributes.get("min", -np.inf), node.attributes.get("max", np.inf)
-    low, high = (
-        _number(node, position, graph) if node.has(position) else float(end)
-        for position, end in enumerate(ends, 1)
-    )
-    return _added(node, graph, low, high)
-
-
-def _read_extreme(node: Node, graph: Graph) -> int:
-    """Read the maximum, or minimum, of one computed value and constants."""
-    constants = [place for place in range(len(node.inputs)) if node.is_constant(place)]
-    computed = [place for place in range(len(node.inputs)) if place not in constants]
-    if len(computed) != 1 or not constants:
-        raise NetworkError(f"only the {node.kind} of one value and constants is supported")
-    numbers = [_number(node, place, graph, computed[0]) for place in constants]
-    ends = (max(numbers), np.inf) if node.kind == "Max" else (-np.inf, min(numbers))
-    return _added(node, graph, *ends, computed[0])
-
-
-def _number(node: Node, position: int, graph: Graph, value: int = 0) -> float:
-    """Return the one number that a constant input consists of."""
-    constant = node.constant(position)
-    shape = graph.shapes[node.value(value)]
-    sizes = zip(reversed(of_one_image(constant, shape).shape), reversed(shape), strict=True)
-    if (
-        not constant.size
-        or constant.min() != constant.max()
-        or any(o not in {1, s} for o, s in sizes)
-    ):
-        raise NetworkError("only one limit for all units is supported")
-    return float(constant.flat[0])
-
-
-def _added(node: Node, graph: Graph, low: float, high: float, value: int = 0) -> int:
-    # What lies beyond float32 is written for an end that is missing.
-    largest = float(np.finfo(np.float32).max)
-    low, high = (-np.inf if low <= -largest else low), (np.inf if high >= largest else high)
-    if (low, high) == (-np.inf, np.inf):
-        return node.value(value)
-    return graph.add(clip_of(low, high), node.value(value))
-
-
-READERS: dict[str, Reader] = {"Clip": _read_clip, "Max": _read_extreme, "Min": _read_extreme}

@@ -11,9 +11,10 @@ from scipy import sparse
 from torch import Tensor
 
 from mlspec.errors import NetworkError
+from mlspec.ops.graph import Graph, Value
 from mlspec.ops.op import Array, Op, Pair, Shape, as_feature_map, windows_of
 from mlspec.ops.operation import LocalView, Relaxation, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader
+from mlspec.ops.reading import Node, Pads, Reader
 from mlspec.ops.scale import Scale, per_channel
 from mlspec.ops.weighted import Terms, Weighted, joined_error
 from mlspec.ops.window import Window
@@ -183,7 +184,7 @@ class Conv(Weighted):
         return replace(self, weight=self.weight * factor, bias=self.bias + moved, error=error)
 
 
-def _read(node: Node, graph: Graph) -> int:
+def _read(node: Node, graph: Graph) -> Value:
     weight = node.constant(1)
     if weight.ndim != 4:
         raise NetworkError("only two-dimensional convolutions are supported")
@@ -193,9 +194,31 @@ def _read(node: Node, graph: Graph) -> int:
     bias = node.constant(2) if node.has(2) else np.zeros(len(weight))
     if bias.shape != weight.shape[:1]:
         raise NetworkError(f"its bias has shape {bias.shape}, not one number per filter")
-    groups = int(node.attributes.get("group", 1))
-    conv = Conv(weight, bias, node.pair("strides", [1, 1]), node.padding(), groups)
-    return graph.add(conv, node.value())
+    groups, stride = int(node.attributes.get("group", 1)), node.pair("strides", [1, 1])
+    value = node.value()
+    graph.expect_feature_map(value)
+    size, kernel = (value.shape[2], value.shape[3]), (weight.shape[2], weight.shape[3])
+    rows, columns = node.padding(size, kernel, stride)
+    value, (top, bottom, left, right) = graph.unpadded(value)
+    pads = (rows[0] + top, rows[1] + bottom), (columns[0] + left, columns[1] + right)
+    return padded_conv(graph, graph.feature_map(value), weight, bias, stride, pads, groups)
+
+
+def padded_conv(
+    graph: Graph,
+    number: int,
+    weight: Array,
+    bias: Array,
+    stride: Pair,
+    pads: Pads,
+    groups: int,
+) -> Value:
+    """Append a convolution whose padding may differ before and after: the kernel is made longer by
+    zeros on the other side."""
+    rims = [(max(pad) - pad[0], max(pad) - pad[1]) for pad in pads]
+    longer = np.pad(weight, ((0, 0), (0, 0), *rims)) if any(map(any, rims)) else weight
+    padding = max(pads[0]), max(pads[1])
+    return graph.add(Conv(longer, bias, stride, padding, groups), number)
 
 
 def _dilated(weight: Array, dilations: Pair) -> Array:

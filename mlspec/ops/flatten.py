@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Array, Shape
 from mlspec.ops.operation import AffineOperation, Ends, Relaxation, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +57,3 @@ class Flatten(AffineOperation):
         """Return the same map: units are numbered in C order."""
         (value,) = values
         return value
-
-
-def _flatten(node: Node, graph: Graph) -> int:
-    node.expect("axis", 1)
-    return graph.add(Flatten(), node.value())
-
-
-def _reshape(node: Node, graph: Graph) -> int:
-    node.expect("allowzero", 0)
-    target = [int(size) for size in node.constant(1)]
-    units = int(np.prod(graph.shapes[node.value()]))
-    if target not in ([0, -1], [1, -1], [-1, units], [0, units], [1, units]):
-        raise NetworkError(f"shape {target} is not supported, only (batch, {units}): a flattening")
-    return graph.add(Flatten(), node.value())
-
-
-READERS: dict[str, Reader] = {"Flatten": _flatten, "Reshape": _reshape}

@@ -23,7 +23,6 @@ from mlspec.ops.elementwise import ElementwiseOperation, Fan, Line, Sides
 from mlspec.ops.encoding import ModelBuilder, Needed, Row, Site, big_m, negative, plus, widened
 from mlspec.ops.op import Array, Op
 from mlspec.ops.operation import Free, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.relu import Relu
 
 
@@ -123,11 +122,3 @@ class LeakyRelu(ElementwiseOperation):
     def joined_to_previous(self, previous: Op) -> Op | None:
         """Behind a ReLU nothing is left to leak."""
         return previous if isinstance(previous, Relu) else None
-
-
-def _read(node: Node, graph: Graph) -> int:
-    slope = float(node.attributes.get("alpha", 0.01))
-    return graph.add(LeakyRelu(slope) if slope else Relu(), node.value())
-
-
-READERS: dict[str, Reader] = {"LeakyRelu": _read}

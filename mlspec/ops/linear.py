@@ -12,7 +12,6 @@ from torch import Tensor
 from mlspec.errors import NetworkError
 from mlspec.ops.op import Array, Op, Shape
 from mlspec.ops.operation import Relaxation, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader, of_one_image
 from mlspec.ops.scale import Scale
 from mlspec.ops.weighted import Terms, Weighted, joined_error
 
@@ -74,30 +73,3 @@ class Linear(Weighted):
         sizes = np.abs(self.bias) + gains @ np.abs(bias)
         error = joined_error(previous, self, len(bias) + 1, sizes, gains.sum(1))
         return Linear(self.weight * weight, self.bias + self.weight @ bias, error=error)
-
-
-def _gemm(node: Node, graph: Graph) -> int:
-    node.expect("transA", 0)
-    weight = _matrix(node) * node.attributes.get("alpha", 1.0)
-    weight = weight if node.attributes.get("transB", 0) else weight.T
-    bias = np.zeros(len(weight))
-    if node.has(2):
-        constant = of_one_image(node.constant(2), bias.shape)
-        bias = bias + node.attributes.get("beta", 1.0) * np.broadcast_to(constant, bias.shape)
-    return graph.add(Linear(np.ascontiguousarray(weight), bias), node.value())
-
-
-def _mat_mul(node: Node, graph: Graph) -> int:
-    weight = _matrix(node)
-    linear = Linear(np.ascontiguousarray(weight.T), np.zeros(weight.shape[1]))
-    return graph.add(linear, node.value())
-
-
-def _matrix(node: Node) -> Array:
-    weight = node.constant(1)
-    if weight.ndim != 2:
-        raise NetworkError(f"its constant has shape {weight.shape}, only matrices are supported")
-    return weight
-
-
-READERS: dict[str, Reader] = {"Gemm": _gemm, "MatMul": _mat_mul}

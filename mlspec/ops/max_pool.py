@@ -23,7 +23,6 @@ from mlspec.ops.op import Array, Op, Pair, Shape, as_feature_map, windows_of
 from mlspec.ops.operation import Ends, Free, PiecewiseOperation, TensorOp, magnitude
 from mlspec.ops.pool_hull import Candidate, Candidates, encode_windows, live_candidates
 from mlspec.ops.pool_planes import PoolPlanes
-from mlspec.ops.reading import Graph, Node, Reader
 from mlspec.ops.relu import Relu
 from mlspec.rounding import sum_error
 
@@ -159,15 +158,3 @@ def _members(kernel: Pair, stride: Pair, shape: Shape) -> Ints:
     """Return the units ``(windows, n)`` in each pooling window over a value of ``shape``."""
     units = np.arange(np.prod(shape), dtype=np.float64).reshape(1, *shape)
     return windows_of(units, kernel, stride).reshape(-1, kernel[0] * kernel[1]).astype(np.int64)
-
-
-def _read(node: Node, graph: Graph) -> int:
-    node.expect("pads", [0, 0, 0, 0])
-    node.expect("dilations", [1, 1])
-    node.expect("ceil_mode", 0)
-    node.expect("auto_pad", "NOTSET")
-    pool = MaxPool(node.pair("kernel_shape"), node.pair("strides", [1, 1]))
-    return graph.add(pool, node.value())
-
-
-READERS: dict[str, Reader] = {"MaxPool": _read}

@@ -1,40 +1,22 @@
-"""What the reader of an ONNX node is given: the node with its constants, and the network that
-grows.
+"""What the reader of an ONNX node is given: the node with its inputs.
 
 The node is plain data here; ``problem`` makes it from an ONNX file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlspec.errors import NetworkError
-from mlspec.ops.op import Array, Op, Pair, Shape
+from mlspec.ops.graph import Graph, Value
+from mlspec.ops.op import Array, Pair
 
-
-@dataclass(eq=False)
-class Graph:
-    """A network under construction: value 0 is the image, value ``i + 1`` the output of op
-    ``i``."""
-
-    input_shape: Shape
-    ops: list[Op] = field(default_factory=list)
-    inputs: list[tuple[int, ...]] = field(default_factory=list)
-    shapes: list[Shape] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.shapes = [self.input_shape]
-
-    def add(self, op: Op, *inputs: int) -> int:
-        """Append ``op`` and return the number of its output."""
-        self.shapes.append(op.shape_after(*(self.shapes[value] for value in inputs)))
-        self.ops.append(op)
-        self.inputs.append(inputs)
-        return len(self.ops)
+Pads = tuple[Pair, Pair]
+"""Rows before and after, columns before and after."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +29,10 @@ class Node:
     inputs: tuple[str, ...]
     """Names; an empty one is an input that is left out."""
     attributes: Mapping[str, Any]
-    constants: Mapping[str, Array]
-    values: Mapping[str, int]
-    """The numbers of the values that are computed from the image."""
+    constants: Mapping[str, Any]
+    """Arrays as the file holds them."""
+    values: Mapping[str, Value]
+    """What is computed from the image."""
 
     def __str__(self) -> str:
         return f"{self.kind} node '{self.name}'"
@@ -63,19 +46,27 @@ class Node:
         return self.inputs[position] in self.constants
 
     def constant(self, position: int) -> Array:
-        """Return the constant input at ``position``."""
+        """Return the constant input at ``position``, in float64."""
         if not self.has(position):
             raise NetworkError(f"input {position} is missing")
-        if not self.is_constant(position):
-            raise NetworkError(f"input '{self.inputs[position]}' is not a constant")
-        return self.constants[self.inputs[position]]
+        name = self.inputs[position]
+        if name not in self.constants:
+            raise NetworkError(f"input '{name}' is not a constant")
+        try:
+            return np.asarray(self.constants[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise NetworkError(f"constant '{name}' holds no numbers") from None
 
-    def value(self, position: int = 0) -> int:
-        """Return the number of the computed input at ``position``."""
+    def value(self, position: int = 0) -> Value:
+        """Return the computed input at ``position``."""
         name = self.inputs[position]
         if name not in self.values:
             raise NetworkError(f"input '{name}' is not computed from the image")
         return self.values[name]
+
+    def computed(self) -> list[Value]:
+        """Return the computed inputs, in their order."""
+        return [self.values[name] for name in self.inputs if name in self.values]
 
     def expect(self, name: str, value: object) -> None:
         """Refuse any other value of an attribute whose default is ``value``."""
@@ -84,7 +75,14 @@ class Node:
         if found != value:
             raise NetworkError(f"{name}={found} is not supported, only {value}")
 
-    def pair(self, name: str, default: list[int] | None = None) -> Pair:
+    def axes(self, position: int = 1) -> list[int] | None:
+        """Return the axes that an attribute names, or since some opset an input; None: all."""
+        if self.has(position):
+            return [int(axis) for axis in self.constant(position)]
+        axes = self.attributes.get("axes")
+        return None if axes is None else [int(axis) for axis in axes]
+
+    def pair(self, name: str, default: Sequence[int] | None = None) -> Pair:
         """Return an attribute of height and width."""
         found = list(self.attributes.get(name, default) or [])
         if len(found) != 2:
@@ -93,27 +91,39 @@ class Node:
             raise NetworkError(f"{name}={found} is less than 1")
         return int(found[0]), int(found[1])
 
-    def padding(self) -> Pair:
-        """Return the padding of height and width, on both sides alike."""
-        self.expect("auto_pad", "NOTSET")
-        pads = list(self.attributes.get("pads", [0, 0, 0, 0]))
+    def padding(self, size: Pair, kernel: Pair, stride: Pair) -> Pads:
+        """Return the padding of an input of ``size`` for a kernel, its dilation included."""
+        auto = self.attributes.get("auto_pad", "NOTSET")
+        match auto:
+            case "NOTSET" | "":
+                top, left, bottom, right = self._pads()
+                return (top, bottom), (left, right)
+            case "VALID":
+                return (0, 0), (0, 0)
+            case "SAME_UPPER" | "SAME_LOWER":
+                rows, columns = (
+                    max((-(-length // step) - 1) * step + reach - length, 0)
+                    for length, step, reach in zip(size, stride, kernel, strict=True)
+                )
+                less, more = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
+                before, after = (less, more) if auto == "SAME_UPPER" else (more, less)
+                return (before[0], after[0]), (before[1], after[1])
+            case _:
+                raise NetworkError(f"auto_pad={auto} is not known")
+
+    def _pads(self) -> list[int]:
+        pads = [int(each) for each in self.attributes.get("pads", [0, 0, 0, 0])]
         if len(pads) != 4:
             raise NetworkError(f"pads={pads} is not of height and width")
         if min(pads) < 0:
             raise NetworkError(f"pads={pads} are negative")
-        if pads[:2] != pads[2:]:
-            raise NetworkError(f"pads {pads} differ between the two sides")
-        return int(pads[0]), int(pads[1])
+        return pads
 
 
-Reader = Callable[[Node, Graph], int]
-"""Adds what a node computes to the graph and returns the number of the value."""
+Reader = Callable[[Node, Graph], Value]
+"""Adds what a node computes to the graph and returns its value."""
 
 
-def of_one_image(constant: Array, shape: Shape) -> Array:
-    """Return a constant that meets a batch of values of ``shape``, as it meets each of them."""
-    if constant.ndim == len(shape) + 1 and constant.shape[0] == 1:
-        return np.asarray(constant[0])
-    if constant.ndim > len(shape):
-        raise NetworkError(f"a constant of shape {constant.shape} meets a value of shape {shape}")
-    return constant.reshape([1] * (len(shape) - constant.ndim) + list(constant.shape))
+def lined_up(constant: Array, rank: int) -> Array:
+    """Return a constant with axes of length 1 in front, so that it has ``rank`` of them."""
+    return constant.reshape([1] * (rank - constant.ndim) + list(constant.shape))

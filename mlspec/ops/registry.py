@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mlspec.errors import NetworkError
 from mlspec.ops import (
     add,
-    average_pool,
     clip,
     conv,
     flatten,
     leaky_relu,
+    limits,
     linear,
+    matrix_product,
     max_pool,
+    pooling,
     relu,
     scale,
+    select,
 )
 from mlspec.ops.operation import Operation
-from mlspec.ops.reading import Graph, Node, Reader
+from mlspec.ops.reading import Reader
 
 OPERATIONS: tuple[type[Operation], ...] = (
     conv.Conv,
     linear.Linear,
     scale.Scale,
     add.Add,
+    select.Select,
     flatten.Flatten,
     relu.Relu,
     leaky_relu.LeakyRelu,
@@ -32,25 +35,13 @@ OPERATIONS: tuple[type[Operation], ...] = (
     max_pool.MaxPool,
 )
 
-
-def _dropout(node: Node, graph: Graph) -> int:
-    if node.has(2) and node.constant(2).any():
-        raise NetworkError("it is in training mode: export the classifier for inference")
-    return node.value()
-
-
 READERS: Mapping[str, Reader] = {
-    "Dropout": _dropout,
-    "Identity": lambda node, graph: node.value(),
     **add.READERS,
-    **average_pool.READERS,
-    **clip.READERS,
     **conv.READERS,
-    **flatten.READERS,
-    **leaky_relu.READERS,
-    **linear.READERS,
-    **max_pool.READERS,
+    **limits.READERS,
+    **matrix_product.READERS,
+    **pooling.READERS,
     **relu.READERS,
     **scale.READERS,
 }
-"""By the op type of the node."""
+"""By the op type of the node. Nodes that only move numbers need none (``problem.onnx_moves``)."""

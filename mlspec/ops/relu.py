@@ -19,9 +19,10 @@ from mlspec.ops.affine_map import Affine
 from mlspec.ops.big_m import encode_relu
 from mlspec.ops.elementwise import ElementwiseOperation, Fan, Line, Sides
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
+from mlspec.ops.graph import Graph, Value
 from mlspec.ops.op import Array, Op
 from mlspec.ops.operation import Free, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader
+from mlspec.ops.reading import Node, Reader
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +75,8 @@ class Relu(ElementwiseOperation):
         return self if isinstance(following, Relu) else None
 
 
-def _read(node: Node, graph: Graph) -> int:
-    return graph.add(Relu(), node.value())
+def _read(node: Node, graph: Graph) -> Value:
+    return graph.elementwise(Relu(), node.value())
 
 
 READERS: dict[str, Reader] = {"Relu": _read}

@@ -10,9 +10,11 @@ from scipy import sparse
 from torch import Tensor
 
 from mlspec.errors import NetworkError
+from mlspec.ops.affine_map import Ints
+from mlspec.ops.graph import Graph, Value, own_shape
 from mlspec.ops.op import Array, Op, Shape
 from mlspec.ops.operation import LocalView, Relaxation, TensorOp
-from mlspec.ops.reading import Graph, Node, Reader, of_one_image
+from mlspec.ops.reading import Node, Reader, lined_up
 from mlspec.ops.weighted import Terms, Weighted, joined_error
 from mlspec.ops.window import Window
 
@@ -87,48 +89,105 @@ def per_channel(array: Array, channels: int) -> Array | None:
     return array.ravel() if array.shape == (channels, 1, 1) else None
 
 
-def read_arithmetic(node: Node, graph: Graph) -> int:
+def scaled(graph: Graph, value: Value, weight: Array, bias: Array) -> Value:
+    """Append ``weight * value + bias``; the three broadcast, as arrays do."""
+    shape = np.broadcast_shapes(value.shape, weight.shape, bias.shape)
+    if shape[0] != value.shape[0] and len(shape) == len(value.shape):
+        constant = weight.shape if weight.ndim > bias.ndim else bias.shape
+        raise NetworkError(f"a constant of shape {constant} meets a value of shape {value.shape}")
+    value = graph.settled(graph.expanded(value, shape))
+    own = graph.shapes[value.number]
+    if value.index is None and own_shape(shape) == own:
+        arrays = [_of_one_image(each, len(own)) for each in (weight, bias)]
+    else:
+        places = graph.units(value).ravel()
+        arrays = [_per_unit(np.broadcast_to(each, shape), places, own) for each in (weight, bias)]
+    return graph.elementwise(Scale(*arrays), value)
+
+
+def shifted(graph: Graph, value: Value, bias: Array) -> Value:
+    """Append ``value + bias``."""
+    return scaled(graph, value, np.ones([1] * bias.ndim), bias)
+
+
+def negated(graph: Graph, value: Value) -> Value:
+    """Append ``-value``."""
+    return scaled(graph, value, np.array(-1.0), np.array(0.0))
+
+
+def _of_one_image(constant: Array, rank: int) -> Array:
+    """Return a constant that meets a batch of values, as it meets each of them."""
+    return np.asarray(constant[0]) if constant.ndim > rank else lined_up(constant, rank)
+
+
+def _per_unit(constant: Array, places: Ints, own: Shape) -> Array:
+    """Return numbers that belong to the units ``places`` of a value of shape ``own``, with axes of
+    length 1 where they are alike."""
+    array = np.empty(int(np.prod(own)))
+    array[places] = constant.ravel()
+    array = array.reshape(own)
+    for axis in range(array.ndim):
+        first = array.take([0], axis)
+        array = first if (array == first).all() else array
+    return array
+
+
+def read_arithmetic(node: Node, graph: Graph) -> Value:
     """Read an addition, subtraction, product or quotient of one computed value and one constant."""
     if len(node.inputs) != 2:
         raise NetworkError("only two inputs are supported where one is a constant")
     first = node.is_constant(0)
+    if not first and not node.is_constant(1):
+        raise NetworkError(
+            f"the {_WORDS[node.kind]} of two values that depend on the image is not piecewise "
+            "linear: it cannot be verified; a constant factor or divisor can"
+        )
     value = node.value(1 if first else 0)
-    constant = of_one_image(node.constant(0 if first else 1), graph.shapes[value])
+    constant = node.constant(0 if first else 1)
     one, none = np.ones([1] * constant.ndim), np.zeros([1] * constant.ndim)
     match node.kind:
         case "Add" | "Sum":
-            scale = Scale(one, constant)
+            return scaled(graph, value, one, constant)
         case "Sub":
-            scale = Scale(-one, constant) if first else Scale(one, -constant)
+            sign, shift = (-one, constant) if first else (one, -constant)
+            return scaled(graph, value, sign, shift)
         case "Mul":
-            scale = Scale(constant, none)
+            return scaled(graph, value, constant, none)
         case "Div":
             if first or not constant.all():
                 raise NetworkError("only the division by a constant other than 0 is supported")
-            scale = Scale(1.0 / constant, none)
+            return scaled(graph, value, 1.0 / constant, none)
         case _:
             raise NetworkError(f"{node.kind} is no arithmetic with a constant")
-    return graph.add(scale, value)
 
 
-def _batch_normalization(node: Node, graph: Graph) -> int:
+_WORDS = {"Mul": "product", "Div": "quotient"}
+
+
+def _neg(node: Node, graph: Graph) -> Value:
+    return negated(graph, node.value())
+
+
+def _batch_normalization(node: Node, graph: Graph) -> Value:
     node.expect("training_mode", 0)
     node.expect("spatial", 1)
+    value = node.value()
     factor, shift, mean, variance = (node.constant(position) for position in range(1, 5))
-    channels = graph.shapes[node.value()][:1]
+    channels = value.shape[1:2]
     if any(each.shape != channels for each in (factor, shift, mean, variance)):
         raise NetworkError(f"its constants are not of shape {channels}: one number per channel")
     variance = variance + node.attributes.get("epsilon", 1e-5)
     if not (variance > 0.0).all():
         raise NetworkError("a variance is not positive")
     weight = factor / np.sqrt(variance)
-    shape = (-1, *[1] * (len(graph.shapes[node.value()]) - 1))
+    shape = (-1, *[1] * (len(value.shape) - 2))
     bias = shift - mean * weight
-    return graph.add(Scale(weight.reshape(shape), bias.reshape(shape)), node.value())
+    return scaled(graph, value, weight.reshape(shape), bias.reshape(shape))
 
 
 READERS: dict[str, Reader] = {
     "BatchNormalization": _batch_normalization,
     "Div": read_arithmetic,
     "Mul": read_arithmetic,
+    "Neg": _neg,
 }

@@ -19,7 +19,8 @@ from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
 from mlspec.problem.layers import PartitionError
-from mlspec.problem.onnx_import import read_network
+from mlspec.problem.onnx_comparison import largest_difference
+from mlspec.problem.onnx_import import read_classifier
 from mlspec.problem.partition import Centre, partition
 from mlspec.problem.scene import Scene, centres_of, label_of, scene_of, union_of
 from mlspec.spec import ExperimentSpec
@@ -34,6 +35,8 @@ class Resolved:
     classifier_onnx: bytes
     object_label: str
     """Label of the object, or objects, that the layers surround; empty where nobody names it."""
+    difference: float
+    """Between the scores of the problem's network and those of onnxruntime, the largest seen."""
 
 
 def resolve(spec: ExperimentSpec, *, misread: bool = False) -> Resolved:
@@ -45,8 +48,14 @@ def resolve(spec: ExperimentSpec, *, misread: bool = False) -> Resolved:
     source = spec.source
     file = source.resolve_path("classifier.onnx", spec.classifier.onnx)
     try:
-        by_rank = isinstance(spec.classifier.decision, specs.TopK)
-        network = read_network(file, by_rank=by_rank)
+        classifier = read_classifier(
+            file,
+            by_rank=isinstance(spec.classifier.decision, specs.TopK),
+            input_shape=spec.classifier.input_shape,
+            float16=spec.classifier.float16 == "as_float32",
+        )
+        network = classifier.network
+        difference = largest_difference(classifier)
     except NetworkError as error:
         raise source.error("classifier.onnx", str(error)) from error
     names = spec.classifier.label_names
@@ -77,7 +86,7 @@ def resolve(spec: ExperimentSpec, *, misread: bool = False) -> Resolved:
         names,
         spec.search.objective,
     )
-    return Resolved(problem, file.read_bytes(), label_of(centres))
+    return Resolved(problem, classifier.onnx, label_of(centres), difference)
 
 
 def _rule(spec: ExperimentSpec, network: Network) -> DecisionRule:

@@ -19,12 +19,17 @@ from mlspec.preflight import ModelSize, SolverPlan
 from mlspec.spec import ExperimentSpec, profiles
 
 
-def plan(name: str, problem: Problem, spec: ExperimentSpec, ahead: SolverPlan) -> RenderableType:
-    """Return the plan of one spec: its problem, how that is searched, and which solver it meets."""
+def plan(
+    name: str, problem: Problem, difference: float, spec: ExperimentSpec, ahead: SolverPlan
+) -> RenderableType:
+    """Return the plan of one spec: its problem, how that is searched, and which solver it meets.
+
+    ``difference`` is the largest between the scores of the network and those of onnxruntime.
+    """
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for key, value in {**_of_problem(problem), **_of_search(spec, ahead)}.items():
+    for key, value in {**_of_problem(problem, difference), **_of_search(spec, ahead)}.items():
         table.add_row(key, Text(value))
     if ahead.obstacle:
         table.add_row("obstacle", Text(ahead.obstacle))
@@ -73,7 +78,7 @@ def _rule(rule: DecisionRule) -> str:
             assert_never(rule)
 
 
-def _of_problem(problem: Problem) -> dict[str, str]:
+def _of_problem(problem: Problem, difference: float) -> dict[str, str]:
     names = problem.label_names
     scores = forward.scores(problem.network, problem.image[None])
     predicted = problem.property.rule.predicted(scores)[0]
@@ -83,6 +88,7 @@ def _of_problem(problem: Problem) -> dict[str, str]:
     moving = int(layering.pixels.sum())
     return {
         "classifier": _network(problem.network),
+        "onnxruntime": f"gives the same scores, within {difference:.1g}",
         "image": " × ".join(str(size) for size in problem.image.shape)
         + " (channels × rows × columns)",
         "object": f"{int(problem.object_mask.sum())} pixels",

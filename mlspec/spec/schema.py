@@ -68,6 +68,12 @@ class Classifier(SpecModel):
         by_value("rule", "top_k", "threshold"),
     ] = TopK()
     """How scores become predicted labels."""
+    input_shape: tuple[Count, Count, Count] | None = None
+    """Channels, rows and columns of the image, where the network takes it flat or with channels
+    last: C, H, W."""
+    float16: Literal["refuse", "as_float32"] = "refuse"
+    """What to do with a network that computes in float16: refuse it, or verify it as if it computed
+    in float32, which its runs in float16 may contradict."""
 
     @property
     def label_names(self) -> tuple[str, ...]:

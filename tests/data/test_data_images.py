@@ -76,7 +76,7 @@ def test_arrays(tmp_path: Path, values: np.ndarray, expected: list[list[list[flo
         (np.array([[0.0, 1.5]]), r"values from 0 to 1\.5, expected \[0, 1\]"),
         (np.array([[0.0, np.nan]]), r"holds NaN or infinite values, expected \[0, 1\]"),
         (np.zeros(5), r"shape \(5,\), expected \(H, W\)"),
-        (np.zeros((2, 4, 4)), r"shape \(2, 4, 4\), expected"),
+        (np.zeros((1, 2, 4, 4)), r"shape \(1, 2, 4, 4\), expected"),
         (np.zeros((1, 0, 4)), r"shape \(1, 0, 4\), expected"),
         (np.zeros((4, 4), np.int64), "type int64, expected floats"),
         (np.array([["a"]]), "type <U1, expected floats"),
@@ -141,3 +141,9 @@ def test_masks_from_numbers_of_objects_and_empty_masks(tmp_path: Path) -> None:
     Image.new("L", (3, 3)).save(tmp_path / "black.png")
     with pytest.raises(DataError, match=r"black\.png: the mask is empty"):
         read_mask(tmp_path / "black.png")
+
+
+def test_an_array_may_have_any_number_of_channels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).random((5, 3, 4))
+    np.save(tmp_path / "five.npy", pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / "five.npy"), pixels)

@@ -44,7 +44,7 @@ def result(name: str) -> xr.Dataset:
 
 def planned(problem: Problem) -> RenderableType:
     ahead = SolverPlan("highs 1.15", "cpu", ModelSize(np.zeros(6), 10, 5), "")
-    return plan("known", problem, load_spec("specs/small.yaml"), ahead)
+    return plan("known", problem, 1e-7, load_spec("specs/small.yaml"), ahead)
 
 
 def test_the_plan_says_what_is_maximised() -> None:

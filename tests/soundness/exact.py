@@ -23,6 +23,7 @@ from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.select import ZERO, Select
 
 Exact = NDArray[Any]
 """Fractions, dtype ``object``."""
@@ -68,6 +69,9 @@ def output(op: Op, value: Exact, *others: Exact) -> Exact:
     match op:
         case Flatten():
             return value.ravel()
+        case Select():
+            units = np.append(value.ravel(), Fraction(0))
+            return np.asarray(units[np.where(op.index == ZERO, -1, op.index)])
         case Linear():
             return affine(op.weight, op.bias, value)
         case Scale():

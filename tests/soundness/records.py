@@ -84,6 +84,8 @@ def _read(record: dict[str, Any]) -> Any:
     for name, value in values.items():
         if name in ("weight", "bias"):
             values[name] = np.array(value, dtype=np.float64)
+        elif name == "index":
+            values[name] = np.array(value, dtype=np.int64)
         elif isinstance(value, list):
             values[name] = tuple(value)
     return kind(**values)
