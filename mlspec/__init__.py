@@ -8,6 +8,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "explain",
     "from_torch",
     "labels",
     "level",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "explain": "mlspec.report.explanation",
     "from_torch": "mlspec.train",
     "labels": "mlspec.labelling",
     "level": "mlspec.run",

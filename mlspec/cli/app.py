@@ -22,7 +22,7 @@ def say(text: str, console: Console = out) -> None:
 
 
 ORDER = (
-    *("solve", "check", "verify", "labels", "show", "plot"),
+    *("solve", "check", "verify", "show", "labels", "plot"),
     *("solvers", "train", "export", "schema", "new"),
 )
 """How the help lists the commands: those for results first."""

@@ -194,6 +194,9 @@ class Trace:
     best: Array = field(init=False)
     """The certified eps ``(R,)`` of the largest value so far, and of the largest size among
     those."""
+    margin_slopes: Array = field(init=False)
+    """d margin / d eps ``(R,)`` of the margin that bounds certify at what the strategy found; NaN
+    where that was not asked."""
     steps: list[Step] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
@@ -215,6 +218,7 @@ class Trace:
     def __post_init__(self) -> None:
         self.floor = np.zeros(self.radii)
         self.best = np.zeros(self.radii)
+        self.margin_slopes = np.full(self.radii, np.nan)
 
     @property
     def complete_queries(self) -> int:

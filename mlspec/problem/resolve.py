@@ -169,6 +169,8 @@ def _weights(
             weights = 1.0 - distance / (distance.max() + 1)
         case "inverse_square":
             weights = 1.0 / np.square(1.0 + distance)
+        case "inverse_cube":
+            weights = 1.0 / np.power(1.0 + distance, 3)
         case "pixels":
             weights = layering.pixels / layering.pixels.sum()
         case "sensitivity":

@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mlspec.core.naming import counted
+from mlspec.report.explanation import headline
 from mlspec.report.numbers import above, below, duration, percent
 from mlspec.report.style import TABLE
-from mlspec.report.words import finding, gap, kept_floor, proof_of, stopped, value_name
+from mlspec.report.words import gap, kept_floor, proof_of, stopped, value_name
 from mlspec.results import layering_of, value_of
 
 
@@ -27,7 +28,7 @@ def answer(ds: xr.Dataset) -> RenderableType:
         "stopped",
         Text(f"{stopped(ds)}, after {duration(float(ds.attrs['wall_seconds']))}"),
     )
-    sentence = finding(ds)
+    sentence = headline(ds)
     return Group(Text(f"{sentence[:1].upper()}{sentence[1:]}.", style="bold"), facts)
 
 

@@ -16,10 +16,11 @@ from rich.text import Text
 from mlspec.core.naming import counted
 from mlspec.core.objective import WeightedSum
 from mlspec.core.trace import Ask, Block
+from mlspec.report.explanation import difference_lines, headline
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.reach import object_reach
 from mlspec.report.style import TABLE
-from mlspec.report.words import finding, stopped
+from mlspec.report.words import stopped
 from mlspec.results import aim_of, differences, layering_of, per_radius, value_of
 
 Cell = Callable[[xr.Dataset], str]
@@ -59,7 +60,9 @@ class _Comparison:
             yield _side_by_side(rows, self._results[some], self._names[some], width - 2)
             yield Text()
         for ds, name in zip(self._results, self._names, strict=True):
-            yield Text.assemble((f"{name}: ", "bold"), finding(ds))
+            yield Text.assemble((f"{name}: ", "bold"), headline(ds))
+        if len(self._results) == 2:
+            yield from map(Text, difference_lines(self._results, self._names))
         differing = differences(self._results)
         if differing:
             yield Text(

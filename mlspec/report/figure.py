@@ -14,13 +14,14 @@ from mlspec.errors import DataError
 from mlspec.files import written_whole
 from mlspec.report.drawing import without_mathematics
 from mlspec.report.epsilons import layer_epsilon_panel
+from mlspec.report.explanation import headline, reasons
 from mlspec.report.gallery import chosen, gallery
 from mlspec.report.iterations import iterated, iteration_panels
 from mlspec.report.numbers import above, below, duration
 from mlspec.report.pictures import epsilon_panel, layer_panel, object_panel
 from mlspec.report.progress import search_panel
 from mlspec.report.style import FIGURE
-from mlspec.report.words import finding, stopped, value_name
+from mlspec.report.words import stopped, value_name
 from mlspec.results import is_asymmetric, value_of
 
 
@@ -46,16 +47,20 @@ def draw(ds: xr.Dataset) -> Figure:
     """
     shown = chosen(ds)
     pictures_height = FIGURE.narrow_picture_height if is_asymmetric(ds) else FIGURE.picture_height
+    explained = [f"{each[:1].upper()}{each[1:]}." for each in reasons(ds)]
     loop = [FIGURE.curve_height] if iterated(ds) else []
-    heights = [pictures_height, FIGURE.curve_height, *loop]
+    above_pictures = FIGURE.explained_line * len(explained)
+    heights = [pictures_height + above_pictures, FIGURE.curve_height, *loop]
     heights += [FIGURE.gallery_height] if shown else []
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.11)
     figure = Figure(figsize=(FIGURE.width, sum(heights) + FIGURE.margins), layout=engine)
     rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     ways = DIRECTIONS if is_asymmetric(ds) else ("",)
-    pictures = figure.add_subfigure(rows[0]).subplots(
-        1, 2 + len(ways), gridspec_kw={"wspace": 0.08}
-    )
+    top = figure.add_subfigure(rows[0])
+    if explained:
+        lines = "\n".join(explained)
+        top.suptitle(lines, fontsize=FIGURE.large, color=FIGURE.colours.muted, x=0.01, ha="left")
+    pictures = top.subplots(1, 2 + len(ways), gridspec_kw={"wspace": 0.08})
     object_panel(pictures[0], ds)
     layer_panel(pictures[1], ds)
     letters = iter("cdefghij")
@@ -70,7 +75,7 @@ def draw(ds: xr.Dataset) -> Figure:
     if shown:
         gallery(figure.add_subfigure(rows[-1]), ds, shown, next(letters))
     figure.suptitle(
-        headline(finding(ds)),
+        wrapped(headline(ds)),
         fontsize=FIGURE.headline_size,
         fontweight="bold",
         color=FIGURE.colours.ink,
@@ -84,7 +89,7 @@ def draw(ds: xr.Dataset) -> Figure:
     return figure
 
 
-def headline(sentence: str, characters: int = FIGURE.headline_characters) -> str:
+def wrapped(sentence: str, characters: int = FIGURE.headline_characters) -> str:
     """Break a sentence into lines of about the same length, of at most so many ``characters``."""
     lines = -(-len(sentence) // characters)
     return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))

@@ -15,7 +15,7 @@ from mlspec.core.standing import Standing
 from mlspec.errors import DataError
 from mlspec.files import written_whole
 from mlspec.report.drawing import as_plot, title, without_mathematics
-from mlspec.report.figure import headline
+from mlspec.report.figure import wrapped
 from mlspec.report.label_table import effort, labels_sentence
 from mlspec.report.style import FIGURE
 
@@ -48,7 +48,7 @@ def draw_labels(ds: xr.Dataset) -> Figure:
     eps = ds["epsilon"].values
     ends = f"{eps.min():.4g}" if eps.min() == eps.max() else f"{eps.min():.4g} to {eps.max():.4g}"
     figure.suptitle(
-        headline(labels_sentence(ds), FIGURE.label_characters),
+        wrapped(labels_sentence(ds), FIGURE.label_characters),
         fontsize=FIGURE.headline_size,
         fontweight="bold",
         color=FIGURE.colours.ink,

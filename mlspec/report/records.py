@@ -13,6 +13,7 @@ import xarray as xr
 
 from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.trace import Ask
+from mlspec.report.explanation import explain
 from mlspec.report.words import attacked, finding, gap, proof_of, target_names
 from mlspec.results import aim_of, eps_of, layering_of, per_radius, value_of
 
@@ -47,6 +48,7 @@ def record(ds: xr.Dataset, file: str) -> dict[str, Any]:
         "file": file,
         "name": str(ds.attrs["name"]),
         "finding": finding(ds),
+        "explanation": explain(ds),
         "classifier": str(ds.attrs["classifier_file"]),
         "targets": target_names(ds),
         "decision": json.loads(ds.attrs["decision"]),

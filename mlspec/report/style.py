@@ -56,6 +56,8 @@ class FigureStyle:
     """Inches, of the row of violating images."""
     margins: float = 0.9
     """Inches, of headline and footer together."""
+    explained_line: float = 0.26
+    """Inches, of each sentence that explains the headline."""
     headline_size: float = 15.0
     """Points."""
     headline_characters: int = 98
@@ -150,6 +152,12 @@ class TableStyle:
     """A sentence lists up to so many runs of layers and counts more."""
     listed_moves: int = 6
     """A violation names up to so many of the layers that it moves."""
+    named_shares: int = 3
+    """So many layers are named of those that use up most of the margin."""
+    free_share: float = 0.01
+    """A layer that uses up less than this share of the margin counts as free."""
+    listed_changes: int = 8
+    """A comparison lists up to so many layers, the largest change first."""
     large_gap: float = 10.0
     """From this share on a gap is told as a multiple instead of in percent."""
     informative_gap: float = 1.0

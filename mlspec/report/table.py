@@ -17,11 +17,11 @@ from mlspec.core.trace import Ask
 from mlspec.core.verdict import Stage
 from mlspec.report.comparison import comparison
 from mlspec.report.epsilon_table import EpsilonTable
+from mlspec.report.explanation import headline, reasons
 from mlspec.report.fitting import fitting
 from mlspec.report.numbers import above, below, duration, near, percent
 from mlspec.report.style import TABLE
 from mlspec.report.words import (
-    finding,
     gap,
     kept_floor,
     proof_of,
@@ -38,7 +38,8 @@ def summary(ds: xr.Dataset) -> RenderableType:
     Readable from 80 columns on.
     """
     return Group(
-        Text(_capital(finding(ds)) + ".", style="bold"),
+        Text(_capital(headline(ds)) + ".", style="bold"),
+        *(Text(f"{_capital(each)}.") for each in reasons(ds)),
         Text(),
         _facts(ds),
         Text(),

@@ -19,10 +19,12 @@ from mlspec.results.reading import (
     is_asymmetric,
     label_names_of,
     layering_of,
+    margin_shares_of,
     neighborhood_of,
     objective_of,
     per_radius,
     property_of,
+    sensitivities_of,
     value_of,
 )
 from mlspec.results.saver import Saver
@@ -45,6 +47,7 @@ __all__ = [
     "label_names_of",
     "labels_dataset",
     "layering_of",
+    "margin_shares_of",
     "move_name",
     "neighborhood_of",
     "objective_of",
@@ -57,6 +60,7 @@ __all__ = [
     "proved_order",
     "ranges",
     "save",
+    "sensitivities_of",
     "to_dataset",
     "value_of",
 ]

@@ -7,9 +7,17 @@ import xarray as xr
 
 from mlspec.core.layering import DIRECTIONS, Layering
 from mlspec.core.neighborhood import Neighborhood
+from mlspec.core.network import Array
 from mlspec.core.trace import Block
 from mlspec.errors import InputError
-from mlspec.results.reading import blocking_witness, layering_of, neighborhood_of, per_radius
+from mlspec.results.reading import (
+    blocking_witness,
+    layering_of,
+    margin_shares_of,
+    neighborhood_of,
+    per_radius,
+    sensitivities_of,
+)
 
 
 @xr.register_dataset_accessor("mlspec")  # type: ignore[no-untyped-call]
@@ -39,20 +47,8 @@ class ResultAccessor:
         ``direction`` (down, up) must be given for an asymmetric result, and for no other. Raises
         InputError when there is none, naming the layers that have one.
         """
-        ds, layering = self._ds, layering_of(self._ds)
-        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
-            raise InputError(f"layer: a whole number from 0 on; got {layer!r}")
-        if not 0 <= layer < layering.layers:
-            raise InputError(
-                f"there is no layer {layer}: they count from 0 to {layering.layers - 1}"
-            )
-        r = layer
-        if layering.radius_of is not None:
-            if direction not in DIRECTIONS:
-                raise InputError(f"direction: one of {', '.join(DIRECTIONS)}; got {direction!r}")
-            r = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
-        elif direction is not None:
-            raise InputError("the result is symmetric: leave the direction out")
+        ds = self._ds
+        r = self._radius(layer, direction)
         image = None if r == Layering.NO_RADIUS else blocking_witness(ds, r)
         if image is None:
             no_room = r == Layering.NO_RADIUS
@@ -69,6 +65,49 @@ class ResultAccessor:
                 long_name="violating image just beyond the layer's epsilon, pixel intensity"
             )
         )
+
+    def sensitivity(self, layer: int, direction: str | None = None) -> float:
+        """Return how much of the certified margin the epsilon of ``layer`` costs, per unit of it.
+
+        That is the derivative of the margin that bounds certify around the neighborhood.
+        ``direction`` is as for ``witness``. Raises InputError where the result does not say.
+        """
+        return self._of_radius(sensitivities_of(self._ds), layer, direction)
+
+    def margin_share(self, layer: int, direction: str | None = None) -> float:
+        """Return which share of the margin ``layer`` uses up, by the linearised margin: its
+        sensitivity times its epsilon, over the sum of all.
+
+        ``direction`` is as for ``witness``. Raises InputError where the result does not say.
+        """
+        return self._of_radius(margin_shares_of(self._ds), layer, direction)
+
+    def _of_radius(self, values: Array | None, layer: int, direction: str | None) -> float:
+        r = self._radius(layer, direction)
+        if values is None:
+            raise InputError(
+                "the result does not say how the margin falls: its search ended before that was "
+                "computed, or was made by an earlier mlspec; solve again with more time"
+            )
+        return 0.0 if r == Layering.NO_RADIUS else float(values[r])
+
+    def _radius(self, layer: int, direction: str | None) -> int:
+        """Return the radius index of a layer, or of one of its directions; raises InputError."""
+        layering = layering_of(self._ds)
+        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
+            raise InputError(f"layer: a whole number from 0 on; got {layer!r}")
+        if not 0 <= layer < layering.layers:
+            raise InputError(
+                f"there is no layer {layer}: they count from 0 to {layering.layers - 1}"
+            )
+        r = layer
+        if layering.radius_of is not None:
+            if direction not in DIRECTIONS:
+                raise InputError(f"direction: one of {', '.join(DIRECTIONS)}; got {direction!r}")
+            r = int(layering.radius_of[layer, DIRECTIONS.index(direction)])
+        elif direction is not None:
+            raise InputError("the result is symmetric: leave the direction out")
+        return r
 
     def neighborhood(self) -> Neighborhood:
         """Return the certified neighborhood: image, layers and epsilons."""

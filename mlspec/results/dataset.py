@@ -108,6 +108,7 @@ def _answer(problem: Problem, trace: Trace) -> dict[str, Any]:
         "objective_bound": float(trace.objective_bound),
         "floor": trace.floor.astype(np.float64),
         "epsilon_attacked": trace.attacked(),
+        "margin_slope": trace.margin_slopes,
         "blocked_by": _strings(block.value for block, _ in blocks),
         "blocking_scores": scores,
         "blocking_cut": np.array(cuts, dtype=np.int32),

@@ -64,6 +64,25 @@ def blocking_witness(ds: xr.Dataset, r: int) -> Array | None:
     return np.asarray(ds["witness_image"].values[number]) if number >= 0 else None
 
 
+def sensitivities_of(ds: xr.Dataset) -> Array | None:
+    """Return how much of the certified margin each epsilon costs, per unit of it, ``(R,)``; None
+    where the result does not say."""
+    if "margin_slope" not in ds:
+        return None
+    costs = -per_radius(ds, "margin_slope")
+    return np.maximum(costs, 0.0) if np.isfinite(costs).all() else None
+
+
+def margin_shares_of(ds: xr.Dataset) -> Array | None:
+    """Return the share of the margin that each epsilon uses up, ``(R,)``, by the linearised margin:
+    sensitivity times epsilon over their sum; None where the result does not say."""
+    costs = sensitivities_of(ds)
+    if costs is None:
+        return None
+    used = costs * eps_of(ds)
+    return used / used.sum() if used.any() else None
+
+
 def neighborhood_of(ds: xr.Dataset) -> Neighborhood:
     """Return the certified neighborhood of a result: image, layers and epsilons."""
     return Neighborhood(ds["image"].values, layering_of(ds), eps_of(ds))

@@ -67,6 +67,11 @@ VARIABLES: Final[dict[str, Variable]] = {
         "least epsilon of the layer, the others as certified, with a known violating image, pixel "
         "intensity",
     ),
+    "margin_slope": Variable(
+        ("layer",),
+        "derivative, by the epsilon of the layer, of the margin that bounds certify; NaN where it "
+        "was not computed",
+    ),
     "blocked_by": Variable(("layer",), "why the layer cannot grow: witness, cap or budget"),
     "blocking_witness": Variable(
         ("layer", *PIXELS), "violating image just beyond the layer's epsilon, pixel intensity"
@@ -157,6 +162,7 @@ ATTRIBUTES: Final = (
 DIRECTED: Final[dict[str, Any]] = {
     "floor": 1.0,
     "epsilon_attacked": np.nan,
+    "margin_slope": 0.0,
     "weight": 0.0,
     "blocked_by": "cap",
     "blocking_witness": np.nan,
@@ -180,6 +186,7 @@ LATER: Final = frozenset(
         "layer_distance",
         "floor",
         "epsilon_attacked",
+        "margin_slope",
         "objective",
         "objective_bound",
         "step_objective",

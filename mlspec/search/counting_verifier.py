@@ -71,13 +71,13 @@ class CountingVerifier:
             self._record.step(eps, verdict.outcome, Move.BOUNDS, basis=verdict.basis)
         return verdict.robust
 
-    def certified(self, eps: Array, event: Event) -> CertifiedMargin:
-        """Return the margin that bounds certify, with its gradient; if it is positive, ``eps`` is a
-        step of the search."""
+    def certified(self, eps: Array, event: Event, *, tried: bool = True) -> CertifiedMargin:
+        """Return the margin that bounds certify, with its gradient; if it is positive and ``eps``
+        was ``tried``, it is a step of the search."""
         with self._timed(event, Ask.BOUND, Stage.CROWN) as ended:
             found = self._verifier.certified(eps, self._budget.deadline)
-            ended(Outcome.UNKNOWN if found.lost else Outcome.ROBUST)
-        if not found.lost:
+            ended(Outcome.ROBUST if tried and not found.lost else Outcome.UNKNOWN)
+        if tried and not found.lost:
             self._record.step(eps, Outcome.ROBUST, Move.ASCENT, basis=Proof.BOUNDS.value)
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlspec.core.events import StartingGrowth
 from mlspec.core.trace import StopReason, Trace
 from mlspec.search.budget import SpentError
 from mlspec.search.certificate import MaximalityCertificate
@@ -39,6 +40,10 @@ class Maximiser:
         return self.strategy.run(search, self.start.run(search))
 
     def _certify(self, search: Search) -> StopReason:
+        if search.best.any():
+            event = StartingGrowth(search.best)
+            found = search.verifier.certified(search.best, event, tried=False)
+            search.trace.margin_slopes = found.slopes[0]
         self.lowering.run(search)
         return self.certificate.run(search)
 

@@ -57,11 +57,11 @@ class ProposalStrategy:
     """Where the cutting weights come from."""
     optimizer: Optimizer = field(default_factory=Optimizer)
     """Holds lambda, its decay, and how weakest points are averaged; its steps are not used."""
-    step: float = 0.1
+    step: float = 0.2
     """``eta``, as a share of the length of the robust eps."""
     least_step: float = 1e-4
     """``eta`` is at least this much, as a pixel intensity."""
-    seconds: float = 5.0
+    seconds: float = 2.0
     """Time for the weakest points of one robust eps: the optimum of the margin where it ends
     sooner, else the weakest images by then."""
     tolerance: float = 0.02

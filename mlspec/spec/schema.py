@@ -17,7 +17,9 @@ DIGITS = tuple("0123456789")
 """The label names that ``labels: digits`` stands for."""
 
 DistanceName = Literal["linf", "l1", "l2"]
-WeightsName = Literal["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
+WeightsName = Literal[
+    "uniform", "linear", "inverse_square", "inverse_cube", "pixels", "sensitivity"
+]
 
 
 class TopK(SpecModel):

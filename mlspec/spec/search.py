@@ -78,11 +78,11 @@ class ProposalSearch(SpecModel):
     """What is tuned of the strategy ``proposal``; lambda and its decay are ``lambda_start`` and
     ``lambda_decay``."""
 
-    step: Positive = 0.1
+    step: Positive = 0.2
     """Length of a step, as a share of the length of the vector of epsilons."""
     least_step: Positive = 0.0001
     """Least length of a step, as a pixel intensity."""
-    seconds: Positive = 5.0
+    seconds: Positive = 2.0
     """Time slice for the weakest images of a robust neighborhood: the optimum of the margin where
     it comes sooner."""
 

@@ -40,7 +40,7 @@ layers:
   partition: layers
   count: all                   # or a number: so many around the object (also of boxes, pixels)
 asymmetric: false              # true: one epsilon upwards and one downwards
-weights: uniform               # uniform, linear, inverse_square, pixels, sensitivity, or a list
+weights: uniform    # or linear, inverse_square, inverse_cube, pixels, sensitivity, a list
 
 shrink:
   policy: sensitivity          # fixed, sensitivity, uniform or counterexample
@@ -61,7 +61,7 @@ search:
     lambda_factors: [1.0, 4.0] # one proposal each: factors on lambda_start
     grown_alone: 1             # and one for so many of the heaviest layers, grown alone first
   exact: {{head_start: 0.15}}    # share of the budget that gradient has before
-  proposal: {{step: 0.1, least_step: 0.0001, seconds: 5}}   # steps; time for the weakest images
+  proposal: {{step: 0.2, least_step: 0.0001, seconds: 2}}   # steps; time for the weakest images
   slp: {{steps: 30}}             # linear programs in a row
   bracket: {{beyond: 1.1, seconds: 7}}  # the minimum-norm attack: how far beyond, how long
   certificate:                 # what blocks each layer

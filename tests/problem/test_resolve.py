@@ -107,6 +107,7 @@ def test_weights_follow_their_formulas() -> None:
     np.testing.assert_array_equal(problem(weights="uniform").weights, np.ones(4))
     np.testing.assert_allclose(problem(weights="linear").weights, 1 - layers / 4)
     np.testing.assert_allclose(problem(weights="inverse_square").weights, 1 / (1 + layers) ** 2)
+    np.testing.assert_allclose(problem(weights="inverse_cube").weights, 1 / (1 + layers) ** 3)
     np.testing.assert_array_equal(problem(weights=[1, 0, 2.5, 3]).weights, [1, 0, 2.5, 3])
     pixels = problem(weights="pixels")
     np.testing.assert_allclose(

@@ -62,7 +62,10 @@ def test_a_figure_has_its_panels(channels: int) -> None:
         "hatched: does not move",
     ):
         assert needed in words
-    assert any(word.startswith("Label 9 stays predicted while the 3") for word in words)
+    assert any(
+        word.startswith("Size w·ε = ") and "label 9 stays predicted" in word for word in words
+    )
+    assert any(word.startswith("First to break: 9 is lost to 8, when layer") for word in words)
     assert any(word.endswith("reads 9 as 8") for word in words)
     assert any(re.fullmatch(r"score of 9: 1 → −0.0\d+\nscore of 8: 0 → 0", word) for word in words)
 

@@ -100,7 +100,10 @@ def result_of_kind(case: str) -> xr.Dataset:
 
 def test_a_summary_says_the_finding_and_the_facts() -> None:
     text = printed(summary(make_result()))
-    assert text.startswith("Label 9 stays predicted while the 3 changes by up to ±")
+    assert re.match(
+        r"Size w·ε = 0\.\d+: label 9 stays predicted while the 3 changes by up to ±", text
+    )
+    assert "First to break: 9 is lost to 8, when layer" in text
     assert re.search(r"9 → 8: layer 0 cannot exceed 0\.\d+, the classifier then reads 9 as 8", text)
     assert "cap" in text
     assert "budget of seconds spent, after 4.5 s" in text
@@ -180,9 +183,7 @@ def test_all_blocks_of_a_comparison_have_the_same_rows() -> None:
 def test_results_of_one_spec_go_by_their_files(files: list[str], names: list[str]) -> None:
     text = printed(comparison([make_result(), make_result()], files))
     assert text.splitlines()[0].split() == names
-    assert [
-        line.partition(": label")[0] for line in text.splitlines() if ": label" in line
-    ] == names
+    assert [line.partition(": size")[0] for line in text.splitlines() if ": size" in line] == names
 
 
 def test_partitions_are_told_where_they_differ() -> None:

@@ -1,4 +1,5 @@
-"""The small spec, from its file to its answer, on every solver: the same certified size."""
+"""The small spec, from its file to its answer, on every solver: the same certified size, to a
+thousandth of it."""
 
 from __future__ import annotations
 
@@ -10,6 +11,9 @@ import mlspec
 SOLVERS = ("highs", "gurobi", "cplex", "scip", "glpk")
 PATIENT = 300
 """Seconds: no search is cut off by its budget."""
+SAME = 1e-3
+"""Solvers find different violating images, which lead the search a little elsewhere; its own
+tolerance is 5 %."""
 
 
 @pytest.fixture(scope="module")
@@ -28,4 +32,4 @@ def test_the_small_spec_ends_with_the_same_size(name: str, sizes: dict[str, floa
     if name == SOLVERS[0]:
         assert_certified(result)
     sizes[name] = float(result["size"])
-    assert len(set(sizes.values())) == 1, sizes
+    assert max(sizes.values()) <= (1.0 + SAME) * min(sizes.values()), sizes

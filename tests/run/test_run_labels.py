@@ -71,7 +71,7 @@ def test_it_can_be_saved_and_read(near: xr.Dataset, tmp_path: Path) -> None:
 
 
 def test_of_a_result_the_certified_neighborhood_is_asked(tmp_path: Path) -> None:
-    result = mlspec.solve(small(search__strategy="ascent", budget__seconds=3.0))
+    result = mlspec.solve(small(search__strategy="ascent"))
     found = labels_of_result(result)
     assert np.array_equal(found["epsilon"].values, result["epsilon"].values)
     assert found["standing"].sel(label="2").item() == "always"

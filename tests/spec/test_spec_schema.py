@@ -72,7 +72,7 @@ specs = st.fixed_dictionaries(
         "around": st.sampled_from(["object", "target", "all"]),
         "asymmetric": st.booleans(),
         "weights": st.sampled_from(
-            ["uniform", "linear", "inverse_square", "pixels", "sensitivity"]
+            ["uniform", "linear", "inverse_square", "inverse_cube", "pixels", "sensitivity"]
         ),
         "shrink": some_of(policy=st.sampled_from(["fixed", "counterexample"])),
         "search": some_of(
