@@ -89,6 +89,7 @@ solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs,
 
 budget:
   seconds: 300                 # of the whole search
+  work: null                   # counted work instead, the same on any machine
   queries: null                # complete queries; null is no limit
 
 seed: 0
