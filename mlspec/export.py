@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlspec.core.network import Array
+from mlspec.errors import InputError
+from mlspec.experiment import Experiment
 from mlspec.milp.export import write
 from mlspec.preflight import ModelSize, Preflight
+from mlspec.problem.onnx_import import read_classifier
+from mlspec.problem.vnnlib_write import query_text
 
 
 def write_models(
@@ -29,6 +33,26 @@ def write_models(
         write(model, file, form)
         written[file] = ModelSize(eps, model.variables, model.constraints)
     return written
+
+
+def write_query(experiment: Experiment, path: Path, eps: Array) -> Path:
+    """Write the neighborhood ``eps`` ``(R,)`` and its property in VNN-LIB to ``path``, and the
+    network beside it; return the path of the network.
+
+    Some point meets the property iff some image of the neighborhood loses a target label.
+    """
+    problem, content = experiment.problem, experiment.provenance.classifier_onnx
+    asked = experiment.spec.classifier
+    classifier = read_classifier(
+        content, input_shape=problem.image.shape, float16=asked.float16 == "as_float32"
+    )
+    text, network = query_text(problem, classifier, eps), path.with_suffix(".onnx")
+    try:
+        path.write_text(text)
+        network.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be written: {error.strerror}") from None
+    return network
 
 
 def _files(path: Path, targets: Sequence[str]) -> list[Path]:

@@ -71,7 +71,3 @@ UNIT_ROUNDOFF: Final = 2.0**-53
 
 SMALLEST_NORMAL: Final = 2.0**-1022
 """The smallest normal float64: one operation whose result underflows is off by less than this."""
-
-MAX_SCORE: Final = 1e7
-"""A network whose parameters allow larger scores is refused: float64 errors of replays and models
-grow with the largest value, here they stay well below ``ROBUST_MARGIN``, at 1e9 they do not."""

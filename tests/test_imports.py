@@ -28,6 +28,7 @@ HOMES: dict[str, set[str]] = {
     "swiglpk": {"backends"},
     "xarray": {"results", "report", "experiment", "resume", "run", "labelling"},
     "netCDF4": {"results"},
+    "vnnlib": {"problem"},
     "rich": {"report", "cli"},
     "dask": {"campaign"},
 }

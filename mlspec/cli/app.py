@@ -23,7 +23,7 @@ def say(text: str, console: Console = out) -> None:
 
 ORDER = (
     *("solve", "check", "verify", "show", "labels", "plot"),
-    *("solvers", "train", "export", "schema", "new"),
+    *("solvers", "train", "export", "vnnlib", "schema", "new"),
 )
 """How the help lists the commands: those for results first."""
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 import mlspec.cli.labels
 import mlspec.cli.making
+import mlspec.cli.querying
 import mlspec.cli.showing
 import mlspec.cli.solving
 import mlspec.cli.verifying  # noqa: F401 (their commands join the application)

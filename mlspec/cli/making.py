@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,7 +48,9 @@ def train(
 @app.command()
 def export(
     spec: SpecPath,
-    form: Annotated[str, typer.Option("--format", metavar="lp|mps", help="Format of the file.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="lp|mps|vnnlib", help="Format of the file.")
+    ],
     eps: Epsilons = None,
     output: Annotated[
         Path | None,
@@ -56,7 +58,10 @@ def export(
     ] = None,
     set_: Overrides = None,
 ) -> None:
-    """Write the compiled problem of SPEC for other tools: infeasible means robust."""
+    """Write the problem of SPEC for other tools: infeasible, or unsat, means robust.
+
+    lp and mps are the compiled model, vnnlib the network with its property.
+    """
     loaded = load(spec, set_, solver="highs")  # whichever the spec names need not be here
 
     from mlspec import run
@@ -67,6 +72,9 @@ def export(
     problem = experiment.problem
     require_writable(path)
     at = None if eps is None else problem.layering.eps_meant(eps_of(eps))
+    if form == "vnnlib":
+        _export_query(experiment, path, at)
+        return
     written = write_models(run.preflight_of(problem), path, form, at)
     for file, size in written.items():
         where = ", ".join(f"{each:g}" for each in dict.fromkeys(size.eps.tolist()))
@@ -74,6 +82,16 @@ def export(
             f"wrote {file}: {size.variables:,} variables, {size.constraints:,} constraints, "
             f"at eps {where}; infeasible means robust"
         )
+
+
+def _export_query(experiment: Any, path: Path, at: Any) -> None:
+    from mlspec import run
+    from mlspec.export import write_query
+
+    eps = run.preflight_of(experiment.problem).attack_radius() if at is None else at
+    network = write_query(experiment, path, eps)
+    where = ", ".join(f"{each:g}" for each in dict.fromkeys(eps.tolist()))
+    say(f"wrote {path} and {network}, at eps {where}; unsat means robust")
 
 
 @app.command()

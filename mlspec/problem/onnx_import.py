@@ -25,7 +25,6 @@ from mlspec.problem.onnx_input import expect_float, input_value
 from mlspec.problem.onnx_moves import MOVES, moved
 from mlspec.problem.onnx_node import Constant, evaluated, node_of, tensor_of
 from mlspec.problem.onnx_refusals import advice
-from mlspec.tolerances import MAX_SCORE
 
 ENDS = {"LogSoftmax", "Sigmoid", "Softmax"}
 """Functions of the scores that keep their order."""
@@ -59,18 +58,20 @@ def read_classifier(
     by_rank: bool = True,
     input_shape: Shape | None = None,
     float16: bool = False,
+    flat: bool = False,
 ) -> Classifier:
     """Read the classifier in a file, or in the bytes of one.
 
     A final Sigmoid is dropped: the scores are logits. So is a final Softmax if labels are predicted
     ``by_rank``: it keeps the order of the scores, but each of its values depends on all of them.
     ``input_shape`` is that of the image where the network takes it flat or with channels last; with
-    ``float16`` a network that computes in float16 is read as if it did in float32. Raises
+    ``flat`` such an input is an image of one row. With ``float16`` a network that computes in
+    float16 is read as if it did in float32. Raises
     NetworkError for an unreadable file and for anything that cannot be represented exactly.
     """
     try:
         file = load(source)
-        network, end, places = _read(file, input_shape, float16)
+        network, end, places = _read(file, input_shape, float16, flat)
         if end in ENDS - {"Sigmoid"} and not by_rank:
             raise NetworkError(
                 f"it ends in a {end}, whose values depend on all scores: a threshold on one is "
@@ -195,12 +196,14 @@ class _Reading:
         return replace(value, end=node.kind)
 
 
-def _read(file: OnnxFile, declared: Shape | None, float16: bool) -> tuple[Network, str, Ints]:
+def _read(
+    file: OnnxFile, declared: Shape | None, float16: bool, flat: bool
+) -> tuple[Network, str, Ints]:
     """Return the network, the function of its scores that the file ends with, and which value of
     the image each number of the file's input is."""
     proto = file.model.graph
     names = {item.name for item in proto.initializer}
-    graph, name, image = input_value(proto, names, declared, float16)
+    graph, name, image = input_value(proto, names, declared, float16, flat)
     reading = _Reading(graph, file.opset, float16)
     reading.values[name] = image
     reading.follow(proto)
@@ -218,14 +221,17 @@ def _read(file: OnnxFile, declared: Shape | None, float16: bool) -> tuple[Networ
 
 
 def _trusted(network: Network) -> Network:
-    """Return ``network`` if its values stay small enough for float64 bounds, and are numbers at
-    all."""
+    """Return ``network`` if no value of it can leave float32, and all are numbers.
+
+    What large values cost in rounding, bounds account for themselves.
+    """
     with np.errstate(all="ignore"):
         images = np.ones((1, *network.input_shape))
-        largest = float(forward.magnitudes(network, images)[-1].max())
-    if not largest <= MAX_SCORE:
+        sizes = [np.abs(each).max() for each in forward.magnitudes(network, images)]
+        largest = float(np.max(sizes))
+    if not largest <= float(np.finfo(np.float32).max):
         raise NetworkError(
-            f"its parameters allow scores of up to {largest:g}: above {MAX_SCORE:g} rounding "
-            "errors could hide a violation; rescale the last op"
+            f"its parameters allow values of up to {largest:g}, which float32 cannot hold: "
+            "rescale them"
         )
     return network

@@ -30,12 +30,12 @@ def expect_float(kind: int, float16: bool) -> None:
 
 
 def input_value(
-    proto: Any, names: set[str], declared: Shape | None, float16: bool
+    proto: Any, names: set[str], declared: Shape | None, float16: bool, flat: bool
 ) -> tuple[Graph, str, Value]:
     """Return an empty network, and the name and value of the graph's input.
 
     ``names`` are those of constants, ``declared`` is the image's shape ``(C, H, W)`` where the
-    graph does not say it.
+    graph does not say it. With ``flat`` an input of any other shape is an image of one row.
     """
     inputs = [item for item in proto.input if item.name not in names]
     if len(inputs) != 1 or len(proto.output) != 1:
@@ -50,12 +50,15 @@ def input_value(
     shape = _of_one_image(item.name, sizes, declared)
     last = _is_transposed_first(proto, item.name) and len(shape) == 4
     if declared is None:
-        if len(shape) != 4:
+        if flat and len(shape) != 4:
+            declared = 1, 1, int(np.prod(shape))
+        elif len(shape) != 4:
             raise NetworkError(
                 f"input '{item.name}' has shape {sizes}, not that of images (batch, C, H, W): give "
                 "classifier.input_shape, as [C, H, W]"
             )
-        declared = (shape[3], shape[1], shape[2]) if last else shape[1:]
+        else:
+            declared = (shape[3], shape[1], shape[2]) if last else shape[1:]
     elif len(shape) == 4 and shape[1:] != declared:
         last = last or shape[1:] == (*declared[1:], declared[0])
     if int(np.prod(shape)) != int(np.prod(declared)):

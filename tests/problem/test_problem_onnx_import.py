@@ -493,13 +493,21 @@ def test_a_softmax_is_dropped_only_where_the_order_of_scores_decides(tmp_path: P
     assert read_network(path, by_rank=False).labels == 3
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 2e7])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_parameters_that_overflow_are_refused(value: float, tmp_path: Path) -> None:
     weight = GEMM[2][0].copy()
     weight[1, 3] = value
     nodes = [CONV, FLAT, ("Gemm", {"transB": 1}, [weight, GEMM[2][1]])]
     with pytest.raises(NetworkError):
         read_network(written(model_of(nodes, SHAPE, 3), tmp_path))
+
+
+def test_weights_that_would_allow_large_scores_are_read(tmp_path: Path) -> None:
+    """What counts is what the scores are over the images asked, and bounds see to that."""
+    large = 1e5 * GEMM[2][0]
+    nodes = [CONV, FLAT, ("Gemm", {"transB": 1}, [large, GEMM[2][1]]), ("Mul", {}, [np.array(1e4)])]
+    path = written(model_of(nodes, SHAPE, 3), tmp_path)
+    assert_same_scores(path, read_network(path))
 
 
 def edited(edit: Callable[[onnx.ModelProto], None]) -> onnx.ModelProto:
