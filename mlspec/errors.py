@@ -57,6 +57,10 @@ class SaveWarning(UserWarning):
     """A result could not be saved while its search runs, or not where it was asked for."""
 
 
+class MemoryLimitWarning(UserWarning):
+    """A stage of the verifier needs more memory than there is: it has no say in an answer."""
+
+
 class SolverError(MlspecError):
     """A solver is missing, over its licence, or failed."""
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from filelock import FileLock, Timeout
+
 from mlspec.errors import InputError
 
 _HDF: Final = b"\x89HDF\r\n\x1a\n"
@@ -71,6 +73,35 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep other processes and threads from claiming ``path`` while the block runs; raise
+    InputError where it is claimed.
+
+    A claim is a lock on the hidden file ``.NAME.lock`` beside it, so it ends with its process,
+    however that ends.
+    """
+    target = _target(path)
+    lock = FileLock(target.with_name(f".{target.name[:64]}.lock"), thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(
+            f"{path}: another mlspec is writing its result there: wait for it, or give another "
+            "place (-o OUT.nc)"
+        ) from None
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be locked ({why}); give another place") from None
+    try:
+        yield
+    finally:
+        # While it is locked, so that nobody locks a file that is gone.
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def free_name(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,7 @@ from mlspec.problem.onnx_import import read_network
 from mlspec.results import aim_of, eps_of, label_names_of, layering_of, per_radius, property_of
 from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec, Source
-from mlspec.spec.search import named
+from mlspec.spec.search import SolverChoice, named
 
 
 def problem_of(result: xr.Dataset) -> Problem:
@@ -60,7 +61,7 @@ def stored(result: xr.Dataset, solver: str | None = None, origin: str = "<result
     """
     spec = ExperimentSpec.from_json(result.attrs["spec"], Source(origin))
     source = Source(origin if solver is None else "--solver")
-    choice = spec.solver if solver is None else named(solver, source)
+    choice = harmless(spec.solver, source) if solver is None else named(solver, source)
     try:
         chosen(choice, source)
     except (SpecError, MissingSolverError) as error:
@@ -70,6 +71,28 @@ def stored(result: xr.Dataset, solver: str | None = None, origin: str = "<result
     verifier = spec.verifier.model_copy(update={"device": "auto"})
     spec = spec.model_copy(update={"verifier": verifier, "solver": choice})
     return Stored(problem_of(result), spec, eps_of(result))
+
+
+def harmless(
+    solver: SolverChoice | tuple[SolverChoice, ...], source: Source
+) -> SolverChoice | tuple[SolverChoice, ...]:
+    """Return the solver of a result without what could read or write files: options that are words
+    (Gurobi's LogFile is one) are left out.
+
+    Raises SpecError for a profile that is outside the folder.
+    """
+    if not isinstance(solver, SolverChoice):
+        return tuple(_alone(each, source) for each in solver)
+    return _alone(solver, source)
+
+
+def _alone(solver: SolverChoice, source: Source) -> SolverChoice:
+    path = PurePath(solver.profile)
+    if path.is_absolute() or ".." in path.parts:
+        outside = f"a result names no profile outside its folder; got '{solver.profile}'"
+        raise source.error("solver", f"{outside}: name a solver, such as --solver highs")
+    numbers = {name: each for name, each in solver.options.items() if not isinstance(each, str)}
+    return solver.model_copy(update={"options": numbers})
 
 
 def require_same_question(problem: Problem, earlier: xr.Dataset) -> None:

@@ -28,7 +28,7 @@ from mlspec.core.protocols import Watcher
 from mlspec.core.verdict import Outcome, Verdict
 from mlspec.errors import ResumeError, SaveWarning
 from mlspec.experiment import Experiment, clock_of, prepare
-from mlspec.files import require_writable
+from mlspec.files import claimed, require_writable
 from mlspec.interrupts import undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
@@ -77,17 +77,18 @@ def solve(
 
     A better result of the same question that is in ``path`` stays there unless ``force``: this one
     is then saved beside it, with a SaveWarning. Raises InputError where ``path`` holds what is no
-    result, unless ``force``.
+    result, unless ``force``, and where another search writes to ``path``.
     """
     began, experiment = time.monotonic(), prepare(spec)
     if path is None:
         return solve_experiment(experiment, None, watch, resume, began)
     require_writable(path)
-    place = Destination(path, path)
-    if resume is None:
-        place = destination(path, experiment.unsolved(), force=force)
-    result = solve_experiment(experiment, place.working, watch, resume, began)
-    saved = place.settle(result)
+    with claimed(path):
+        place = Destination(path, path)
+        if resume is None:
+            place = destination(path, experiment.unsolved(), force=force)
+        result = solve_experiment(experiment, place.working, watch, resume, began)
+        saved = place.settle(result)
     if saved != path:
         warnings.warn(f"{path} holds a better result: saved in {saved}", SaveWarning, stacklevel=2)
     return result

@@ -17,6 +17,7 @@ HOMES: dict[str, set[str]] = {
     "pydantic": {"spec"},
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
+    "filelock": {"files"},
     "onnx": {"problem", "train"},
     "onnxruntime": {"problem"},
     "torch": {"ops", "tensors", "bounds", "attack", "train"},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from mlspec.backends.checks import failure
 from mlspec.backends.engine import Engine, SolverInterface
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.core.deadline import Deadline
-from mlspec.errors import LicenceError
+from mlspec.errors import LicenceError, MlspecError, SolverError
 from mlspec.milp.model import MilpModel
 from mlspec.spec import SolverProfile
 
@@ -41,7 +42,7 @@ class ProgramBackend:
 
     def probe(self) -> None:
         """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
-        self._load(LinearProgram.of_size(1, 1))
+        self._loaded(LinearProgram.of_size(1, 1))
 
     def allows(self, variables: int, constraints: int) -> bool:
         """Say whether a model of this size is within the licence that is installed."""
@@ -50,7 +51,7 @@ class ProgramBackend:
             return True
         # Over the free limit the solver itself knows best: there may be a full licence.
         try:
-            self._load(LinearProgram.of_size(variables, constraints)).run(Deadline.after(1.0))
+            self._loaded(LinearProgram.of_size(variables, constraints)).run(Deadline.after(1.0))
         except LicenceError:
             return False
         return True
@@ -64,8 +65,10 @@ class ProgramBackend:
     ) -> ProgramSession:
         """Load ``model``, given its arrays."""
         self.require(program.columns, program.rows)
-        engine = self._interface.load(program, self.profile.native_options(), model.decision)
-        return ProgramSession(model, program, layout, engine, self._longest())
+        engine = self._loaded(program, model.decision)
+        return ProgramSession(
+            model, program, layout, engine, self._longest(), certifies=self.certifies
+        )
 
     def require(self, variables: int, constraints: int) -> None:
         """Raise LicenceError where a model of this size is too large."""
@@ -82,8 +85,18 @@ class ProgramBackend:
         """Return name, version and licence, whatever the size of the model."""
         return f"{self.name} {self.version}; {self.profile.licence}"
 
-    def _load(self, program: LinearProgram) -> Engine:
-        return self._interface.load(program, self.profile.native_options(), False)
+    def _loaded(self, program: LinearProgram, first: bool = False) -> Engine:
+        """Load ``program``; with ``first``, a run ends at the first feasible point.
+
+        Raises SolverError where the solver itself fails at that.
+        """
+        try:
+            return self._interface.load(program, self.profile.native_options(), first)
+        except MlspecError:
+            raise
+        except Exception as error:  # whatever a solver raises, it is no answer
+            said = failure(error).message
+            raise SolverError(f"{self._interface.title} cannot load a model: {said}") from error
 
     def _longest(self) -> float:
         """Return the seconds that one call may take at most, by limit or option."""

@@ -27,6 +27,9 @@ class Patience:
     """How often cancellation and the clock are looked at while a solver runs."""
     grace_seconds: float = 1.0
     """A solver that overruns its own time limit by this much is cancelled."""
+    abandon_seconds: float = 60.0
+    """One that is cancelled and does not end in this time is left alone, and asked nothing more.
+    HiGHS looks at cancellation every few iterations, seconds apart in the largest models."""
 
     def seconds(self, deadline: Deadline) -> float:
         """Return the time limit of a run that ends at ``deadline``."""

@@ -155,4 +155,5 @@ class PortfolioSession:
             return replace(best, dual_bound=max(bounds, default=None), certified=bool(bounds))
         ends = [*certified, *reports.values()]
         denied = (each for each in ends if each.termination is Termination.INFEASIBLE)
-        return next(denied, ends[0])
+        sane = (each for each in ends if each.termination is not Termination.FAILED)
+        return next(denied, next(sane, ends[0]))

@@ -12,11 +12,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mlspec.backends.checks import checked, failure
 from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
+from mlspec.errors import MlspecError
 from mlspec.interrupts import undisturbed
 from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN
@@ -36,14 +38,18 @@ class ProgramSession:
         engine: Engine,
         longest: float,
         patience: Patience = PATIENCE,
+        certifies: bool = False,
     ) -> None:
-        """``longest`` is the time limit of every call, in seconds."""
+        """``longest`` is the time limit of every call, in seconds; ``certifies`` says whether the
+        engine may call its answers certified."""
         self._model = model
         self._program = program
         self._layout = layout
         self._engine = engine
         self._longest = longest
         self._patience = patience
+        self._certifies = certifies
+        self._abandoned = ""
         self._cancelled = threading.Event()
 
     @property
@@ -61,6 +67,7 @@ class ProgramSession:
         """Solve with the margins of ``subset`` active, ``beyond`` their limits.
 
         Interruptible: the solver runs in a thread of its own and is cancelled on KeyboardInterrupt.
+        A solver that raises, does not end or returns what cannot be true has FAILED.
         """
         began = time.monotonic()
         outcome = self._outcome(subset, deadline, guide, beyond)
@@ -113,22 +120,40 @@ class ProgramSession:
     @contextmanager
     def _fixed(self, columns: NDArray[np.intp], values: Array) -> Iterator[None]:
         """Hold ``columns`` at ``values``, and let them go again whatever happens."""
-        self._engine.change_columns(columns.tolist(), values, values)
+        ends = self._program.lower[columns], self._program.upper[columns]
+        self._change_columns(columns, values, values)
         try:
             yield
         finally:
-            ends = self._program.lower[columns], self._program.upper[columns]
-            self._engine.change_columns(columns.tolist(), *ends)
+            self._change_columns(columns, *ends)
+
+    def _change_columns(self, columns: NDArray[np.intp], lower: Array, upper: Array) -> None:
+        """Set the bounds of ``columns``; an engine that cannot is asked nothing more."""
+        if self._abandoned:
+            return
+        try:
+            self._engine.change_columns(columns.tolist(), lower, upper)
+        except MlspecError:
+            raise
+        except Exception as error:  # which bounds hold is not known any more
+            self._abandoned = failure(error).message
 
     def _outcome(
         self, subset: tuple[int, ...], deadline: Deadline, guide: int | None, beyond: float
     ) -> Outcome:
-        self._engine.change_rows(self._limits(subset, beyond))
-        if self._model.decision:
-            self._engine.change_cost(self._aim(guide))
-        outcome = self._run(deadline)
-        if outcome.termination is Termination.UNBOUNDED:
-            outcome = self._told_apart(outcome, deadline)
+        if self._abandoned:
+            return Outcome(Termination.FAILED, None, None, self._abandoned)
+        try:
+            self._engine.change_rows(self._limits(subset, beyond))
+            if self._model.decision:
+                self._engine.change_cost(self._aim(guide))
+            outcome = self._run(deadline)
+            if outcome.termination is Termination.UNBOUNDED:
+                outcome = self._told_apart(outcome, deadline)
+        except MlspecError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a solver raises is no answer
+            return failure(error)
         return outcome
 
     def _limits(self, subset: tuple[int, ...], beyond: float) -> Mapping[int, float]:
@@ -165,26 +190,39 @@ class ProgramSession:
 
         threading.Thread(target=run, daemon=True).start()
         try:
+            until = None
             while not ended.wait(patience.poll_seconds):
                 if self._cancelled.is_set() or last.passed:
+                    until = until or Deadline.after(patience.abandon_seconds)
+                    if until.passed:
+                        return self._left_alone()
                     self._engine.cancel()
         except KeyboardInterrupt:
             # Nothing may be changed in a solver that still runs, so a second Ctrl-C has to wait.
             with undisturbed(afterwards=False):
                 self._engine.cancel()
-                while not ended.wait(patience.poll_seconds):
+                until = Deadline.after(patience.abandon_seconds)
+                while not (ended.wait(patience.poll_seconds) or until.passed):
                     self._engine.cancel()
+                if not ended.is_set():
+                    self._left_alone()
             raise
         (end,) = ends
         if isinstance(end, BaseException):
             raise end
-        return end
+        return checked(end, self._program, certifies=self._certifies)
+
+    def _left_alone(self) -> Outcome:
+        """Leave alone an engine that still runs: nothing may be changed in it."""
+        self._abandoned = "it did not end when it was cancelled, and is asked nothing more"
+        return Outcome(Termination.FAILED, None, None, self._abandoned)
 
     def _told_apart(self, outcome: Outcome, deadline: Deadline) -> Outcome:
         """Tell an infeasible program from an unbounded one: is there any point at all?"""
         self._engine.change_cost(np.zeros(self._program.columns))
         feasible = self._run(deadline)
-        self._engine.change_cost(self._program.cost)
+        if not self._abandoned:
+            self._engine.change_cost(self._program.cost)
         return outcome if feasible.termination is Termination.OPTIMAL else feasible
 
     def _report(self, outcome: Outcome, seconds: float) -> SolveReport:

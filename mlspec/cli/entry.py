@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ def run(began: float) -> None:
     # A polite kill keeps the best certified result just as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app(arguments, prog_name="mlspec", obj=began)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            app(arguments, prog_name="mlspec", obj=began)
     except MlspecError as error:
         if debug:
             raise
@@ -39,12 +42,22 @@ def run(began: float) -> None:
         if isinstance(error, ContradictionError):
             _keep(error)
         sys.exit(error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        advice = "take fewer layers (layers: {count: N}), a smaller classifier or another machine"
+        say(f"there is not enough memory for this: {advice}", err)
+        sys.exit(ExitCode.INTERNAL)
     except Exception as error:
         if debug:
             raise
         message = f"internal error: {type(error).__name__}: {error}; please report it with --debug"
         say(message, err)
         sys.exit(ExitCode.INTERNAL)
+
+
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(str(message), err)
 
 
 def _keep(error: ContradictionError) -> None:

@@ -12,7 +12,7 @@ import typer
 from mlspec.cli.app import app, err, out, say
 from mlspec.cli.arguments import Overrides, SolverName, SpecPath, load
 from mlspec.errors import ExitCode, InputError, LicenceError, SaveWarning
-from mlspec.files import require_writable
+from mlspec.files import claimed, require_writable
 from mlspec.interrupts import undisturbed
 
 
@@ -58,6 +58,7 @@ def solve(
     experiment = run.prepare(loaded)
     path = output or Path("results") / f"{experiment.name}.nc"
     require_writable(path)
+    context.with_resource(claimed(path))
     if resume and path.exists():
         earlier, place = open_result(path), Destination(path, path)
     else:

@@ -29,6 +29,10 @@ class Layout:
     most_witness_values: ClassVar[int] = 2**22
     """A ``blocking_witness`` of more values is left out; ``blocking_cut`` says where to find
     each."""
+    most_bytes: ClassVar[int] = 2**32
+    """Of all variables of a file, unpacked: one that claims to hold more is not read. A search sees
+    hundreds of witnesses; a thousand of a colour photograph of 300 by 300 pixels take half of
+    it."""
     compressed_from: ClassVar[int] = 4096
     """Bytes; compressing less saves nothing."""
 

@@ -13,7 +13,7 @@ import xarray as xr
 from mlspec.errors import DataError
 from mlspec.files import is_hdf, written_whole
 from mlspec.interrupts import undisturbed
-from mlspec.results.digests import digests
+from mlspec.results.digests import CONTENTS, contents_digest, digests
 from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, LATER, VARIABLES, Layout
 
 
@@ -31,9 +31,10 @@ def save(ds: xr.Dataset, path: str | Path) -> None:
 def _write(ds: xr.Dataset, path: Path) -> None:
     try:
         with written_whole(path) as temporary:
-            ds.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_encoding(ds))
+            signed = ds.assign_attrs({CONTENTS: contents_digest(ds)})
+            signed.to_netcdf(temporary, format="NETCDF4", engine="netcdf4", encoding=_encoding(ds))
     # On a full disk netCDF raises RuntimeError.
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, MemoryError) as error:
         raise DataError(
             f"{path}: the result cannot be written ({_why(error)}); give another place"
         ) from error
@@ -42,7 +43,8 @@ def _write(ds: xr.Dataset, path: Path) -> None:
 def open_result(path: str | Path) -> xr.Dataset:
     """Read a result into memory and close its file.
 
-    Raises DataError when it is missing, unreadable, cut short, or not a result of mlspec.
+    Raises DataError when it is missing, unreadable, cut short, not a result of mlspec, or was
+    changed since mlspec wrote it.
     """
     path = Path(path)
     if not path.exists():
@@ -52,15 +54,26 @@ def open_result(path: str | Path) -> xr.Dataset:
     if not path.is_file():
         raise DataError(f"{path} is a device, pipe or socket, a result is a file")
     try:
-        ds = xr.load_dataset(path, engine="netcdf4", decode_times=False)
-    # netCDF and HDF report damage by whatever error the broken part leads to.
-    except (OSError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
+            if opened.nbytes > Layout.most_bytes:
+                raise DataError(
+                    f"{path}: it claims to hold {opened.nbytes / 2**30:.3g} GiB, more than the "
+                    f"{Layout.most_bytes / 2**30:.0f} GiB that a result may have"
+                )
+            ds = opened.load()
+        ds.attrs = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in ds.attrs.items()
+        }
+        _check(ds, path)
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(f"{path}: reading it needs more memory than there is") from None
+    # netCDF, HDF and xarray report damage by whatever error the broken part leads to.
+    except Exception as error:
         raise DataError(f"{path}: {_damage(path, error)}") from error
-    _check(ds, path)
-    ds.attrs = {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in ds.attrs.items()
-    }
+    ds.attrs.pop(CONTENTS, None)
     # How this file was packed must not bind the next one.
     return ds.drop_encoding()
 
@@ -100,6 +113,11 @@ def _check(ds: xr.Dataset, path: Path) -> None:
     for name, digest in digests(ds["classifier_onnx"].values, ds["image"].values).items():
         if ds.attrs.get(name) != digest:
             raise DataError(f"{path}: damaged: its contents do not match the stored {name}")
+    if CONTENTS in ds.attrs and ds.attrs[CONTENTS] != contents_digest(ds):
+        raise DataError(
+            f"{path}: it was changed since mlspec wrote it: its contents do not match the stored "
+            f"{CONTENTS}; take the file that mlspec wrote"
+        )
 
 
 def _damage(path: Path, error: Exception) -> str:

@@ -29,7 +29,9 @@ from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.memory_limit import TOO_LITTLE, MemoryLimit
 from mlspec.verifier.question import Question
+from mlspec.verifier.subset_query import unknown
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Cascade:
         self._problem = problem
         self._stages = stages
         self._memory = Memory(problem)
+        self._limit = MemoryLimit()
         self._last_attack: tuple[Array, WeakestPoints] | None = None
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
@@ -89,10 +92,11 @@ class Cascade:
         """Return the margin that CROWN certifies, with its gradient through the bounds."""
         began = time.monotonic()
         neighborhood = self._problem.neighborhood(eps)
-        margin, by_lower, by_upper = self._stages.crown.slopes(neighborhood.box, deadline)
-        found = CertifiedMargin(
-            np.array([margin]), neighborhood.derivatives(by_lower, by_upper)[None]
-        )
+        margin, derivatives = -np.inf, np.zeros(len(np.asarray(eps)))
+        with self._limit.around(Stage.CROWN):
+            margin, by_lower, by_upper = self._stages.crown.slopes(neighborhood.box, deadline)
+            derivatives = neighborhood.derivatives(by_lower, by_upper)
+        found = CertifiedMargin(np.array([margin]), derivatives[None])
         question = Question(eps, neighborhood.box, deadline)
         question.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
         verdict = (
@@ -108,11 +112,12 @@ class Cascade:
     ) -> WeakestPoints:
         """Return the weakest points an attack finds; ``thorough`` spends as much on it as
         ``verify``."""
-        known = self._memory.witnesses
-        if thorough:
-            points = self._attacked(eps, deadline)
-        else:
-            points = self._stages.scout.find(eps, known, deadline)
+        points = self._centre()
+        with self._limit.around(Stage.ATTACK):
+            if thorough:
+                points = self._attacked(eps, deadline)
+            else:
+                points = self._stages.scout.find(eps, self._memory.witnesses, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
         return points
@@ -125,13 +130,13 @@ class Cascade:
         if complete is None:
             raise ValueError("levels need a complete stage")
         box = self._problem.neighborhood(eps).box
-        points = self._attacked(eps, deadline)
-        if points.violates:
-            self._memory.note_witness(points.images[0])
+        points = self.weakest(eps, deadline, thorough=True)
         analysis: Analysis | None = None
         for bounder in self._stages.bounders:
-            analysis = bounder.analyse(box, analysis, deadline)
-        assert analysis is not None
+            with self._limit.around(bounder.stage):
+                analysis = bounder.analyse(box, analysis, deadline)
+        if analysis is None:
+            return Level(-np.inf, points.images, points.margins, seconds=time.monotonic() - began)
         finder = LevelFinder(
             self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
         )
@@ -154,12 +159,16 @@ class Cascade:
 
     def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
         """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
-        return self._stages.hull_refutation.refute(radii, self._memory, deadline)
+        with self._limit.around(Stage.ATTACK):
+            return self._stages.hull_refutation.refute(radii, self._memory, deadline)
+        return Refutation(throughout=False, unbroken=0, cuts=())
 
     def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack, or a witness that is remembered,
         violates, and its cut; None if there is none."""
-        found = self._stages.local_search.find(path, self._memory.witnesses, deadline)
+        found = None
+        with self._limit.around(Stage.ATTACK):
+            found = self._stages.local_search.find(path, self._memory.witnesses, deadline)
         if found is None:
             return None
         return found.share, Cut(self._memory.note_witness(found.image), found.image)
@@ -190,14 +199,16 @@ class Cascade:
         if verdict is not None:
             return verdict
         complete = self._stages.complete
-        if complete is None:
+        if complete is None or question.analysis is None:
             return question.undecided()
-        assert question.analysis is not None
-        assert question.points is not None
-        near = self._weak(question.box, question.points)
-        return complete.decide(
-            question.box, question.analysis, near, question.deadline, question.accounts
-        )
+        began = time.monotonic()
+        with self._limit.around(Stage.MILP):
+            near = self._weak(question.box, question.points)
+            return complete.decide(
+                question.box, question.analysis, near, question.deadline, question.accounts
+            )
+        question.note(Stage.MILP, began, TOO_LITTLE)
+        return unknown(f"the complete stage does not answer: {TOO_LITTLE}")
 
     def _asked(self, question: Question, stages: Sequence[Stage]) -> Verdict | None:
         """Ask ``stages`` one after the other until one decides."""
@@ -216,6 +227,12 @@ class Cascade:
     def _tried(self, question: Question, stage: Stage) -> Verdict | None:
         """Ask one stage, and return its verdict if it decides."""
         began = time.monotonic()
+        with self._limit.around(stage):
+            return self._answer(question, stage, began)
+        question.note(stage, began, TOO_LITTLE)
+        return None
+
+    def _answer(self, question: Question, stage: Stage, began: float) -> Verdict | None:
         if stage is Stage.ATTACK:
             question.points = points = self._attacked(question.eps, question.deadline)
             found = "a violating image" if points.violates else "no violating image"
@@ -225,9 +242,16 @@ class Cascade:
         analysis = bounder.analyse(question.box, question.analysis, question.deadline)
         return question.learn(stage, began, analysis)
 
-    def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
+    def _centre(self) -> WeakestPoints:
+        """Return what is known without an attack: the image itself."""
+        images = self._problem.image[None]
+        none = np.zeros((1, self._problem.layering.count))
+        return WeakestPoints(images, self._problem.margin(images), none, none)
+
+    def _weak(self, box: Box, points: WeakestPoints | None) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
         known = self._memory.witnesses[-self._stages.recent :]
+        points = self._centre() if points is None else points
         images = np.stack([*points.images, *(box.clip(image) for image in known)])
         return list(
             images[np.argsort(self._problem.margin(images), kind="stable")[: self._stages.near]]

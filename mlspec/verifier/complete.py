@@ -167,7 +167,10 @@ class CompleteStage:
                 advice = Termination.LIMIT.advice
                 return unknown(f"{TIME_LIMIT} with {left} subset(s) of margins open: {advice}")
             began = time.monotonic()
-            ended = self._decide_subset(query, proving, asking, near, deadline)
+            try:
+                ended = self._decide_subset(query, proving, asking, near, deadline)
+            except SolverError as error:
+                ended = unknown(str(error))
             said = ended.outcome.value if isinstance(ended, Verdict) else f"margin > {ended:.3g}"
             accounts.append(_account(began, f"{query.names}: {said}"))
             if isinstance(ended, Verdict):

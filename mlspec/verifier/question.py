@@ -10,6 +10,7 @@ from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict, WeakestPoints
+from mlspec.verifier.memory_limit import TOO_LITTLE
 
 
 @dataclass(eq=False)
@@ -51,4 +52,6 @@ class Question:
         """Return what bounds alone leave."""
         margin = None if self.analysis is None else self.analysis.margin
         reason = f"bounds leave {self.open_subsets} subset(s) of margins open"
+        if self.analysis is None:
+            reason = f"there are no bounds: {TOO_LITTLE}"
         return Verdict(Outcome.UNKNOWN, self.bounds, margin, reason=reason)
