@@ -9,7 +9,7 @@ from pathlib import Path
 from mlspec.core.network import Array
 from mlspec.errors import InputError
 from mlspec.experiment import Experiment
-from mlspec.milp.export import write
+from mlspec.milp.export import FORMATS, write
 from mlspec.preflight import ModelSize, Preflight
 from mlspec.problem.onnx_import import read_classifier
 from mlspec.problem.vnnlib_write import query_text
@@ -20,10 +20,12 @@ def write_models(
 ) -> dict[Path, ModelSize]:
     """Write one file per target label and return the size of the model in each.
 
-    ``form`` is ``lp`` or ``mps``. The model of a file has a feasible point iff some image of the
+    ``form`` is ``lp`` or ``mps``; raises InputError for any other. The model of a file has a feasible point iff some image of the
     neighborhood ``eps`` ``(R,)`` (None: at the attack radius) loses the label. With several targets
     the name of each is put into the name of its file, with ``_`` for what no file name should have.
     """
+    if form not in FORMATS:
+        raise InputError(f"no format '{form}': known are {', '.join(FORMATS)}, vnnlib")
     problem = preflight.problem
     eps = preflight.attack_radius() if eps is None else eps
     targets = [problem.label_names[claim.target] for claim in problem.property.claims]

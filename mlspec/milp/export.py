@@ -19,7 +19,7 @@ def write(model: MilpModel, path: Path, form: str) -> None:
     """Write ``model`` with all its margins in one of ``FORMATS``; the same model gives the same
     file."""
     if form not in FORMATS:
-        raise InputError(f"no format '{form}': known are {', '.join(FORMATS)}")
+        raise InputError(f"no model is written as '{form}': known are {', '.join(FORMATS)}")
     options = {"symbolic_solver_labels": True}
     try:
         # A decision has no objective, which is worth a warning to Pyomo.

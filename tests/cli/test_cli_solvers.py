@@ -166,7 +166,7 @@ def test_an_export_is_reproducible_and_its_names_come_from_the_network(tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--format", "vnnlib"], "no format 'vnnlib': known are lp, mps"),
+        (["--format", "smt2"], "no format 'smt2': known are lp, mps, vnnlib"),
         (["--format", "lp", "-o", "/dev/null/x.lp"], "/dev/null/x.lp: cannot be written ("),
         (["--format", "lp", "--eps", "2"], "epsilons lie in [0, 1]"),
     ],
