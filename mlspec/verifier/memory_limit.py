@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Final
 
 from mlspec.core.verdict import Stage
@@ -34,15 +33,31 @@ class MemoryLimit:
     lacking: set[Stage] = field(default_factory=set)
     """The stages that have met the limit so far."""
 
-    @contextmanager
-    def around(self, stage: Stage) -> Iterator[None]:
-        """Run the block; where it needs too much memory, go on behind it."""
-        try:
-            yield
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if stage not in self.lacking:
-                self.lacking.add(stage)
-                said = f"{stage.value}: {TOO_LITTLE}; the verifier goes on without this stage"
-                warnings.warn(said, MemoryLimitWarning, stacklevel=4)
+    def around(self, stage: Stage) -> _Guard:
+        """Return the context in which ``stage`` works: where it needs too much memory, what follows
+        goes on."""
+        return _Guard(self, stage)
+
+
+@dataclass(frozen=True)
+class _Guard:
+    limit: MemoryLimit
+    stage: Stage
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Return True, which ends the error here, where it is one of too little memory."""
+        if error is None or not is_out_of_memory(error):
+            return False
+        if self.stage not in self.limit.lacking:
+            self.limit.lacking.add(self.stage)
+            said = f"{self.stage.value}: {TOO_LITTLE}; the verifier goes on without this stage"
+            warnings.warn(said, MemoryLimitWarning, stacklevel=3)
+        return True
