@@ -20,9 +20,10 @@ def write_models(
 ) -> dict[Path, ModelSize]:
     """Write one file per target label and return the size of the model in each.
 
-    ``form`` is ``lp`` or ``mps``; raises InputError for any other. The model of a file has a feasible point iff some image of the
-    neighborhood ``eps`` ``(R,)`` (None: at the attack radius) loses the label. With several targets
-    the name of each is put into the name of its file, with ``_`` for what no file name should have.
+    ``form`` is ``lp`` or ``mps``; raises InputError for any other. The model of a file has a
+    feasible point iff some image of the neighborhood ``eps`` ``(R,)`` (None: at the attack radius)
+    loses the label. With several targets the name of each is put into the name of its file, with
+    ``_`` for what no file name should have.
     """
     if form not in FORMATS:
         raise InputError(f"no format '{form}': known are {', '.join(FORMATS)}, vnnlib")
