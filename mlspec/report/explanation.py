@@ -84,8 +84,10 @@ def spending(ds: xr.Dataset) -> str:
     said = f"the margin is used up by {most}"
     if not len(rest):
         return said
-    are = "is" if len(rest) == 1 else "are"
-    return f"{said}; {_parts(ds, rest)} {are} nearly free ({percent(shares[rest].sum())})"
+    if len(rest) == 1:
+        return f"{said}; {_parts(ds, rest)} is nearly free ({percent(shares[rest].sum())})"
+    together = percent(shares[rest].sum())
+    return f"{said}; {_parts(ds, rest)} are nearly free ({together} together)"
 
 
 def limit(ds: xr.Dataset) -> str:
