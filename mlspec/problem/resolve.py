@@ -18,6 +18,7 @@ from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import DecisionRule, Property, Threshold, TopK
 from mlspec.errors import NetworkError
+from mlspec.problem.label_names import names_of
 from mlspec.problem.layers import PartitionError
 from mlspec.problem.onnx_comparison import largest_difference
 from mlspec.problem.onnx_import import read_classifier
@@ -58,12 +59,7 @@ def resolve(spec: ExperimentSpec, *, misread: bool = False) -> Resolved:
         difference = largest_difference(classifier)
     except NetworkError as error:
         raise source.error("classifier.onnx", str(error)) from error
-    names = spec.classifier.label_names
-    if network.labels != len(names):
-        raise source.error(
-            "classifier.labels",
-            f"{len(names)} names, but the classifier has {network.labels} scores",
-        )
+    names = names_of(spec, network)
     scene = scene_of(spec)
     if scene.image.shape != network.input_shape:
         raise source.error(
@@ -122,9 +118,9 @@ def _targets(spec: ExperimentSpec, scene: Scene, names: tuple[str, ...]) -> tupl
             )
         if not chosen:
             raise spec.source.error("target", "auto finds no other object: give the label to keep")
-        unknown = [label for label in chosen if label not in names]
-        if unknown:
-            raise spec.source.error("target", f"the classifier has no label '{unknown[0]}'")
+    unknown = [label for label in chosen if label not in names]
+    if unknown:
+        raise spec.source.error("target", f"the classifier has no label '{unknown[0]}'")
     twice = [name for position, name in enumerate(chosen) if name in chosen[:position]]
     if twice:
         raise spec.source.error("target", f"label '{twice[0]}' is there twice: keep one")

@@ -54,17 +54,31 @@ class Threshold(SpecModel):
         return self
 
 
+class LabelFile(SpecModel):
+    """Names of the network's outputs in a text file, one a line."""
+
+    file: FileName
+    """Path of the file, relative to the folder of the spec."""
+
+
 class Classifier(SpecModel):
     """The network, the names of its outputs, and how scores become labels."""
 
     onnx: FileName
     """Path of the ONNX file, relative to the folder of the spec."""
     labels: Annotated[
-        Annotated[Literal["digits"], tag("word")]
+        Annotated[Literal["numbers", "digits"], tag("word")]
+        | Annotated[LabelFile, tag("file")]
         | Annotated[tuple[Label, ...], tag("list"), Field(min_length=2)],
-        by_kind("a list of label names", words=("digits",), list=tuple),
-    ] = "digits"
-    """Names of the network's outputs in their order; ``digits`` is 0 to 9."""
+        by_kind(
+            "a list of label names, or {file: FILE}",
+            words=("numbers", "digits"),
+            list=tuple,
+            file=(dict, SpecModel),
+        ),
+    ] = "numbers"
+    """Names of the network's outputs in their order: their numbers from 0 on, ``digits`` (0 to 9),
+    a list, or a text file with one name a line."""
     decision: Annotated[
         Annotated[TopK, tag("top_k")] | Annotated[Threshold, tag("threshold")],
         by_value("rule", "top_k", "threshold"),
@@ -78,13 +92,18 @@ class Classifier(SpecModel):
     in float32, which its runs in float16 may contradict."""
 
     @property
-    def label_names(self) -> tuple[str, ...]:
-        """The names of the outputs in their order."""
-        return DIGITS if self.labels == "digits" else self.labels
+    def label_names(self) -> tuple[str, ...] | None:
+        """The names of the outputs in their order; None where the network, or a file, has to be
+        read for them."""
+        if isinstance(self.labels, tuple):
+            return self.labels
+        return DIGITS if self.labels == "digits" else None
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Classifier:
         names, decision = self.label_names, self.decision
+        if names is None:
+            return self
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise complaint(f"label '{repeated}' is there twice: names must differ", at="labels")
@@ -176,7 +195,7 @@ class ExperimentSpec(Document):
     def _parts_fit(self) -> ExperimentSpec:
         names = self.classifier.label_names
         for name in self.targets or ():
-            if name not in names:
+            if names is not None and name not in names:
                 message = f"no label '{name}' in {', '.join(names)}{did_you_mean(name, names)}"
                 raise complaint(message, at="target")
         if isinstance(self.weights, tuple):

@@ -12,7 +12,7 @@ _TEMPLATE = """\
 
 classifier:
   onnx: specs/classifiers/pgd.onnx  # from the folder of this file, or shipped with mlspec
-  labels: digits               # names of the outputs: digits is 0 to 9, or a list [cat, dog, ...]
+  labels: numbers              # names of outputs: a list [cat, dog, ...], or {{file: names.txt}}
   decision: {{rule: top_k, k: 2}}  # or {{rule: threshold, tau: 0.5, scale: sigmoid}} (or logit)
   input_shape: null            # [C, H, W] for a network that takes the image flat
   float16: refuse              # or as_float32: verify such a network as if it were one

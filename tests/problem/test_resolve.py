@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_files import model_of_network
 
 from mlspec import load_spec
 from mlspec.attack.sensitivity import sensitivities
+from mlspec.core.network import Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Threshold, TopK
 from mlspec.errors import SpecError
+from mlspec.ops.flatten import Flatten
+from mlspec.ops.linear import Linear
 from mlspec.problem.resolve import Resolved, resolve
 from mlspec.spec.assets import asset_dir
 
@@ -149,3 +154,52 @@ def test_weights_by_sensitivity_need_some(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("mlspec.problem.resolve.sensitivities", lambda *_: np.zeros(4))
     with pytest.raises(SpecError, match="no layer has any sensitivity here"):
         problem(weights="sensitivity")
+
+
+def own(folder: Path, labels: str, target: str = "'2'", decision: str = "{k: 1}") -> Resolved:
+    """Return the problem of a network of three scores, of which the last is the highest."""
+    weight = np.array([[0.0] * 4, [0.5] * 4, [1.0] * 4])
+    network = Network((Flatten(), Linear(weight, np.zeros(3))), (1, 2, 2))
+    (folder / "net.onnx").write_bytes(model_of_network(network).SerializeToString())
+    np.save(folder / "image.npy", np.full((2, 2), 0.5))
+    (folder / "s.yaml").write_text(
+        f"classifier: {{onnx: net.onnx, decision: {decision}{labels}}}\n"
+        "image: {file: image.npy}\n"
+        "object: {box: [0, 0, 1, 1]}\n"
+        f"target: {target}\n"
+    )
+    return resolve(load_spec(folder / "s.yaml"))
+
+
+def test_labels_are_numbers_a_list_or_a_file(tmp_path: Path) -> None:
+    assert own(tmp_path, "").problem.label_names == ("0", "1", "2")
+    assert own(tmp_path, ", labels: [a, b, c]", "c").problem.label_names == ("a", "b", "c")
+    (tmp_path / "names.txt").write_text("cat\nsmall dog\n\n  bird \n")
+    found = own(tmp_path, ", labels: {file: names.txt}", "bird")
+    assert found.problem.label_names == ("cat", "small dog", "bird")
+
+
+@pytest.mark.parametrize(
+    ("labels", "target", "decision", "message"),
+    [
+        ("", "'3'", "{k: 1}", "target: the classifier has no label '3'"),
+        ("", "'2'", "{k: 3}", "classifier.decision.k: k must be below the number of labels, 3"),
+        (
+            "",
+            "'2'",
+            "{rule: threshold, tau: [0.5]}",
+            "classifier.decision.tau: one tau per label is needed, 3; got 1",
+        ),
+        (", labels: [a, b]", "a", "{k: 1}", "2 names, but the classifier has 3 scores"),
+        (", labels: {file: two.txt}", "a", "{k: 1}", "classifier.labels.file: 2 names, but"),
+        (", labels: {file: same.txt}", "a", "{k: 1}", "label 'a' is there twice"),
+        (", labels: {file: none.txt}", "a", "{k: 1}", "classifier.labels.file: no such file"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused_where_they_stand(
+    labels: str, target: str, decision: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "two.txt").write_text("a\nb\n")
+    (tmp_path / "same.txt").write_text("a\nb\na\n")
+    with pytest.raises(SpecError, match=re.escape(message)):
+        own(tmp_path, labels, target, decision)
