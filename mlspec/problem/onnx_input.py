@@ -59,8 +59,9 @@ def input_value(
             )
         else:
             declared = (shape[3], shape[1], shape[2]) if last else shape[1:]
-    elif len(shape) == 4 and shape[1:] != declared:
-        last = last or shape[1:] == (*declared[1:], declared[0])
+    else:
+        fits_last = len(shape) == 4 and shape[1:] == (*declared[1:], declared[0])
+        last = fits_last and (last or shape[1:] != declared)
     if int(np.prod(shape)) != int(np.prod(declared)):
         raise NetworkError(
             f"input '{item.name}' has shape {sizes}, which does not fit classifier.input_shape "

@@ -346,3 +346,16 @@ def test_what_differs_from_onnxruntime_is_refused(tmp_path: Path) -> None:
     assert largest_difference(found) < 1e-5
     with pytest.raises(NetworkError, match="differ from those of onnxruntime by up to 0"):
         largest_difference(wrong)
+
+
+def test_a_declared_shape_that_the_file_has_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Though what reads the input looks as if its channels came last."""
+    nodes = [
+        node("Transpose", "image", "turned", perm=[0, 3, 1, 2]),
+        node("Flatten", "turned", "flat"),
+        node("Gemm", "flat weight", "scores", transB=1),
+    ]
+    path = saved(model_of(nodes, {"weight": WEIGHT}), tmp_path)
+    found = read_classifier(path, input_shape=IMAGE)
+    np.testing.assert_array_equal(found.places.ravel(), np.arange(32))
+    assert_as_onnxruntime(path, input_shape=IMAGE)
