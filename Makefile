@@ -19,6 +19,7 @@ INSTALLED_PEERS := $(VENV)/.mlspec-peers
 JOBS ?= 2
 PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist worksteal
 SOUNDNESS := PYTHONPATH=tests $(PY) -m soundness
+FUZZ := PYTHONPATH=tests $(PY) tests/faults/fuzz.py
 BENCHMARKS := PYTHONPATH=tests $(PY) -m benchmarks
 ARGS ?=
 
@@ -27,7 +28,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow soundness docs bench bench-radius bench-peers bench-strategies bench-labels train install clean
+.PHONY: help solve test check lint slow soundness fuzz docs bench bench-radius bench-peers bench-strategies bench-labels train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +56,9 @@ slow: $(INSTALLED_DEV)  ## Only the tests that take minutes
 
 soundness: $(INSTALLED_DEV)  ## 100,000 cases of known answer to every solver: hours, can be resumed
 	$(SOUNDNESS) --jobs $(JOBS) $(ARGS)
+
+fuzz: $(INSTALLED_DEV)  ## 120,000 broken files of every kind: each read, or refused by a clear line; hours
+	$(FUZZ) $(ARGS)
 
 docs: $(INSTALLED_DOCS)  ## Build the documentation: docs/_build/html/index.html
 	$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --builder html docs docs/_build/html

@@ -12,7 +12,7 @@ import xarray as xr
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
-from mlspec.errors import InputError, MissingSolverError, SpecError
+from mlspec.errors import DataError, InputError, MissingSolverError, SpecError
 from mlspec.problem.onnx_import import read_network
 from mlspec.results import aim_of, eps_of, label_names_of, layering_of, per_radius, property_of
 from mlspec.solvers import chosen
@@ -24,12 +24,11 @@ def problem_of(result: xr.Dataset) -> Problem:
     """Return the problem that a result answers; it holds the classifier itself."""
     property_ = property_of(result)
     image = result["image"].values
-    asked = json.loads(result.attrs["spec"]).get("classifier", {})
     network = read_network(
         result["classifier_onnx"].values.tobytes(),
         by_rank=isinstance(property_.rule, TopK),
         input_shape=image.shape,
-        float16=asked.get("float16") == "as_float32",
+        float16=_reads_float16(result),
     )
     return Problem(
         network=network,
@@ -41,6 +40,16 @@ def problem_of(result: xr.Dataset) -> Problem:
         label_names=label_names_of(result),
         aim=aim_of(result),
     )
+
+
+def _reads_float16(result: xr.Dataset) -> bool:
+    """Whether the spec of a result reads float16 as float32; raises DataError where it is
+    damaged."""
+    try:
+        asked = json.loads(result.attrs["spec"]).get("classifier", {})
+        return bool(asked.get("float16") == "as_float32")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"the attribute 'spec' is damaged: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

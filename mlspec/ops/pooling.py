@@ -8,6 +8,7 @@ input is replaced by something of the same window that lies inside.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class Along:
     after: int
     ceil: bool
     """Whether the last window may reach beyond the padding."""
+    most_places: ClassVar[int] = 2**24
+    """Of all windows along one axis: a file of a few bytes may claim any number."""
 
     @property
     def windows(self) -> int:
@@ -50,6 +53,8 @@ class Along:
     @property
     def places(self) -> Ints:
         """The places ``(windows, kernel)`` that each window sees; some lie outside."""
+        if self.windows * self.kernel > self.most_places:
+            raise NetworkError(f"{self.windows:,} windows of {self.kernel:,} places are too many")
         first = np.arange(self.windows) * self.stride - self.before
         return first[:, None] + np.arange(self.kernel) * self.dilation
 

@@ -12,6 +12,7 @@ import onnx
 from onnx import inliner
 
 from mlspec.errors import NetworkError
+from mlspec.problem.onnx_sizes import expect_sizes
 
 STANDARD = {"", "ai.onnx"}
 """Names of the domain of ONNX's own operations."""
@@ -63,6 +64,7 @@ def load(source: Path | bytes) -> OnnxFile:
     _expect_opset(model)
     if model.functions:
         model = valid(inliner.inline_local_functions, model)
+    expect_sizes(model)
     return OnnxFile(model, content)
 
 

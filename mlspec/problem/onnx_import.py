@@ -80,10 +80,11 @@ def read_classifier(
         network = _trusted(network)
         # At last: what is said of the op that cannot be read is clearer.
         valid(onnx.checker.check_model, file.model, full_check=True)
-    except NetworkError as error:
-        raise NetworkError(
-            f"{source}: {error}" if isinstance(source, Path) else str(error)
-        ) from None
+    except (NetworkError, MemoryError) as error:
+        said = str(error)
+        if isinstance(error, MemoryError):
+            said = "reading it needs more memory than there is"
+        raise NetworkError(f"{source}: {said}" if isinstance(source, Path) else said) from None
     return Classifier(network, file.content, end, places)
 
 

@@ -16,7 +16,7 @@ import pytest
 from mlspec import open_result
 from mlspec.files import claimed
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 """How often a search is killed; ``KILLS=200`` for a long run."""
 SPEC = "specs/small.yaml"
 LATEST = 6.0
