@@ -92,6 +92,8 @@ class Piece:
     """``(k,)``."""
     rest: float | None
     """None where one of ``wins`` always is 1."""
+    error: float = 0.0
+    """How far the network's candidates may be from these sums, by rounding."""
 
     def values(self, x: Array) -> Array:
         """Return the value of each candidate at ``x`` ``(n,)``, then ``rest`` if there is one."""
@@ -171,6 +173,7 @@ def _pieces(structure: Structure, places: Mapping[int, int]) -> Iterator[Piece]:
             piece.before.constant[list(piece.units)] / scale,
             np.array(wins, dtype=np.intp),
             None if piece.rest is None else piece.rest / scale,
+            float(piece.before.error[list(piece.units)].max()) / scale,
         )
 
 

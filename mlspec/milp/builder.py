@@ -23,6 +23,7 @@ from mlspec.core.network import Array
 from mlspec.milp.piecewise import Piecewise, Structure
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import Row
+from mlspec.rounding import sum_error
 from mlspec.tolerances import CRUMB, LEAST_SHARE, ORDER_ONE
 
 
@@ -71,7 +72,7 @@ class Builder:
 
     def sizes(self, value: Affine) -> Array:
         """Return, for each unit of ``value``, how large the terms of its sum are, ``(units,)``."""
-        terms = abs(value.matrix) @ np.array(self.magnitudes, dtype=np.float64)
+        terms = abs(value.matrix) @ np.array(self.magnitudes[: value.width], dtype=np.float64)
         return np.asarray(terms + np.abs(value.constant))
 
     def binary(self, name: str, keys: Sequence[Any]) -> list[Any]:
@@ -82,18 +83,21 @@ class Builder:
         return [variables[key] for key in keys]
 
     def below_zero(self, name: str, rows: dict[Any, Row], equal: bool = False) -> Any:
-        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``) and return the constraint."""
+        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), which give way by their slack, and
+        return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:
             place = key if len(key) > 1 else key[0]
             row, scale = self._scaled(rows[place])
             if scale != 1.0:
                 self.row_scales[name, place] = scale
-            (coefficients, variables, constant), slack = self._without_crumbs(row)
+            coefficients, variables, constant, slack = self._without_crumbs(row)
             if not variables:
                 # Solvers cannot hold an empty row: its constant rides on a variable that is 1.
                 coefficients, variables, constant = [constant], [self._one()], 0.0
             body = LinearExpression(constant=0.0, linear_coefs=coefficients, linear_vars=variables)
+            if slack:
+                slack += sum_error(1) * (abs(constant) + slack)
             return (-constant - slack if equal else None, body, -constant + slack)
 
         constraint = pyo.Constraint(list(rows), rule=rule)
@@ -117,7 +121,7 @@ class Builder:
         return Structure(self.columns, scales, self._pieces)
 
     def _in_units(self, row: Row) -> list[float]:
-        coefficients, variables, _ = row
+        coefficients, variables = row.coefficients, row.variables
         if not self._units:
             return coefficients
         # Maps of built-ins: a model has a hundred thousand of these terms.
@@ -127,32 +131,34 @@ class Builder:
     def _scaled(self, row: Row) -> tuple[Row, float]:
         """Return ``row`` in the units of its variables, multiplied if its coefficients are small,
         and by what."""
-        _, variables, constant = row
+        _, variables, constant, slack = row
         coefficients = self._in_units(row)
         largest = max(map(abs, coefficients), default=0.0)
         factor = float(_power_of_two(np.array(largest))) if largest < 1.0 else 1.0
         if factor == 1.0:
-            return (coefficients, variables, constant), 1.0
-        return ([c / factor for c in coefficients], variables, constant / factor), 1.0 / factor
+            return Row(coefficients, variables, constant, slack), 1.0
+        scaled = [c / factor for c in coefficients]
+        return Row(scaled, variables, constant / factor, slack / factor), 1.0 / factor
 
-    def _without_crumbs(self, row: Row) -> tuple[Row, float]:
+    def _without_crumbs(self, row: Row) -> Row:
         """Return ``row`` without coefficients that solvers drop, or stumble over.
 
-        What is left out counts at its middle; the slack, half of its range, is what the row must
-        give way by, so that no point is lost.
+        What is left out counts at its middle, and half of its range as slack, so that no point is
+        lost.
         """
-        coefficients, variables, constant = row
+        coefficients, variables, constant, slack = row
         if min(map(abs, coefficients), default=CRUMB) >= CRUMB:
-            return row, 0.0
+            return row
         kept: list[tuple[float, Any]] = []
-        slack = 0.0
         for coefficient, variable in zip(coefficients, variables, strict=True):
             if abs(coefficient) >= CRUMB:
                 kept.append((coefficient, variable))
             else:
                 constant += coefficient * (variable.lb + variable.ub) / 2
                 slack += abs(coefficient) * (variable.ub - variable.lb) / 2
-        return ([c for c, _ in kept], [variable for _, variable in kept], constant), slack
+                reach = abs(coefficient) * (abs(variable.lb) + abs(variable.ub))
+                slack += sum_error(3) * (abs(constant) + slack + reach)
+        return Row([c for c, _ in kept], [variable for _, variable in kept], constant, slack)
 
     def _one(self) -> Any:
         if self.model.component("one") is None:
@@ -162,7 +168,8 @@ class Builder:
     def row(self, value: Affine, unit: int) -> Row:
         """Return one value of an affine map, as the start of a row."""
         columns, coefficients, constant = value.row(unit)
-        return coefficients, [self.columns[column] for column in columns], constant
+        variables = [self.columns[column] for column in columns]
+        return Row(coefficients, variables, constant, float(value.error[unit]))
 
 
 def _power_of_two(size: Array) -> Array:

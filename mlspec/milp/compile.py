@@ -21,6 +21,7 @@ from mlspec.milp.model import MilpModel
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import Needed, Site, plus
 from mlspec.ops.operation import operation_of
+from mlspec.rounding import sum_error
 from mlspec.tolerances import MILP_MARGIN, NARROW
 
 
@@ -89,9 +90,10 @@ class Compiler:
         self, build: Builder, scores: Affine, claim: Claim, rows: Sequence[int]
     ) -> tuple[Any, dict[int, Any]]:
         weight = sparse.csr_array(claim.rows)
-        values = Affine(
-            sparse.csr_array(weight @ scores.matrix), claim.rows @ scores.constant + claim.offsets
-        )
+        share = sum_error(claim.rows.shape[1] + 1)
+        error = np.abs(claim.rows) @ (scores.error + share * build.sizes(scores))
+        error = error + share * np.abs(claim.offsets)
+        values = scores.through(weight, claim.offsets, error)
         starts = {r: build.row(values, r) for r in rows}
         level: Any = 0.0
         if self.decision:
@@ -116,7 +118,7 @@ class _Inputs:
 def _inputs(build: Builder, box: Box, needed: Needed) -> _Inputs:
     lower, upper = box.lower.ravel(), box.upper.ravel()
     moving = np.flatnonzero(needed & (upper > lower))
-    low, width = lower[moving], upper[moving] - lower[moving]
+    low, width = lower[moving], np.nextafter(upper[moving] - lower[moving], np.inf)
     narrow = width < NARROW
     units = np.where(narrow, np.ldexp(1.0, np.frexp(width)[1]), 1.0)
     starts = np.where(narrow, low, 0.0)
@@ -127,4 +129,7 @@ def _inputs(build: Builder, box: Box, needed: Needed) -> _Inputs:
     matrix = sparse.csr_array(
         (units, (moving, np.arange(len(moving)))), shape=(len(lower), len(moving))
     )
-    return _Inputs(Affine(matrix, constant), tuple(moving.tolist()), starts, units)
+    # What has no variable but a range has no weight in any row.
+    error = upper - lower
+    error[moving] = 0.0
+    return _Inputs(Affine(matrix, constant, error), tuple(moving.tolist()), starts, units)

@@ -84,7 +84,7 @@ class Add(AffineOperation):
         """Add the maps."""
         value, *others = values
         for other in others:
-            value = value.plus(other)
+            value = value.plus(other, build.sizes(value) + build.sizes(other))
         return value
 
 

@@ -27,6 +27,7 @@ from mlspec.ops.encoding import ModelBuilder, Needed, Row, Site, plus, widened
 from mlspec.ops.op import Array, Op
 from mlspec.ops.operation import Free, TensorOp
 from mlspec.ops.relu import Relu
+from mlspec.rounding import sum_error
 from mlspec.tolerances import BOUND_ROUNDING
 
 
@@ -121,15 +122,15 @@ class Clip(ElementwiseOperation):
         value, lower, upper, a, b = before, site.lower, site.upper, self.low, self.high
         if np.isfinite(a):
             units = np.flatnonzero(site.needed & (lower < b))
-            shifted = value.scaled(1.0, -a)
+            shifted = value.scaled(build.sizes(value), 1.0, -a)
             value = encode_relu(build, f"{site.tag}_low", shifted, lower - a, upper - a, units)
-            value = value.scaled(1.0, a)
+            value = value.scaled(build.sizes(value), 1.0, a)
             lower, upper = np.maximum(lower, a), np.maximum(upper, a)
         if np.isfinite(b):
             units = np.flatnonzero(site.needed)
-            left = value.scaled(-1.0, b)
+            left = value.scaled(build.sizes(value), -1.0, b)
             rest = encode_relu(build, f"{site.tag}_high", left, b - upper, b - lower, units)
-            value = rest.scaled(-1.0, b)
+            value = rest.scaled(build.sizes(rest), -1.0, b)
         self._join(build, site, before, value)
         return value
 
@@ -138,17 +139,19 @@ class Clip(ElementwiseOperation):
         a, b = self.low, self.high
         both = site.needed & (site.lower < a) & (site.upper > b)
         lower, _ = widened(site.lower, site.upper)
+        sizes = build.sizes(before)
         rows: dict[int, Row] = {}
         for unit in np.flatnonzero(both).tolist():
             least = float(lower[unit])
             # A slope that is a little too steep is still above.
             slope = (b - a) / (b - least) * (1.0 + BOUND_ROUNDING)
-            coefficients, variables, constant = build.row(before, unit)
-            slack = BOUND_ROUNDING * (abs(a) + abs(b) + slope * (abs(least) + abs(constant)))
+            start = build.row(before, unit)
+            size = abs(a) + abs(b) + slope * (abs(least) + sizes[unit])
             rows[unit] = plus(
                 build.row(after, unit),
-                *((-slope * c, v) for c, v in zip(coefficients, variables, strict=True)),
-                constant=-a - slope * (constant - least) - slack,
+                *((-slope * c, v) for c, v in zip(*start[:2], strict=True)),
+                constant=-a - slope * (start.constant - least),
+                slack=slope * start.slack + sum_error(6) * size,
             )
         build.below_zero(f"{site.tag}_join", rows)
 

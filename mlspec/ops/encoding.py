@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,20 @@ from numpy.typing import NDArray
 from mlspec.errors import SolverError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.op import Array, Shape
+from mlspec.rounding import sum_error
 from mlspec.tolerances import BOUND_ROUNDING, LEAST_SHARE
 
 Needed = NDArray[np.bool_]
-Row = tuple[list[float], list[Any], float]
-"""Coefficients, variables and constant of ``sum c v + constant``."""
+
+
+class Row(NamedTuple):
+    """``sum c v + constant``, but for rounding."""
+
+    coefficients: list[float]
+    variables: list[Any]
+    constant: float = 0.0
+    slack: float = 0.0
+    """How far it may be from what it stands for: constraints give way by it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +79,7 @@ class ModelBuilder(Protocol):
         ...
 
     def below_zero(self, name: str, rows: dict[Any, Row], equal: bool = False) -> Any:
-        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``)."""
+        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), which give way by their slack."""
         ...
 
     def piecewise(
@@ -88,17 +97,19 @@ class ModelBuilder(Protocol):
 
 def negative(row: Row) -> Row:
     """Return ``-row``."""
-    coefficients, variables, constant = row
-    return [-coefficient for coefficient in coefficients], variables, -constant
+    coefficients, variables, constant, slack = row
+    return Row([-coefficient for coefficient in coefficients], variables, -constant, slack)
 
 
-def plus(row: Row, *terms: tuple[float, Any], constant: float = 0.0) -> Row:
-    """Return ``row`` with further ``(coefficient, variable)`` terms and a constant added."""
-    coefficients, variables, old = row
-    return (
-        coefficients + [coefficient for coefficient, _ in terms],
-        variables + [variable for _, variable in terms],
-        old + constant,
+def plus(row: Row, *terms: tuple[float, Any], constant: float = 0.0, slack: float = 0.0) -> Row:
+    """Return ``row`` with further ``(coefficient, variable)`` terms, a constant and its slack
+    added."""
+    total = row.constant + constant
+    return Row(
+        row.coefficients + [coefficient for coefficient, _ in terms],
+        row.variables + [variable for _, variable in terms],
+        total,
+        row.slack + slack + (sum_error(1) * abs(total) if constant else 0.0),
     )
 
 
@@ -110,6 +121,15 @@ def widened(lower: Array, upper: Array) -> tuple[Array, Array]:
     """
     slack = BOUND_ROUNDING * max(np.abs(lower).max(), np.abs(upper).max())
     return np.minimum(lower, upper) - slack, np.maximum(lower, upper) + slack
+
+
+def is_number(least: Array, most: Array, sizes: Array, still: Needed) -> Needed:
+    """Say where ``least`` and ``most`` enclose what is one number but for rounding, as in a uniform
+    background: it is encoded as a constant with an error.
+
+    ``sizes`` are those of the sums, and ``still`` are those of no variable.
+    """
+    return np.asarray(still | (most - least <= BOUND_ROUNDING * sizes))
 
 
 def big_m(value: float, size: float, tag: str, unit: int) -> float:

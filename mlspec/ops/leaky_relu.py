@@ -20,7 +20,17 @@ from torch import Tensor
 from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.elementwise import ElementwiseOperation, Fan, Line, Sides
-from mlspec.ops.encoding import ModelBuilder, Needed, Row, Site, big_m, negative, plus, widened
+from mlspec.ops.encoding import (
+    ModelBuilder,
+    Needed,
+    Row,
+    Site,
+    big_m,
+    is_number,
+    negative,
+    plus,
+    widened,
+)
 from mlspec.ops.op import Array, Op
 from mlspec.ops.operation import Free, TensorOp
 from mlspec.ops.relu import Relu
@@ -78,15 +88,20 @@ class LeakyRelu(ElementwiseOperation):
     def encode(self, build: ModelBuilder, site: Site, values: Sequence[Affine]) -> Affine:
         """Encode both pieces; only units of open sign cost variables."""
         (value,) = values
-        both = value.stacked(value.scaled(self.slope))
+        both = value.stacked(value.scaled(build.sizes(value), self.slope))
         units = len(site.lower)
         needed = np.flatnonzero(site.needed)
         is_open = (site.lower[needed] < 0.0) & (site.upper[needed] > 0.0)
         opened, decided = needed[is_open], needed[~is_open]
+        lower, upper, sizes = site.lower, site.upper, build.sizes(value)
+        still = value.still[opened]
+        constant = is_number(lower[opened], upper[opened], sizes[opened], still)
+        numbers, opened = opened[constant], opened[~constant]
         outputs, ends = self._encode_open(build, site, both, opened.tolist())
         build.extend(outputs, *ends)
         sources = np.where(site.lower[decided] >= 0.0, decided, units + decided)
-        return both.replaced(decided, sources, opened, units)
+        after = both.replaced(decided, sources, opened, units)
+        return after.fixed(numbers, self.slope * lower[numbers], upper[numbers])
 
     def _encode_open(
         self, build: ModelBuilder, site: Site, both: Affine, keys: list[int]
@@ -108,7 +123,7 @@ class LeakyRelu(ElementwiseOperation):
             rows["leak"][unit] = plus(az, (-1.0, y))
             rows["on"][unit] = plus(negative(z), (1.0, y), (-lost, t))
             rows["off"][unit] = plus(negative(az), (1.0, y), (-gain, s))
-            one[unit] = [1.0, 1.0], [s, t], -1.0
+            one[unit] = Row([1.0, 1.0], [s, t], -1.0)
             build.piecewise(y, both, [unit, units + unit], [s, t], rest=None)
         for name, each in rows.items():
             build.below_zero(f"{tag}_{name}", each)

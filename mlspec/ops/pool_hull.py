@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from mlspec.ops.affine_map import Affine, Ints
-from mlspec.ops.encoding import ModelBuilder, Row, big_m, plus, widened
+from mlspec.ops.encoding import ModelBuilder, Needed, Row, big_m, is_number, plus, widened
 from mlspec.ops.op import Array
+from mlspec.rounding import sum_error
 from mlspec.tolerances import LEAST_PART, LEAST_SHARE
 
 
@@ -99,12 +100,14 @@ def encode_windows(
         for window, units in candidates
         if len(units) == 1 and units[0] != Candidate.ZERO
     ]
-    lower, upper = widened(lower, upper)
     sizes = build.sizes(before)
+    contested = [each for each in candidates if len(each[1]) > 1]
+    constants, flat = _constants(contested, lower, upper, sizes, before.still)
+    lower, upper = widened(lower, upper)
     pools = [
         _window(number, units, lower, upper, sizes)
-        for number, units in candidates
-        if len(units) > 1
+        for (number, units), is_flat in zip(contested, flat, strict=True)
+        if not is_flat
     ]
     rising = sorted({unit for pool in pools for unit in pool.units})
     z = _values(build, tag, before, lower, upper, sizes, rising)
@@ -127,13 +130,17 @@ def encode_windows(
             if not pool.is_relu:
                 share, shift = shares[key], 0.0
             lost, gain = _coefficients(pool, unit, lower, upper, tag)
-            above[key] = ([1.0, -1.0], [z[unit], y], 0.0)
-            below[key] = ([1.0, -1.0, lost], [share, z[unit], b], pool.floor - shift - lost)
-            won[key] = ([1.0, -gain], [share, b], -shift)
+            error = float(before.error[unit])
+            slack = error + sum_error(3) * (abs(pool.floor) + lost)
+            above[key] = Row([1.0, -1.0], [z[unit], y], slack=error)
+            limit = pool.floor - shift - lost
+            below[key] = Row([1.0, -1.0, lost], [share, z[unit], b], limit, slack)
+            won[key] = Row([1.0, -gain], [share, b], -shift)
         if pool.units and not pool.is_relu:
             parts = [(-1.0, shares[pool.number, unit]) for unit in pool.units]
-            total[pool.number] = plus(([1.0], [y], -pool.floor), *parts)
-            chosen = [1.0] * len(parts), [wins[pool.number, unit] for unit in pool.units], -1.0
+            total[pool.number] = plus(Row([1.0], [y], -pool.floor), *parts)
+            winners = [wins[pool.number, unit] for unit in pool.units]
+            chosen = Row([1.0] * len(parts), winners, -1.0)
             (one_or_none if pool.rest else one)[pool.number] = chosen
         if pool.units:
             winners = [wins[pool.number, unit] for unit in pool.units]
@@ -147,7 +154,26 @@ def encode_windows(
     build.extend(outputs, *ends)
     to = np.array([window for window, _ in kept], dtype=np.int64)
     source = np.array([unit for _, unit in kept], dtype=np.int64)
-    return before.replaced(to, source, np.array(keys, dtype=np.int64), windows)
+    after = before.replaced(to, source, np.array(keys, dtype=np.int64), windows)
+    return after.fixed(*constants)
+
+
+def _constants(
+    contested: Candidates, lower: Array, upper: Array, sizes: Array, still: Needed
+) -> tuple[tuple[Ints, Array, Array], Needed]:
+    """Return the windows whose candidates tie but for rounding, with their ends, and which of
+    ``contested`` they are."""
+    least, ceiling, size = (np.zeros(len(contested)) for _ in range(3))
+    no_variable = np.zeros(len(contested), dtype=bool)
+    for place, (_, candidates) in enumerate(contested):
+        units = [unit for unit in candidates if unit != Candidate.ZERO]
+        zero = [0.0] if len(units) < len(candidates) else []
+        least[place] = max([*lower[units].tolist(), *zero])
+        ceiling[place] = max([*upper[units].tolist(), *zero])
+        size[place], no_variable[place] = sizes[units].max(), still[units].all()
+    flat = is_number(least, ceiling, size, no_variable)
+    numbers = np.array([number for number, _ in contested], dtype=np.int64)
+    return (numbers[flat], least[flat], ceiling[flat]), flat
 
 
 def _window(
@@ -193,9 +219,15 @@ def _values(
     units: list[int],
 ) -> dict[int, Any]:
     """Add the value ``z`` of each candidate."""
-    variables = build.continuous(f"{tag}_z", units, lower[units], upper[units], sizes[units])
+    errors = before.error[units] + sum_error(1) * sizes[units]
+    ends = lower[units] - errors, upper[units] + errors
+    variables = build.continuous(f"{tag}_z", units, *ends, sizes[units])
     z = dict(zip(units, variables, strict=True))
-    rows = {unit: plus(build.row(before, unit), (-1.0, value)) for unit, value in z.items()}
+    # They are the sums as the model has them: the rows that they are in give way by the errors.
+    rows = {
+        unit: plus(build.row(before, unit), (-1.0, value))._replace(slack=0.0)
+        for unit, value in z.items()
+    }
     build.below_zero(f"{tag}_is", rows, True)
     return z
 

@@ -129,7 +129,7 @@ class Select(AffineOperation):
         kept = np.flatnonzero(flat != ZERO)
         shape = len(flat), value.matrix.shape[0]
         choice = sparse.csr_array((np.ones(len(kept)), (kept, flat[kept])), shape=shape)
-        return value.through(choice, np.zeros(len(flat)))
+        return value.through(choice, np.zeros(len(flat)), np.asarray(choice @ value.error))
 
     def joined_to_previous(self, previous: Op) -> Op | None:
         """A choice of what was chosen is one choice."""

@@ -104,9 +104,17 @@ class Weighted(AffineOperation):
         return np.asarray(abs(weight).T @ site.needed.astype(np.float64) > 0)
 
     def encode(self, build: ModelBuilder, site: Site, values: Sequence[Affine]) -> Affine:
-        """Compose the maps."""
+        """Compose the maps.
+
+        A coefficient is a sum over the inputs of an output, and so is a constant, with its bias.
+        """
         (value,) = values
-        return value.through(*operator(self, site.shape))
+        weight, bias = operator(self, site.shape)
+        terms = int(np.diff(weight.indptr).max(initial=0)) + 1
+        share = sum_error(terms + self.error.weights)
+        carried = value.error * (1.0 + share) + share * build.sizes(value)
+        error = abs(weight) @ carried + share * np.abs(bias) + self.error.bias
+        return value.through(weight, bias, np.asarray(error))
 
 
 @cache

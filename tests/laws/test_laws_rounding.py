@@ -6,7 +6,7 @@ every error that is not accounted for shows at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -15,13 +15,14 @@ from bounding import Bounding
 from law import law
 from oracles import points
 from soundness import exact
-from strategies import TINY, Question, Rng, one_of, questions, random_problem, seeded
+from soundness.rounding import WIDTHS, hard_question
+from strategies import TINY, Question, Rng, one_of, questions, seeded
 
 from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes, Hull
 from mlspec.bounds.lost import Lost
 from mlspec.bounds.propagation import minimum
-from mlspec.core.network import Array, Network, Op, Shape
+from mlspec.core.network import Array, Shape
 from mlspec.core.problem import Problem
 from mlspec.ops.add import Add
 from mlspec.ops.clip import Clip
@@ -32,38 +33,10 @@ from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.operation import Operation, TensorOp, piecewise_of
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
-from mlspec.ops.weighted import Weighted
 from mlspec.rounding import EXACT, ParameterError
 from mlspec.tensors import TensorNetwork
 
 ITERATIONS = 6
-WIDTHS = (0.0, 1e-15, 1e-12, 1e-6, 1.0)
-"""Shares of a question's radius."""
-
-
-def hard(rng: Rng) -> Question:
-    """Return a question about large values that cancel, over a box of some width.
-
-    Biases keep the values of the first image, or nearly so; scales have as many digits as float64.
-    """
-    problem = random_problem(rng, TINY, 6)
-    factor = 10.0 ** rng.uniform(0.0, 8.0)
-    ops = tuple(_harder(op, rng, factor) for op in problem.network.ops)
-    network = Network(ops, problem.network.input_shape, problem.network.inputs)
-    radius = np.full(problem.layering.count, one_of(rng, (0.02, 0.3)))
-    return Question(replace(problem, network=network), radius * one_of(rng, WIDTHS))
-
-
-def _harder(op: Op, rng: Rng, factor: float) -> Op:
-    if not isinstance(op, Weighted):
-        return op
-    if isinstance(op, Scale):
-        return replace(op, weight=op.weight / 3.0, bias=op.bias / 3.0)
-    if rng.random() < 0.5:
-        return op
-    # Rounded to few digits: as in a float32 file, and exactly representable.
-    weight = np.round(op.weight * factor * 64.0) / 64.0
-    return replace(op, weight=weight, bias=np.round(op.bias * factor * 64.0) / 64.0)
 
 
 def images(question: Question) -> Array:
@@ -79,7 +52,7 @@ def margin(problem: Problem, image: Array) -> Fraction:
     return exact.margin(problem.network, problem.property, image)
 
 
-@law(seeded(hard), quick=150, deep=6000)
+@law(seeded(hard_question), quick=150, deep=6000)
 def test_bounds_hold_in_exact_arithmetic(question: Question) -> None:
     problem = question.problem
     box = problem.neighborhood(question.eps).box

@@ -7,9 +7,14 @@ from law import law
 from scipy import sparse
 from strategies import SMALL, networks
 
-from mlspec.core.network import Network
+from mlspec.core.network import Array, Network
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.weighted import Weighted, operator
+
+
+def exact(matrix: sparse.csr_array, constant: Array) -> Affine:
+    """Return a map that is not the result of rounding."""
+    return Affine(matrix, constant, np.zeros(len(constant)))
 
 
 @law(networks(SMALL), quick=80, deep=2000)
@@ -32,13 +37,14 @@ def test_composed_maps_are_composed_functions(network: Network) -> None:
     width = int(rng.integers(1, 6))
     units = int(np.prod(network.input_shape))
     start = rng.normal(size=(units, width)) * (rng.random((units, width)) < 0.3)
-    value = Affine(sparse.csr_array(start), rng.normal(size=units))
+    value = exact(sparse.csr_array(start), rng.normal(size=units))
     variables = rng.normal(size=width)
     image = (start @ variables + value.constant).reshape(1, *network.input_shape)
     for position, op in enumerate(network.ops):
         if not isinstance(op, Weighted) or network.inputs[position] != (position,):
             break
-        value = value.through(*operator(op, network.shape_before(position)))
+        weight, bias = operator(op, network.shape_before(position))
+        value = value.through(weight, bias, np.zeros(len(bias)))
         image = op.forward(image)
     assert value.width == width
     np.testing.assert_allclose(
@@ -51,7 +57,7 @@ def test_composed_maps_are_composed_functions(network: Network) -> None:
 
 
 def test_after_a_piecewise_op_units_are_kept_fresh_or_zero() -> None:
-    value = Affine(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
+    value = exact(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
     after = value.replaced(np.array([0, 3]), np.array([2, 1]), np.array([2, 4]), 5)
     expected = np.zeros((5, 4))
     expected[0, :2], expected[3, :2] = [4.0, 5.0], [2.0, 3.0]
@@ -61,7 +67,7 @@ def test_after_a_piecewise_op_units_are_kept_fresh_or_zero() -> None:
 
 
 def test_nothing_kept_and_nothing_fresh_is_all_zero() -> None:
-    value = Affine(sparse.csr_array(np.ones((2, 3))), np.ones(2))
+    value = exact(sparse.csr_array(np.ones((2, 3))), np.ones(2))
     none = np.array([], dtype=np.int64)
     after = value.replaced(none, none, none, 4)
     assert after.matrix.shape == (4, 3)
@@ -70,10 +76,10 @@ def test_nothing_kept_and_nothing_fresh_is_all_zero() -> None:
 
 
 def test_values_of_fewer_variables_add_to_those_of_more() -> None:
-    value = Affine(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
-    wider = Affine(sparse.csr_array(np.ones((3, 4))), np.ones(3))
+    value = exact(sparse.csr_array(np.arange(6.0).reshape(3, 2)), np.array([10.0, 20.0, 30.0]))
+    wider = exact(sparse.csr_array(np.ones((3, 4))), np.ones(3))
     assert value.over(2) is value
-    total = value.over(4).plus(wider)
+    total = value.over(4).plus(wider, np.zeros(3))
     expected = np.ones((3, 4))
     expected[:, :2] += np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(total.matrix.toarray(), expected)

@@ -25,7 +25,7 @@ from mlspec.milp.builder import Builder
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
 from mlspec.ops.conv import Conv
-from mlspec.ops.encoding import big_m
+from mlspec.ops.encoding import Row, big_m
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
@@ -185,7 +185,7 @@ def test_a_row_without_its_small_coefficients_keeps_every_point(equal: bool) -> 
     build = Builder()
     ends = np.array([0.0, -3.0, 0.0]), np.array([1.0, 5.0, 4.0])
     x, y, z = build.inputs("x", [0, 1, 2], *ends)
-    row = [1.0, 1e-9, -1e-9], [x, y, z], -0.5
+    row = Row([1.0, 1e-9, -1e-9], [x, y, z], -0.5)
     (constraint,) = build.below_zero("row", {0: row}, equal).values()
     for fine in itertools.product((-3.0, 5.0), (0.0, 4.0)):
         y.value, z.value = fine
