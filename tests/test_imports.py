@@ -27,9 +27,10 @@ HOMES: dict[str, set[str]] = {
     "cplex": {"backends"},
     "pyscipopt": {"backends"},
     "swiglpk": {"backends"},
-    "xarray": {"results", "report", "experiment", "resume", "run", "labelling"},
+    "xarray": {"results", "report", "experiment", "resume", "run", "labelling", "testing"},
     "netCDF4": {"results"},
     "vnnlib": {"problem"},
+    "hypothesis": {"testing"},
     "rich": {"report", "cli"},
     "dask": {"campaign"},
 }
