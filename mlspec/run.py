@@ -54,11 +54,12 @@ from mlspec.search.start import CertifiedStart
 from mlspec.solvers import chosen, prover_for
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of, single_threaded
-from mlspec.verifier.cascade import Cascade, Stages
+from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level
 from mlspec.verifier.local_search import LocalSearch
+from mlspec.verifier.stages import Stages
 
 
 def solve(

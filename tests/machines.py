@@ -22,10 +22,11 @@ from mlspec.milp.compile import Compiler
 from mlspec.solvers import ChosenBackend, backend_of, prover_for
 from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
-from mlspec.verifier.cascade import Cascade, Stages
+from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.local_search import LocalSearch
+from mlspec.verifier.stages import Stages
 
 BOUNDS = ("interval", "crown", "alpha")
 ITERATIONS = 8

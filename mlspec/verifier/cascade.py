@@ -1,22 +1,18 @@
 """The verifier: stages from cheap to complete, each only for what the last left open.
 
-interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: a sound
-bound or a solver's proof for ROBUST, a witness replayed in float64 for VIOLATED.
+interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: bounds or
+dual bounds in float64 for ROBUST, a witness replayed in float64 for VIOLATED.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from mlspec.attack.pgd import PgdAttack
-from mlspec.attack.reduction import WitnessReduction
 from mlspec.bounds.analysis import Analysis
-from mlspec.bounds.bounder import Bounder
-from mlspec.bounds.crown import CrownBounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -24,38 +20,12 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
-from mlspec.verifier.complete import CompleteStage
-from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
-from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.memory_limit import TOO_LITTLE, MemoryLimit
 from mlspec.verifier.question import Question
+from mlspec.verifier.stages import AttackStage, BoundsStage, Decider, Stages, violated
 from mlspec.verifier.subset_query import unknown
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The parts of the cascade; ``complete`` is None where bounds have the last word."""
-
-    attack: PgdAttack
-    scout: PgdAttack
-    """A cheaper attack, for weakest points on the way."""
-    local_search: LocalSearch
-    """Finds the nearest violation on a path."""
-    hull_refutation: HullRefutation
-    """Shows that no neighborhood between some is robust."""
-    bounders: tuple[Bounder, ...]
-    """From cheap to dear."""
-    crown: CrownBounder
-    """Certifies margins with their gradients."""
-    complete: CompleteStage | None
-    reduction: WitnessReduction = WitnessReduction()
-    """Moves witnesses towards the centre."""
-    recent: int = 64
-    """The last known witnesses, so many of them, may be among the weak images below."""
-    near: int = 4
-    """Weak images whose linear regions the complete stage searches first."""
 
 
 class Cascade:
@@ -66,14 +36,18 @@ class Cascade:
         self._stages = stages
         self._memory = Memory(problem)
         self._limit = MemoryLimit()
-        self._last_attack: tuple[Array, WeakestPoints] | None = None
         self.tallies: dict[Stage, Tally] = {}
         """What each stage did so far."""
-        self._bounders = {bounder.stage: bounder for bounder in stages.bounders}
-        plain = tuple(each.stage for each in stages.bounders if not each.optimises)
-        optimised = tuple(each.stage for each in stages.bounders if each.optimises)
-        self._plain_bounds = plain
-        self._order = (*plain, Stage.ATTACK, *optimised)
+        bounds = stages.bounders
+        self._plain_bounds = tuple(BoundsStage(each) for each in bounds if not each.optimises)
+        self._attack = AttackStage(problem, stages.attack, self._memory)
+        optimised = (BoundsStage(each) for each in bounds if each.optimises)
+        self._deciders: tuple[Decider, ...] = (
+            *self._plain_bounds,
+            self._attack,
+            *optimised,
+            *stages.further,
+        )
 
     def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Decide whether the neighborhood of radius ``eps`` is robust."""
@@ -115,7 +89,7 @@ class Cascade:
         points = self._centre()
         with self._limit.around(Stage.ATTACK):
             if thorough:
-                points = self._attacked(eps, deadline)
+                points = self._attack.points(eps, deadline)
             else:
                 points = self._stages.scout.find(eps, self._memory.witnesses, deadline)
         if points.violates:
@@ -190,12 +164,12 @@ class Cascade:
         witness = self._memory.witness_inside(question.eps)
         if witness is not None:
             question.note(Stage.RECALL, began, "a known witness lies inside")
-            return self._violated(witness, Stage.RECALL)
-        known = self._known_attack(question.eps) is not None
-        # A stored attack costs nothing: use it first.
-        verdict = self._tried(question, Stage.ATTACK) if known else None
-        stages = tuple(stage for stage in self._order if stage is not Stage.ATTACK or not known)
-        verdict = verdict or self._asked(question, stages)
+            return violated(self._problem, witness, Stage.RECALL)
+        deciders = self._deciders
+        if self._attack.knows(question.eps):
+            # A stored attack costs nothing: use it first.
+            deciders = tuple(sorted(deciders, key=lambda each: each is not self._attack))
+        verdict = self._asked(question, deciders)
         if verdict is not None:
             return verdict
         complete = self._stages.complete
@@ -210,37 +184,27 @@ class Cascade:
         question.note(Stage.MILP, began, TOO_LITTLE)
         return unknown(f"the complete stage does not answer: {TOO_LITTLE}")
 
-    def _asked(self, question: Question, stages: Sequence[Stage]) -> Verdict | None:
-        """Ask ``stages`` one after the other until one decides."""
+    def _asked(self, question: Question, deciders: Sequence[Decider]) -> Verdict | None:
+        """Ask ``deciders`` one after the other until one has a verdict."""
         began = time.monotonic()
         proved = self._memory.proof_around(question.eps)
         if proved is not None:
             question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
             margin, proof = proved
             return Verdict(Outcome.ROBUST, Stage.RECALL, margin, proof=proof)
-        for stage in stages:
-            verdict = self._tried(question, stage)
+        for decider in deciders:
+            verdict = self._tried(question, decider)
             if verdict is not None:
                 return verdict
         return None
 
-    def _tried(self, question: Question, stage: Stage) -> Verdict | None:
+    def _tried(self, question: Question, decider: Decider) -> Verdict | None:
         """Ask one stage, and return its verdict if it decides."""
         began = time.monotonic()
-        with self._limit.around(stage):
-            return self._answer(question, stage, began)
-        question.note(stage, began, TOO_LITTLE)
+        with self._limit.around(decider.stage):
+            return decider.decide(question)
+        question.note(decider.stage, began, TOO_LITTLE)
         return None
-
-    def _answer(self, question: Question, stage: Stage, began: float) -> Verdict | None:
-        if stage is Stage.ATTACK:
-            question.points = points = self._attacked(question.eps, question.deadline)
-            found = "a violating image" if points.violates else "no violating image"
-            question.note(stage, began, f"{found}, least margin {points.margins[0]:.3g}")
-            return self._violated(points.images[0], stage) if points.violates else None
-        bounder = self._bounders[stage]
-        analysis = bounder.analyse(question.box, question.analysis, question.deadline)
-        return question.learn(stage, began, analysis)
 
     def _centre(self) -> WeakestPoints:
         """Return what is known without an attack: the image itself."""
@@ -256,24 +220,6 @@ class Cascade:
         return list(
             images[np.argsort(self._problem.margin(images), kind="stable")[: self._stages.near]]
         )
-
-    def _attacked(self, eps: Array, deadline: Deadline) -> WeakestPoints:
-        """Attack with full effort; a search that attacks before it asks for a proof pays once."""
-        known = self._known_attack(eps)
-        if known is None:
-            known = self._stages.attack.find(eps, self._memory.witnesses, deadline)
-            if not deadline.passed:
-                self._last_attack = (eps.copy(), known)
-        return known
-
-    def _known_attack(self, eps: Array) -> WeakestPoints | None:
-        if self._last_attack is None or not np.array_equal(self._last_attack[0], eps):
-            return None
-        return self._last_attack[1]
-
-    def _violated(self, witness: Array, stage: Stage) -> Verdict:
-        margin = float(self._problem.margin(witness[None])[0])
-        return Verdict(Outcome.VIOLATED, stage, margin, witness, proof=Proof.REPLAY)
 
     def _noted(self, question: Question, verdict: Verdict, began: float) -> Verdict:
         """Remember the verdict, and complete it by its duration, the accounts and the witness's

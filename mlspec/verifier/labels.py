@@ -31,9 +31,9 @@ from mlspec.core.property import Claim, Property, TopK
 from mlspec.core.standing import LabelRelations, LabelVerdict, Standing
 from mlspec.core.verdict import Account, Outcome, Stage, Verdict
 from mlspec.tolerances import MILP_MARGIN
-from mlspec.verifier.cascade import Stages
 from mlspec.verifier.label_state import LabelState, either, unknown
 from mlspec.verifier.sightings import Sightings
+from mlspec.verifier.stages import Stages
 
 OUT_OF_TIME = "the time ended before it was asked"
 

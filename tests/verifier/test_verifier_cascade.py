@@ -32,6 +32,7 @@ from mlspec.spec.search import Verifier
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.question import Question
 
 
 def absolute_value(offset: float = 0.5) -> Problem:
@@ -522,3 +523,34 @@ def test_the_names_of_bounds_in_a_spec_are_those_of_the_bounders() -> None:
         assert machine_bounders(hidden(0.1), stage.value)[-1].stage is stage
     with pytest.raises(ValidationError, match="interval"):
         Verifier(bounds=Stage.MILP.value)
+
+
+@dataclass
+class Guessing:
+    """A stage that answers when it is told to."""
+
+    answer: Verdict | None = None
+    asked: int = 0
+    stage: Stage = Stage.MILP
+
+    def decide(self, question: Question) -> Verdict | None:
+        self.asked += 1
+        assert question.points is not None
+        assert question.analysis is not None
+        return self.answer
+
+
+def test_a_further_stage_is_asked_before_the_complete_one() -> None:
+    problem, eps = hard()
+    plain = Cascade(problem, machine_stages(problem, "interval")).verify(
+        eps, Deadline.after(SECONDS)
+    )
+    assert plain.stage is Stage.MILP
+    silent = Guessing()
+    parts = replace(machine_stages(problem, "interval"), further=(silent,))
+    verdict = Cascade(problem, parts).verify(eps, Deadline.after(SECONDS))
+    assert silent.asked == 1
+    assert verdict.outcome is plain.outcome
+    sure = Guessing(Verdict(Outcome.ROBUST, Stage.MILP, 0.01, proof=Proof.DUAL_BOUNDS))
+    parts = replace(machine_stages(problem, "interval"), further=(sure,))
+    assert Cascade(problem, parts).verify(eps, Deadline.after(SECONDS)).margin == 0.01
