@@ -20,7 +20,7 @@ from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import Claim
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.errors import LicenceError
 from mlspec.milp.choosing import choosing
 from mlspec.milp.model import MilpModel
@@ -57,7 +57,7 @@ class Preflight:
     """Builds the models that a search of ``problem`` is going to ask about, and solves none."""
 
     problem: Problem
-    attack: Callable[[Path], Violation | None]
+    attack: Callable[[EpsPath], Violation | None]
     """Finds the smallest neighborhood on a path that contains a violating image."""
     bounds: Callable[[Box], Analysis]
     """Bounds the network over a box by linear relaxation."""

@@ -27,7 +27,7 @@ from mlspec.attack.path_boxes import Candidates, PathBoxes, Violation
 from mlspec.attack.pgd import Pgd
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class FmnAttack:
 
     def find(
         self,
-        path: Path,
+        path: EpsPath,
         known: Sequence[Array] = (),
         deadline: Deadline = NEVER,
         rounds: int | None = None,
@@ -139,7 +139,7 @@ class FmnAttack:
         lower = method.slp.descend(boxes, found, method.slp_steps, end)
         return found.joined(lower).violation
 
-    def lowered(self, path: Path, violation: Violation, deadline: Deadline = NEVER) -> Violation:
+    def lowered(self, path: EpsPath, violation: Violation, deadline: Deadline = NEVER) -> Violation:
         """Return a violation that linear programs reach from this one, of at most its share."""
         boxes = PathBoxes(self._context, path)
         images = violation.image[None]

@@ -25,7 +25,7 @@ from mlspec.core.deadline import NEVER, Deadline
 class NormSlp:
     """Moves violating candidates to local minima of their share of the path."""
 
-    cuts: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
+    reductions: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)
     """Reductions of the share that are tried, in units of the trust region; the first is none."""
     most: float = 0.5
     """Largest reduction of the share in one step."""
@@ -44,8 +44,8 @@ class NormSlp:
         Makes at most ``steps`` steps, and no further one once ``deadline`` has passed.
         """
         network = boxes.context.exact
-        count, tries = len(start), len(self.cuts)
-        cuts = np.array(self.cuts)[:, None]
+        count, tries = len(start), len(self.reductions)
+        reductions = np.array(self.reductions)[:, None]
         points, shares = network.tensor(start.images), start.shares
         targets = start.targets.take(np.tile(np.arange(count), tries))
         trust = np.full(count, self.trust.first)
@@ -60,7 +60,7 @@ class NormSlp:
             values, slopes = linearised(margins, points)
             low, high = (network.tensor(end) for end in boxes.at(shares))
             far = (network.tensor(trust)[:, None, None, None] * (high - low)).repeat(tries, 1, 1, 1)
-            tried = shares * (1.0 - cuts * np.minimum(trust, self.most))
+            tried = shares * (1.0 - reductions * np.minimum(trust, self.most))
             low, high = (network.tensor(end) for end in boxes.at(tried.ravel()))
             moved = self._step(points.repeat(tries, 1, 1, 1), values, slopes, (low, high), far)
             with torch.no_grad():

@@ -15,7 +15,7 @@ from mlspec.attack.context import AttackContext
 from mlspec.attack.margins import TargetSubsets
 from mlspec.core.bisection import Bisection
 from mlspec.core.network import Array
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.tolerances import BOX_SLACK
 
 
@@ -71,7 +71,7 @@ class PathBoxes:
     """The neighborhoods of one problem on one path, as boxes."""
 
     context: AttackContext
-    path: Path
+    path: EpsPath
     halvings: int = 32
     """Bisection steps by which the least share that holds an image is found."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WitnessReduction:
     """Batches: each divides the interval between two radii of the one before."""
 
     def reduce(
-        self, problem: Problem, witness: Array, path: Path, deadline: Deadline = NEVER
+        self, problem: Problem, witness: Array, path: EpsPath, deadline: Deadline = NEVER
     ) -> Array:
         """Return a violating image ``(C, H, W)``: ``witness``, clipped into a box of ``path``.
 

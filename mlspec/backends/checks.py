@@ -6,27 +6,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlspec.backends.engine import Outcome
+from mlspec.backends.engine import RunEnd
 from mlspec.backends.program import LinearProgram
 from mlspec.milp.model import Termination
 
 
-def failure(error: BaseException) -> Outcome:
+def failure(error: BaseException) -> RunEnd:
     """Return the outcome of a run that raised ``error``."""
     said = str(error).partition("\n")[0]
     if isinstance(error, MemoryError):
         said = "it needs more memory than there is"
-    return Outcome(Termination.FAILED, None, None, said or type(error).__name__)
+    return RunEnd(Termination.FAILED, None, None, said or type(error).__name__)
 
 
-def checked(outcome: object, program: LinearProgram, *, certifies: bool) -> Outcome:
+def checked(outcome: object, program: LinearProgram, *, certifies: bool) -> RunEnd:
     """Return ``outcome``, or FAILED where no solver may return such a thing: another type, a point
     that is not ``(n,)`` finite numbers, a bound that is no number.
 
     What an engine that does not certify calls certified is its claim. Points outside the bounds of
     their variables pass: images are moved into their neighborhood and replayed.
     """
-    if not isinstance(outcome, Outcome) or not isinstance(outcome.termination, Termination):
+    if not isinstance(outcome, RunEnd) or not isinstance(outcome.termination, Termination):
         return _nonsense(f"it returned {outcome!r:.80}")
     values, bound = outcome.values, outcome.bound
     if values is not None:
@@ -49,5 +49,5 @@ def _wrong_values(values: object, columns: int) -> str:
     return ""
 
 
-def _nonsense(said: str) -> Outcome:
-    return Outcome(Termination.FAILED, None, None, said)
+def _nonsense(said: str) -> RunEnd:
+    return RunEnd(Termination.FAILED, None, None, said)

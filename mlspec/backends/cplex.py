@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, RunEnd, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
@@ -100,7 +100,7 @@ class CplexEngine:
         """Set the whole objective."""
         self._cplex.objective.set_linear(list(enumerate(cost.tolist())))
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``."""
         self._aborter.clear()
         with _errors():
@@ -115,7 +115,7 @@ class CplexEngine:
         # A simplex that is cut off has a point too, which need not be feasible.
         has_point = solution.is_primal_feasible()
         values = np.array(solution.get_values()) if has_point else None
-        return Outcome(termination, values, self._bound(termination), solution.get_status_string())
+        return RunEnd(termination, values, self._bound(termination), solution.get_status_string())
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""

@@ -44,7 +44,7 @@ PATIENCE: Final = Patience()
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RunEnd:
     """How one run ended."""
 
     termination: Termination
@@ -75,7 +75,7 @@ class Engine(Protocol):
         """Set the whole objective ``(n,)``."""
         ...
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``; called in a thread of its own."""
         ...
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, RunEnd, SolverInterface
 from mlspec.backends.glpk_library import (
     Callback,
     TreeControl,
@@ -80,12 +80,12 @@ class GlpkEngine:
         """Make ``run`` end soon."""
         self._cancelled.set()
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``."""
         self._cancelled.clear()
         while not _TURN.acquire(timeout=PATIENCE.poll_seconds):
             if self._cancelled.is_set() or deadline.passed:
-                return Outcome(Termination.LIMIT, None, None, "time limit; GLPK was busy elsewhere")
+                return RunEnd(Termination.LIMIT, None, None, "time limit; GLPK was busy elsewhere")
         try:
             self._glpk.glp_term_out(self._glpk.GLP_OFF)
             problem = self._loaded()
@@ -133,7 +133,7 @@ class GlpkEngine:
             return int(glpk.GLP_DB)
         return int(glpk.GLP_LO if below else glpk.GLP_UP if above else glpk.GLP_FR)
 
-    def _relaxed(self, problem: Any, deadline: Deadline) -> Outcome:
+    def _relaxed(self, problem: Any, deadline: Deadline) -> RunEnd:
         """Solve without integrality.
 
         GLPK's primal simplex was seen to end a little outside of its tolerance and to call a
@@ -147,10 +147,10 @@ class GlpkEngine:
         glpk.glp_std_basis(problem)
         again = self._simplex(problem, deadline, glpk.GLP_PRIMAL)
         if again.termination is Termination.OPTIMAL:
-            return Outcome(Termination.NUMERICAL, None, None, "the two simplex methods disagree")
+            return RunEnd(Termination.NUMERICAL, None, None, "the two simplex methods disagree")
         return again
 
-    def _simplex(self, problem: Any, deadline: Deadline, method: int) -> Outcome:
+    def _simplex(self, problem: Any, deadline: Deadline, method: int) -> RunEnd:
         """Solve without integrality by one method, in slices."""
         glpk = self._glpk
         control = glpk.glp_smcp()
@@ -160,7 +160,7 @@ class GlpkEngine:
         while True:
             left = deadline.left
             if left <= 0.0 or self._cancelled.is_set():
-                return Outcome(Termination.LIMIT, None, None, "time limit")
+                return RunEnd(Termination.LIMIT, None, None, "time limit")
             control.tm_lim = max(1, int(1000 * min(left, self.slice_seconds)))
             code = self._library.glp_simplex(
                 ctypes.c_void_p(int(problem)), ctypes.c_void_p(int(control.this))
@@ -169,11 +169,11 @@ class GlpkEngine:
                 break
         termination, message = ended(glpk, code, glpk.glp_get_status(problem))
         if termination is not Termination.OPTIMAL:
-            return Outcome(termination, None, None, message)
+            return RunEnd(termination, None, None, message)
         values = self._values(problem, glpk.glp_get_col_prim)
-        return Outcome(termination, values, float(glpk.glp_get_obj_val(problem)), message)
+        return RunEnd(termination, values, float(glpk.glp_get_obj_val(problem)), message)
 
-    def _searched(self, problem: Any, deadline: Deadline, bound: float | None) -> Outcome:
+    def _searched(self, problem: Any, deadline: Deadline, bound: float | None) -> RunEnd:
         """Solve by branch and cut from the solved relaxation on."""
         glpk = self._glpk
         control = glpk.glp_iocp()
@@ -198,7 +198,7 @@ class GlpkEngine:
         elif has_point and bound is not None:
             bound = min(bound, best)
         proves = termination in {Termination.OPTIMAL, Termination.LIMIT}
-        return Outcome(termination, values, bound if proves else None, message)
+        return RunEnd(termination, values, bound if proves else None, message)
 
     def _values(self, problem: Any, value: Callable[[Any, int], float]) -> Array:
         return np.array([value(problem, 1 + column) for column in range(self._program.columns)])

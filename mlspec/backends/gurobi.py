@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, RunEnd, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
@@ -89,7 +89,7 @@ class GurobiEngine:
         """Set the whole objective."""
         self._variables.Obj = cost
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``."""
         self._cancelled.clear()
         with _errors():
@@ -102,7 +102,7 @@ class GurobiEngine:
         name = self._names.get(self._model.Status, str(self._model.Status))
         termination = TERMINATIONS.get(name, Termination.FAILED)
         values = np.array(self._variables.X) if self._model.SolCount else None
-        return Outcome(termination, values, self._bound(termination), name.lower())
+        return RunEnd(termination, values, self._bound(termination), name.lower())
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""

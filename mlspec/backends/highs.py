@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 import highspy
 import numpy as np
 
-from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, RunEnd, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
@@ -101,11 +101,11 @@ class HighsEngine:
         """Set the whole objective."""
         self._highs.changeColsCost(len(cost), np.arange(len(cost), dtype=np.int32), cost)
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``."""
         return self._from(None, deadline)
 
-    def _from(self, start: Array | None, deadline: Deadline) -> Outcome:
+    def _from(self, start: Array | None, deadline: Deadline) -> RunEnd:
         self._cancelled.clear()
         self._highs.clearSolver()
         if start is not None:
@@ -159,14 +159,14 @@ class HighsEngine:
         """Make ``run`` end soon."""
         self._cancelled.set()
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> RunEnd:
         status = self._highs.getModelStatus()
         termination = TERMINATIONS.get(status.name, Termination.FAILED)
         message = str(self._highs.modelStatusToString(status))
         info = self._highs.getInfo()
         has_point = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         values = np.array(self._highs.getSolution().col_value) if has_point else None
-        return Outcome(termination, values, self._bound(termination, info), message)
+        return RunEnd(termination, values, self._bound(termination, info), message)
 
     def _bound(self, termination: Termination, info: Any) -> float | None:
         if self._discrete:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mlspec.backends.engine import PATIENCE, Options, Outcome, SolverInterface
+from mlspec.backends.engine import PATIENCE, Options, RunEnd, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
@@ -84,7 +84,7 @@ class ScipEngine:
         terms = (float(cost[column]) * self._variables[column] for column in chosen)
         self._scip.setObjective(self._sum(terms), "minimize")
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Minimise from scratch until ``deadline``."""
         self._scip.freeTransform()
         self._scip.setParam("limits/time", PATIENCE.seconds(deadline))
@@ -96,7 +96,7 @@ class ScipEngine:
             best = self._scip.getBestSol()
             values = np.array([self._scip.getSolVal(best, each) for each in self._variables])
         bound = float(self._scip.getDualbound())
-        return Outcome(termination, values, bound if abs(bound) < self._infinity else None, status)
+        return RunEnd(termination, values, bound if abs(bound) < self._infinity else None, status)
 
     def cancel(self) -> None:
         """Make ``run`` end soon."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.checks import checked, failure
-from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
+from mlspec.backends.engine import PATIENCE, Engine, Patience, RunEnd
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
@@ -108,7 +108,7 @@ class ProgramSession:
         """Take ``cancel`` back."""
         self._cancelled.clear()
 
-    def _at(self, image: Array, deadline: Deadline) -> Outcome:
+    def _at(self, image: Array, deadline: Deadline) -> RunEnd:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
         values = self._model.values(image)
         there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
@@ -140,9 +140,9 @@ class ProgramSession:
 
     def _outcome(
         self, subset: tuple[int, ...], deadline: Deadline, guide: int | None, beyond: float
-    ) -> Outcome:
+    ) -> RunEnd:
         if self._abandoned:
-            return Outcome(Termination.FAILED, None, None, self._abandoned)
+            return RunEnd(Termination.FAILED, None, None, self._abandoned)
         try:
             self._engine.change_rows(self._limits(subset, beyond))
             if self._model.decision:
@@ -173,11 +173,11 @@ class ProgramSession:
             cost[columns] = values
         return cost
 
-    def _run(self, deadline: Deadline) -> Outcome:
+    def _run(self, deadline: Deadline) -> RunEnd:
         patience = self._patience
         limit = deadline.within(patience.seconds(deadline.within(self._longest)))
         last = Deadline(limit.at + patience.grace_seconds, limit.clock)
-        ends: list[Outcome | BaseException] = []
+        ends: list[RunEnd | BaseException] = []
         # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.
         ended = threading.Event()
 
@@ -212,12 +212,12 @@ class ProgramSession:
             raise end
         return checked(end, self._program, certifies=self._certifies)
 
-    def _left_alone(self) -> Outcome:
+    def _left_alone(self) -> RunEnd:
         """Leave alone an engine that still runs: nothing may be changed in it."""
         self._abandoned = "it did not end when it was cancelled, and is asked nothing more"
-        return Outcome(Termination.FAILED, None, None, self._abandoned)
+        return RunEnd(Termination.FAILED, None, None, self._abandoned)
 
-    def _told_apart(self, outcome: Outcome, deadline: Deadline) -> Outcome:
+    def _told_apart(self, outcome: RunEnd, deadline: Deadline) -> RunEnd:
         """Tell an infeasible program from an unbounded one: is there any point at all?"""
         self._engine.change_cost(np.zeros(self._program.columns))
         feasible = self._run(deadline)
@@ -225,7 +225,7 @@ class ProgramSession:
             self._engine.change_cost(self._program.cost)
         return outcome if feasible.termination is Termination.OPTIMAL else feasible
 
-    def _report(self, outcome: Outcome, seconds: float) -> SolveReport:
+    def _report(self, outcome: RunEnd, seconds: float) -> SolveReport:
         termination, image = outcome.termination, self._image(outcome.values)
         if termination is Termination.LIMIT and image is not None:
             decided = self._model.decision
@@ -234,7 +234,7 @@ class ProgramSession:
         return SolveReport(termination, image, bound, seconds, outcome.message, outcome.certified)
 
     def _proved(
-        self, outcome: Outcome, subset: tuple[int, ...], guide: int | None, beyond: float
+        self, outcome: RunEnd, subset: tuple[int, ...], guide: int | None, beyond: float
     ) -> float | None:
         """Return what a certified decision proves of the largest margin of ``subset``.
 
@@ -256,7 +256,7 @@ class ProgramSession:
     def _scale(self, row: int) -> float:
         return self._model.scales.get(row, 1.0)
 
-    def _bound(self, outcome: Outcome) -> float | None:
+    def _bound(self, outcome: RunEnd) -> float | None:
         """Return the bound of the objective that the solver claims, if there is one."""
         if self._model.decision:
             return None

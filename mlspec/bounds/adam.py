@@ -27,12 +27,12 @@ class Adam:
     epsilon: float = 1e-8
     """Added to the root of the squares: Kingma and Ba's."""
 
-    def on(self, parameters: Iterable[Tensor]) -> Ascent:
+    def on(self, parameters: Iterable[Tensor]) -> AdamAscent:
         """Return an ascent of ``parameters``, leaves of the graph."""
-        return Ascent(self, list(parameters))
+        return AdamAscent(self, list(parameters))
 
 
-class Ascent:
+class AdamAscent:
     """Gradient ascent of parameters by Adam."""
 
     def __init__(self, method: Adam, parameters: list[Tensor]) -> None:

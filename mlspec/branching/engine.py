@@ -13,7 +13,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
+from mlspec.backends.engine import Engine, Options, RunEnd, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
@@ -68,7 +68,7 @@ class BranchingEngine:
         self._cancelled.set()
         self._whole.cancel()
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         """Decide until ``deadline``."""
         self._cancelled.clear()
         row = self._objective_row()
@@ -81,7 +81,7 @@ class BranchingEngine:
         except NumericalTroubleError:
             return self._whole.run(deadline)
 
-    def _branched(self, row: int, deadline: Deadline) -> Outcome:
+    def _branched(self, row: int, deadline: Deadline) -> RunEnd:
         if self._relaxation is None:
             self._relaxation = Relaxation(
                 self._program, self._options, self._cancelled, self._method.cuts.loose
@@ -99,14 +99,14 @@ class BranchingEngine:
         point = tree.run(hint, submips)
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
-            return Outcome(Termination.OPTIMAL, point, None, done)
+            return RunEnd(Termination.OPTIMAL, point, None, done)
         if tree.proved:
-            return Outcome(Termination.INFEASIBLE, None, None, done, certified=True)
+            return RunEnd(Termination.INFEASIBLE, None, None, done, certified=True)
         left = self._limits[row] - tree.bound
         done = f"{done}, {left:.3g} left to prove"
-        return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
+        return RunEnd(Termination.LIMIT, None, tree.bound, done, certified=True)
 
-    def _near(self, row: int, deadline: Deadline) -> Outcome:
+    def _near(self, row: int, deadline: Deadline) -> RunEnd:
         """Search for a point where the session has fixed variables; that there is none is no
         claim."""
         inside = [point for point in self._remembered if self._holds(point)]
@@ -118,8 +118,8 @@ class BranchingEngine:
         if found is not None:
             self._remembered = [*self._remembered, found][-self._method.remembered :]
             if self._cost @ found <= self._limits[row]:
-                return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
-        return Outcome(Termination.LIMIT, None, None, "no point near the given one")
+                return RunEnd(Termination.OPTIMAL, found, None, "a point near a given one")
+        return RunEnd(Termination.LIMIT, None, None, "no point near the given one")
 
     def _improved(self, row: int, start: Array, deadline: Deadline) -> Array | None:
         """Search for a better point than ``start`` that shares its integers where the relaxation

@@ -31,7 +31,7 @@ from mlspec.tolerances import BOUND_ROUNDING, SMALLEST_NORMAL
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class HullCut:
     """``values @ x[columns] <= limit``."""
 
     columns: NDArray[np.int32]
@@ -61,7 +61,7 @@ class Hull:
         self._size = float((np.abs(weights) @ self._reach + np.abs(constants)).max())
         """The largest sum of absolute values that one candidate's value is a sum of."""
 
-    def cut(self, x: Array, least_violation: float, smallest: float) -> Cut | None:
+    def cut(self, x: Array, least_violation: float, smallest: float) -> HullCut | None:
         """Return the cut that ``x`` ``(n,)`` violates most, if it does by ``least_violation`` in
         the norm of the cut's coefficients; coefficients below ``smallest``, where the largest is
         about 1, are replaced by their variable's end."""
@@ -93,7 +93,7 @@ class Hull:
         cut = self._as_cut(weight, gains, float(excess / norm), smallest)
         return cut if np.isfinite(cut.limit) else None
 
-    def _as_cut(self, weight: Array, gains: Array, violation: float, smallest: float) -> Cut:
+    def _as_cut(self, weight: Array, gains: Array, violation: float, smallest: float) -> HullCut:
         """Return ``output - weight @ inputs - gains @ wins <= 0`` as a row of order one."""
         limit = 0.0
         if self._has_rest:
@@ -114,7 +114,7 @@ class Hull:
         limit -= float(ends.sum())
         limit += float(gamma(operations)) * (float(np.abs(ends).sum()) + abs(limit))
         limit += operations * SMALLEST_NORMAL * (1.0 + float(reach.max()))
-        return Cut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
+        return HullCut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class HullCuts:
     """Smaller coefficients of a row whose largest is about 1 are taken at their variable's end:
     HiGHS drops some of them, and others stand in its way."""
 
-    def deepest(self, hulls: Sequence[Hull], x: Array, most: int) -> list[Cut]:
+    def deepest(self, hulls: Sequence[Hull], x: Array, most: int) -> list[HullCut]:
         """Return up to ``most`` cuts that ``x`` ``(n,)`` violates, the most violated first."""
         found = (hull.cut(x, self.least_violation, self.smallest_coefficient) for hull in hulls)
         return sorted((cut for cut in found if cut is not None), key=lambda cut: -cut.violation)[

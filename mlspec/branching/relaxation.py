@@ -19,7 +19,7 @@ from mlspec.backends.engine import Options
 from mlspec.backends.highs import OPERATIONS, HighsEngine, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
 from mlspec.branching.bound import Rows, dual_bound
-from mlspec.branching.hull import Cut
+from mlspec.branching.hull import HullCut
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 
@@ -86,7 +86,7 @@ class Relaxation:
         self._matrix = program.matrix
         self._low = np.where(program.kind <= 0, program.rhs, -np.inf)
         self._high = np.where(program.kind >= 0, program.rhs, np.inf)
-        self._cuts: list[Cut] = []
+        self._cuts: list[HullCut] = []
         self._stacked: Rows | None = None
         self._epoch = 0
         self.known: Sequence[Array] = ()
@@ -180,7 +180,7 @@ class Relaxation:
             return np.ones_like(self._cost)
         return np.asarray(self._all_rows().magnitudes.T @ np.abs(relaxed.multipliers))
 
-    def add(self, cuts: Sequence[Cut]) -> None:
+    def add(self, cuts: Sequence[HullCut]) -> None:
         """Add cuts; raises NumericalTroubleError where one leaves out a point that is known."""
         for cut in cuts:
             if any(
@@ -189,7 +189,7 @@ class Relaxation:
                 raise NumericalTroubleError("a cut leaves out a point of the program")
         self._append(cuts)
 
-    def _append(self, cuts: Sequence[Cut]) -> None:
+    def _append(self, cuts: Sequence[HullCut]) -> None:
         for cut in cuts:
             self._highs.addRow(
                 -highspy.kHighsInf, cut.limit, len(cut.columns), cut.columns, cut.values

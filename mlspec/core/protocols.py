@@ -11,7 +11,7 @@ from mlspec.core.network import Array
 from mlspec.core.trace import Cut, Refutation, Trace
 from mlspec.core.verdict import CertifiedMargin, Verdict, WeakestPoints
 
-Path = Callable[[Array], Array]
+EpsPath = Callable[[Array], Array]
 """A monotone path: shares ``(S,)`` in [0, 1] to eps vectors ``(S, R)``, no entry of which falls as
 the share grows."""
 
@@ -58,12 +58,12 @@ class Verifier(Protocol):
         """Return the margin that bounds alone certify, with its gradient."""
         ...
 
-    def reduced(self, witness: Array, path: Path) -> Cut:
+    def reduced(self, witness: Array, path: EpsPath) -> Cut:
         """Return the cut of ``witness``, clipped to the smallest neighborhood on ``path`` in which
         it still violates."""
         ...
 
-    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+    def nearest(self, path: EpsPath, deadline: Deadline) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack finds a violation, and that
         violation; None if it finds none."""
         ...

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlspec.core.events import Event, MinimisingMargin, Proving
 from mlspec.core.network import Array
-from mlspec.core.protocols import Path, Verifier
+from mlspec.core.protocols import EpsPath, Verifier
 from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.search.budget import SearchBudget
@@ -107,7 +107,7 @@ class CountingVerifier:
             known = self._record.trace.cuts[-1]
         return known
 
-    def nearest(self, path: Path, event: Event, seconds: float) -> tuple[float, Cut] | None:
+    def nearest(self, path: EpsPath, event: Event, seconds: float) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack of at most ``seconds`` finds a
         violation, and its cut; None if it finds none."""
         with self._timed(event, Ask.ATTACK, Stage.ATTACK) as ended:
@@ -117,7 +117,7 @@ class CountingVerifier:
             self._record.cut(found[1])
         return found
 
-    def reduced(self, cut: Cut, path: Path) -> Cut:
+    def reduced(self, cut: Cut, path: EpsPath) -> Cut:
         """Return the cut of the same witness, clipped to the smallest neighborhood on ``path`` in
         which it still violates."""
         smaller = self._verifier.reduced(cut.witness, path)

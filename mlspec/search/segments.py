@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from mlspec.core.bisection import Bisection
 from mlspec.core.network import Array
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 
 
-def segment(low: Array, high: Array) -> Path:
+def segment(low: Array, high: Array) -> EpsPath:
     """Return the straight path from ``low`` to ``high``, both ``(R,)``."""
     return lambda shares: low + shares[:, None] * (high - low)
 

@@ -17,7 +17,7 @@ from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.verifier.level import Level, LevelFinder
@@ -125,7 +125,7 @@ class Cascade:
         slopes = self._stages.attack.slopes(level.images, np.asarray(eps))
         return WeakestPoints(level.images, level.margins, extents, slopes)
 
-    def reduced(self, witness: Array, path: Path) -> Cut:
+    def reduced(self, witness: Array, path: EpsPath) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
         it still violates."""
         smaller = self._stages.reduction.reduce(self._problem, witness, path)
@@ -137,7 +137,7 @@ class Cascade:
             return self._stages.hull_refutation.refute(radii, self._memory, deadline)
         return Refutation(throughout=False, unbroken=0, cuts=())
 
-    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+    def nearest(self, path: EpsPath, deadline: Deadline) -> tuple[float, Cut] | None:
         """Return the least share of ``path`` at which an attack, or a witness that is remembered,
         violates, and its cut; None if there is none."""
         found = None

@@ -18,7 +18,7 @@ from mlspec.bounds.crown import CrownBounder
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.verifier.complete import CompleteStage
 
 
@@ -45,7 +45,7 @@ class LocalSearch:
     """With less time left no search begins."""
 
     def find(
-        self, path: Path, known: Sequence[Array] = (), deadline: Deadline = NEVER
+        self, path: EpsPath, known: Sequence[Array] = (), deadline: Deadline = NEVER
     ) -> Violation | None:
         """Return the violation of least share on ``path`` that is found before ``deadline``, None
         if there is none; ``known`` holds violating images ``(C, H, W)`` to begin from."""
@@ -55,7 +55,7 @@ class LocalSearch:
         found = [self._round(path, known, end) for end in ends]
         return min(filter(None, found), key=lambda violation: violation.share, default=None)
 
-    def _round(self, path: Path, known: Sequence[Array], end: Deadline) -> Violation | None:
+    def _round(self, path: EpsPath, known: Sequence[Array], end: Deadline) -> Violation | None:
         """Return the violation of least share that one round until ``end`` finds, if any."""
         share = 1.0 if self.complete is None else self.attack_share
         refinements = None
@@ -72,7 +72,7 @@ class LocalSearch:
         return found
 
     def _around(
-        self, complete: CompleteStage, path: Path, found: Violation, end: Deadline
+        self, complete: CompleteStage, path: EpsPath, found: Violation, end: Deadline
     ) -> Violation | None:
         """Return a violation of less share than ``found``, from around it; None if none is
         found."""

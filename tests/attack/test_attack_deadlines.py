@@ -18,7 +18,7 @@ from mlspec.attack.reduction import WitnessReduction
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.tensors import single_threaded
 
 GRACE = 2.0
@@ -35,7 +35,7 @@ def everywhere(problem: Problem, eps: float) -> Array:
     return np.full(problem.layering.count, eps)
 
 
-def along(problem: Problem) -> Path:
+def along(problem: Problem) -> EpsPath:
     return lambda shares: shares[:, None] * everywhere(problem, 1.0)
 
 

@@ -17,7 +17,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
@@ -27,7 +27,7 @@ def attack(problem: Problem, restarts: int = 8, rounds: int = 1) -> FmnAttack:
     return fmn(problem, restarts, rounds)
 
 
-def along(direction: Array) -> Path:
+def along(direction: Array) -> EpsPath:
     return lambda shares: shares[:, None] * direction
 
 

@@ -18,7 +18,7 @@ from strategies import TINY, Question, random_problem
 
 from mlspec.backends.auto import AutoBackend
 from mlspec.backends.backend import ProgramBackend
-from mlspec.backends.engine import Engine, Outcome
+from mlspec.backends.engine import Engine, RunEnd
 from mlspec.backends.portfolio import PortfolioBackend
 from mlspec.backends.program import arrays_of
 from mlspec.core import forward
@@ -40,7 +40,7 @@ from mlspec.verifier.subset_query import SubsetQuery
 class Twisted:
     """A real engine whose outcome is twisted before it is told."""
 
-    def __init__(self, engine: Engine, twist: Callable[[Outcome], Outcome], delay: float) -> None:
+    def __init__(self, engine: Engine, twist: Callable[[RunEnd], RunEnd], delay: float) -> None:
         self._engine = engine
         self._twist = twist
         self._delay = delay
@@ -55,7 +55,7 @@ class Twisted:
     def change_cost(self, cost: Array) -> None:
         self._engine.change_cost(cost)
 
-    def run(self, deadline: Deadline) -> Outcome:
+    def run(self, deadline: Deadline) -> RunEnd:
         self._cancelled.wait(self._delay)
         return self._twist(self._engine.run(deadline))
 
@@ -63,7 +63,7 @@ class Twisted:
         self._cancelled.set()
 
 
-def twisted(name: str, twist: Callable[[Outcome], Outcome], delay: float = 0.0) -> ProgramBackend:
+def twisted(name: str, twist: Callable[[RunEnd], RunEnd], delay: float = 0.0) -> ProgramBackend:
     """Return a solver that lies."""
     maker = INTERFACES[name]
     liar = replace(
@@ -75,11 +75,11 @@ def twisted(name: str, twist: Callable[[Outcome], Outcome], delay: float = 0.0) 
     return ProgramBackend(solver(name).profile, liar)
 
 
-def infeasible(_: Outcome) -> Outcome:
-    return Outcome(Termination.INFEASIBLE, None, None, "a lie")
+def infeasible(_: RunEnd) -> RunEnd:
+    return RunEnd(Termination.INFEASIBLE, None, None, "a lie")
 
 
-def crash(_: Outcome) -> Outcome:
+def crash(_: RunEnd) -> RunEnd:
     raise RuntimeError("a crash")
 
 
@@ -128,7 +128,7 @@ def test_the_first_answer_wins_and_the_others_stop() -> None:
 @pytest.mark.parametrize("decision", [True, False])
 def test_a_claim_that_an_image_refutes_counts_for_nothing(decision: bool) -> None:
     asked = question(0, Decided.VIOLATED)
-    lie = Outcome(Termination.LIMIT, None, 5.0, "a lie")
+    lie = RunEnd(Termination.LIMIT, None, 5.0, "a lie")
     liar = twisted("scip", infeasible if decision else lambda _: lie)
     for backend in (liar, PortfolioBackend([solver("highs-mip"), liar])):
         verdict = decide(asked, backend, decision=decision)
@@ -151,7 +151,7 @@ def test_a_claim_that_an_image_refutes_counts_for_nothing(decision: bool) -> Non
 def test_every_end_that_decides_nothing_is_said_with_its_remedy(
     end: Termination, said: str
 ) -> None:
-    liar = twisted("scip", lambda _: Outcome(end, None, None, "its word"))
+    liar = twisted("scip", lambda _: RunEnd(end, None, None, "its word"))
     asked = question(0, Decided.ROBUST)
     problem, box = asked.problem, asked.problem.neighborhood(asked.eps).box
     stage = CompleteStage(problem, Compiler(problem.relaxed), liar, liar, SECONDS)
@@ -165,11 +165,11 @@ def test_an_image_that_does_not_violate_refutes_no_proof() -> None:
     asked = question(0, Decided.ROBUST)
     size = compiled(asked, "interval", decision=True)
 
-    def centre(outcome: Outcome) -> Outcome:
+    def centre(outcome: RunEnd) -> RunEnd:
         if outcome.values is not None:
             return outcome
         columns = arrays_of(size)[0].columns
-        return Outcome(Termination.OPTIMAL, np.full(columns, 0.5), None, "a lie")
+        return RunEnd(Termination.OPTIMAL, np.full(columns, 0.5), None, "a lie")
 
     liar = twisted("scip", centre, delay=0.5)
     assert decide(asked, PortfolioBackend([liar, solver("highs")])).outcome is Decided.ROBUST
@@ -180,7 +180,7 @@ def test_a_solver_that_fails_near_an_image_leaves_the_model_as_it_was() -> None:
     model = compiled(asked, "interval", decision=True)
     calls = iter(range(10))
 
-    def second(outcome: Outcome) -> Outcome:
+    def second(outcome: RunEnd) -> RunEnd:
         return crash(outcome) if next(calls) == 1 else outcome
 
     session = twisted("highs", second).open(model)

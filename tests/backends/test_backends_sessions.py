@@ -31,7 +31,7 @@ from strategies import TINY, Question, random_problem, random_radius
 
 import mlspec
 from mlspec.backends import cplex, glpk_library, gurobi, highs, scip
-from mlspec.backends.engine import Outcome as Ended
+from mlspec.backends.engine import RunEnd as Ended
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.core.deadline import Deadline

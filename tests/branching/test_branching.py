@@ -19,13 +19,13 @@ from strategies import Question, questions
 
 import mlspec
 from mlspec.backends.engine import Engine
-from mlspec.backends.engine import Outcome as Ended
+from mlspec.backends.engine import RunEnd as Ended
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram, Piece, arrays_of
 from mlspec.branching import nodes, submips
 from mlspec.branching.engine import BRANCHING, BranchingEngine
-from mlspec.branching.hull import Cut, Hull, HullCuts, hulls_of
+from mlspec.branching.hull import Hull, HullCut, HullCuts, hulls_of
 from mlspec.branching.relaxation import Relaxation, Relaxed
 from mlspec.branching.submips import LargeNeighborhoods, SubMip
 from mlspec.branching.tree import BranchAndCut
@@ -144,7 +144,7 @@ def test_a_cut_that_leaves_out_a_known_point_is_no_basis_of_a_proof(
     image = question.problem.neighborhood(question.eps).box.lower
     real = Hull.cut
 
-    def wrong(hull: Hull, x: Array, least: float, smallest: float) -> Cut | None:
+    def wrong(hull: Hull, x: Array, least: float, smallest: float) -> HullCut | None:
         cut = real(hull, x, least, smallest)
         return cut and replace(cut, limit=cut.limit - 10.0)
 

@@ -12,14 +12,14 @@ from law import law
 from scipy import optimize
 
 from mlspec.backends.program import LinearProgram, Piece
-from mlspec.branching.hull import Cut, Hull, HullCuts, hulls_of
+from mlspec.branching.hull import Hull, HullCut, HullCuts, hulls_of
 from mlspec.core.network import Array
 
 Rng = np.random.Generator
 HULL = HullCuts()
 
 
-def cut_of(hull: Hull, x: Array) -> Cut | None:
+def cut_of(hull: Hull, x: Array) -> HullCut | None:
     return hull.cut(x, HULL.least_violation, HULL.smallest_coefficient)
 
 
@@ -130,7 +130,7 @@ def badly_scaled(draw: st.DrawFn) -> tuple[Piece, Array, Array, Rng]:
     )
 
 
-def exact_excess(cut: Cut, piece: Piece, lower: Array, upper: Array) -> Fraction:
+def exact_excess(cut: HullCut, piece: Piece, lower: Array, upper: Array) -> Fraction:
     """Return by how much a point of the piece violates the cut at most, in exact arithmetic."""
     coefficients = dict(zip(cut.columns.tolist(), map(Fraction, cut.values.tolist()), strict=True))
     of_output = coefficients.get(piece.output, Fraction(0))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.backends.backend import ProgramBackend
-from mlspec.backends.engine import Options, Outcome, Patience, SolverInterface
+from mlspec.backends.engine import Options, Patience, RunEnd, SolverInterface
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
@@ -35,14 +35,14 @@ def _ended(
 
     def fault(program: LinearProgram) -> Any:
         point = None if values is None else values(program)
-        return Outcome(end, point, bound, "so it says", certified=True)
+        return RunEnd(end, point, bound, "so it says", certified=True)
 
     return fault
 
 
 def _hangs(program: LinearProgram) -> Any:
     threading.Event().wait(30.0)
-    return Outcome(Termination.INFEASIBLE, None, 1.0, "much too late", certified=True)
+    return RunEnd(Termination.INFEASIBLE, None, 1.0, "much too late", certified=True)
 
 
 FAULTS: Mapping[str, Callable[[LinearProgram], Any]] = {

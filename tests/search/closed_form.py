@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.core.deadline import Deadline
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.core.trace import Cut, Refutation
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 
@@ -75,7 +75,7 @@ class LinearVerifier:
         left = self.bounded * self.margin - self.slopes @ eps
         return CertifiedMargin(np.array([left]), np.where(eps < 1.0, -self.slopes, 0.0)[None])
 
-    def reduced(self, witness: Floats, path: Path) -> Cut:
+    def reduced(self, witness: Floats, path: EpsPath) -> Cut:
         """The witness's image is its radius: the smallest broken one on the path, if it is
         smaller."""
         radii = np.minimum(path(np.linspace(0.0, 1.0, 257)), witness.ravel())
@@ -93,7 +93,7 @@ class LinearVerifier:
             self.refuted.append(radii)
         return Refutation(throughout, None, (), max(self.left(eps) for eps in radii))
 
-    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+    def nearest(self, path: EpsPath, deadline: Deadline) -> tuple[float, Cut] | None:
         """The first broken radius on the path, to one part in 2^20."""
         low, high = 0.0, 1.0
         if self.left(path(np.ones(1))[0]) > 0.0:

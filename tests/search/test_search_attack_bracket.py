@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from search_cases import new_search, shrink
 
 from mlspec.core.deadline import Deadline
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.core.trace import Cut
 from mlspec.core.verdict import WeakestPoints
 from mlspec.search.attack_bracket import AttackBracket
@@ -32,7 +32,7 @@ def test_it_holds_to_the_boundary_or_the_goal(margin: float, seed: int) -> None:
 class Shy(LinearVerifier):
     """Its attack finds the nearest violation only where the end of the way is clearly broken."""
 
-    def nearest(self, path: Path, deadline: Deadline) -> tuple[float, Cut] | None:
+    def nearest(self, path: EpsPath, deadline: Deadline) -> tuple[float, Cut] | None:
         if self.left(path(np.ones(1))[0]) > -0.05 * self.margin:
             return None
         return super().nearest(path, deadline)

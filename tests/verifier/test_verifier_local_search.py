@@ -15,7 +15,7 @@ from mlspec.core.layering import Layering
 from mlspec.core.network import Array, Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
-from mlspec.core.protocols import Path
+from mlspec.core.protocols import EpsPath
 from mlspec.milp.compile import Compiler
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
@@ -33,7 +33,7 @@ def local_search(problem: Problem, *, alone: bool = False) -> LocalSearch:
     return LocalSearch(problem, attack, Crown().on(context_of(problem)), complete)
 
 
-def along(direction: Array) -> Path:
+def along(direction: Array) -> EpsPath:
     return lambda shares: shares[:, None] * direction
 
 
