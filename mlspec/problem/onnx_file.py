@@ -104,8 +104,10 @@ def _places(graph: Any) -> set[str]:
     }
 
 
-def _expect_beside(place: str, folder: Path | None) -> None:
+def _expect_beside(place: str | bytes, folder: Path | None) -> None:
     """Refuse a file that does not lie in the folder of the model."""
+    if isinstance(place, bytes):  # as protobuf gives what is not UTF-8
+        raise NetworkError(f"its weights lie in {place!r}, which is no name")
     if folder is None:
         raise NetworkError(f"its weights lie in '{place}', and only a file has a folder")
     parts = {*PurePosixPath(place).parts, *PureWindowsPath(place).parts}

@@ -176,6 +176,24 @@ def test_a_classifier_that_claims_to_be_huge_is_refused_at_once(claim: str) -> N
     assert "more than the 67,108,864" in str(refused.value) or "are too many" in str(refused.value)
 
 
+def test_names_that_are_no_text_are_refused() -> None:
+    """Whoever writes the bytes of a file need not write UTF-8."""
+    content = classifier_of(
+        [helper.make_node("Add", ["image", "weight"], ["y"])],
+        {"weight": np.ones((1, 1, 4, 4), dtype=np.float32)},
+        4,
+    )
+    model = onnx.load_from_string(content)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    place = tensor.external_data.add()
+    place.key, place.value = "location", "weights!"
+    broken = model.SerializeToString().replace(b"weights!", b"weights\xff")
+    with pytest.raises(NetworkError, match="which is no name"):
+        read_network(broken)
+
+
 def test_a_classifier_without_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError("Unable to allocate 16 GiB")
