@@ -92,7 +92,9 @@ def _check(ds: xr.Dataset, path: Path) -> None:
     if written is None:
         raise DataError(f"{path}: netCDF, but not a result of mlspec (no attribute mlspec_format)")
     if not isinstance(written, int | np.integer):
-        raise DataError(f"{path}: damaged: the attribute mlspec_format is {written!r:.80}, no number")
+        raise DataError(
+            f"{path}: damaged: the attribute mlspec_format is {written!r:.80}, no number"
+        )
     if written > Layout.version:
         raise DataError(
             f"{path}: written by a newer mlspec (format {written}, this one reads {Layout.version})"
