@@ -204,8 +204,7 @@ def stages_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> St
 
 
 def preflight_of(problem: Problem) -> Preflight:
-    """Return what builds the models of ``problem`` before a search: a quick attack, CROWN bounds,
-    decision models."""
+    """Return what builds the models of ``problem`` before a search, and tells their sizes."""
     attack = Fmn(restarts=8, rounds=2).on(AttackContext(problem), seed=0)
     crown = Crown().on(BoundsContext(problem.relaxed, problem.property))
     return Preflight(problem, attack.find, crown.analyse, Compiler(problem.relaxed).compile)
@@ -223,12 +222,8 @@ def solver_plan(experiment: Experiment) -> SolverPlan:
 def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
     """Return the phases of the search that ``spec.search`` and ``spec.shrink`` declare."""
     declared, layering = spec.search, problem.layering
-    optimizer = Optimizer(
-        declared.step,
-        declared.lambda_start,
-        declared.lambda_decay,
-        steering(problem) if spec.weights == "sensitivity" else None,
-    )
+    steer = steering(problem) if spec.weights == "sensitivity" else None
+    optimizer = Optimizer(declared.step, declared.lambda_start, declared.lambda_decay, steer)
     slp = SequentialLinearProgramming(most_steps=declared.slp.steps)
     bracket = AttackBracket(declared.bracket.beyond, declared.bracket.seconds)
     facts = ShrinkFacts(
@@ -238,8 +233,10 @@ def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
     )
     policy = POLICIES[spec.shrink.policy].of(facts)
     cegis = Cegis(policy, bracket)
+    ascent = AscentStrategy(optimizer, slp)
     gradient = GradientStrategy(
         Climb(cegis, optimizer, slp, bracket, tolerance=declared.tolerance),
+        ascent,
         quick_seconds=declared.gradient.quick_seconds,
         lambda_factors=declared.gradient.lambda_factors,
         grown_alone=declared.gradient.grown_alone,
@@ -253,7 +250,7 @@ def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
         case "naive":
             strategy = NaiveStrategy(declared.tolerance)
         case "ascent":
-            strategy = AscentStrategy(optimizer, slp)
+            strategy = ascent
         case "exact":
             strategy = ExactStrategy(
                 declared.gap, gradient, declared.exact.head_start, bracket=bracket

@@ -26,6 +26,7 @@ from mlspec.problem.partition import Centre, partition
 from mlspec.problem.scene import Scene, centres_of, label_of, scene_of, union_of
 from mlspec.spec import ExperimentSpec
 from mlspec.spec import schema as specs
+from mlspec.spec.source import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,9 @@ def _targets(spec: ExperimentSpec, scene: Scene, names: tuple[str, ...]) -> tupl
             raise spec.source.error("target", "auto finds no other object: give the label to keep")
     unknown = [label for label in chosen if label not in names]
     if unknown:
-        raise spec.source.error("target", f"the classifier has no label '{unknown[0]}'")
+        name = unknown[0]
+        message = f"no label '{name}' in {', '.join(names)}{did_you_mean(name, names)}"
+        raise spec.source.error("target", message)
     twice = [name for position, name in enumerate(chosen) if name in chosen[:position]]
     if twice:
         raise spec.source.error("target", f"label '{twice[0]}' is there twice: keep one")

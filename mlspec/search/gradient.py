@@ -12,10 +12,9 @@ from mlspec.core.events import BracketingLayer
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.trace import StopReason
-from mlspec.search.ascent import AscentStrategy
 from mlspec.search.climb import Climb
 from mlspec.search.optimizer import Optimizer
-from mlspec.search.search import Search
+from mlspec.search.search import Search, Strategy
 from mlspec.search.segments import farthest
 
 
@@ -30,6 +29,8 @@ class GradientStrategy:
     """
 
     climb: Climb
+    ascent: Strategy
+    """What comes first: it takes no complete query."""
     quick_seconds: float = 8.0
     """Time limit of a complete query while proposals are compared."""
     farthest: float = 0.025
@@ -51,7 +52,7 @@ class GradientStrategy:
 
     def run(self, search: Search, start: Array) -> StopReason:
         """Grow from ``start``; ends with STALLED once nothing more is gained."""
-        AscentStrategy(self.climb.optimizer, self.climb.slp).run(search, start)
+        self.ascent.run(search, start)
         self._compare_proposals(search, start)
         finer = self.finer * self.climb.tolerance
         thorough = replace(self.climb, tolerance=finer)

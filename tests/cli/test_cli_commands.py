@@ -62,7 +62,7 @@ def test_an_object_may_be_a_mask_file_a_box_or_a_component(tmp_path: Path) -> No
         ran = mlspec("check", "s.yaml", cwd=tmp_path)
         assert (ran.code, ran.err) == (0, "")
     assert (
-        "object      400 pixels"
+        "object       400 pixels"
         in mlspec("check", "s.yaml", "--set", "object={box: [20, 5, 40, 25]}", cwd=tmp_path).out
     )
 

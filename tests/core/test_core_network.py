@@ -24,6 +24,7 @@ from mlspec.ops.linear import Linear
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.relu import Relu
 from mlspec.ops.scale import Scale
+from mlspec.ops.select import Select
 from mlspec.ops.weighted import Weighted
 from mlspec.tensors import TensorNetwork
 
@@ -64,6 +65,9 @@ def test_the_forward_pass_is_that_of_torch(network: Network) -> None:
                 value = F.relu(value) if op.relu else value
             case Flatten():
                 value = value.flatten(1)
+            case Select():
+                flat = torch.cat([value.flatten(1), value.new_zeros(len(value), 1)], 1)
+                value = flat[:, torch.tensor(op.index.copy())]  # the last one is the 0 of -1
             case _:
                 raise TypeError(op)
         values.append(value)

@@ -45,7 +45,7 @@ def test_the_defaults_of_the_spec_are_those_of_the_methods() -> None:
     gradient = gradient_of(found)
     policy = gradient.climb.cegis.policy
     assert isinstance(policy, POLICIES["sensitivity"])
-    assert gradient == GradientStrategy(Climb(Cegis(policy)))
+    assert gradient == GradientStrategy(Climb(Cegis(policy)), AscentStrategy())
     assert found == Maximiser(
         CertifiedStart(), gradient, UpperBoundLowering(VertexCutting()), MaximalityCertificate()
     )
@@ -95,7 +95,12 @@ def test_what_a_spec_changes_reaches_the_search() -> None:
         Cegis(climb.cegis.policy, bracket), Optimizer(0.3, 2.0, 0.4), slp, bracket, tolerance=0.07
     )
     assert gradient_of(found) == GradientStrategy(
-        climb, quick_seconds=3.0, lambda_factors=(0.0, 2.0), grown_alone=0, proposing=0.05
+        climb,
+        AscentStrategy(climb.optimizer, slp),
+        quick_seconds=3.0,
+        lambda_factors=(0.0, 2.0),
+        grown_alone=0,
+        proposing=0.05,
     )
     assert found.start == CertifiedStart(0.11)
     assert found.lowering.gap == 0.07

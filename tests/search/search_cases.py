@@ -72,7 +72,9 @@ class ByGradient:
 
     def run(self, search: Search, start: Floats) -> StopReason:
         policy = shrink(self.policy, np.arange(1.0, search.radii + 1))
-        return GradientStrategy(Climb(Cegis(policy), self.optimizer)).run(search, start)
+        return GradientStrategy(
+            Climb(Cegis(policy), self.optimizer), AscentStrategy(self.optimizer)
+        ).run(search, start)
 
 
 class ByProposal:
