@@ -209,6 +209,7 @@ def test_stages_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     assert "| `small` | object only |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_radius_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     main(["radius", "--specs", "small", "--directions", "object only", "--seconds", "5"])
     printed = capsys.readouterr().out

@@ -53,7 +53,7 @@ def assert_right(
             assert verdict.reason
 
 
-@law(questions(), quick=100, deep=3000)
+@law(questions(), quick=40, deep=3000)
 def test_every_setting_agrees_with_the_enumeration(question: Question) -> None:
     problem, eps = question.problem, question.eps
     exact = exactly(problem, eps).margin
@@ -108,7 +108,7 @@ def shifted(problem: Problem, by: float) -> Problem:
     return replace(problem, network=moved)
 
 
-@law(questions(targets=1), quick=60, deep=2000)
+@law(questions(targets=1), quick=20, deep=2000)
 def test_margins_hardly_above_or_below_zero_are_never_called_robust_wrongly(
     question: Question,
 ) -> None:

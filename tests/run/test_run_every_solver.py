@@ -21,6 +21,7 @@ def sizes() -> dict[str, float]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLVERS)
 def test_the_small_spec_ends_with_the_same_size(name: str, sizes: dict[str, float]) -> None:
     changes = {"solver": name, "budget.seconds": PATIENT}
