@@ -194,8 +194,7 @@ def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
     # The tree branches between 0 and 1: any other integer is for HiGHS itself.
     ends = program.lower[program.integer], program.upper[program.integer]
     binary = bool(np.all(ends[0] == 0.0) and np.all(ends[1] == 1.0))
-    known = bool(program.pieces) or not program.integer.any()
-    if first and known and binary:
+    if first and binary:
         return BranchingEngine(program, options)
     return HighsEngine(program, options, first)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,14 @@ from PIL import Image, UnidentifiedImageError
 from mlspec.data.sample import BoolArray, FloatArray
 from mlspec.errors import DataError, InputError
 from mlspec.files import written_whole
+
+
+class ImageSize(IntEnum):
+    """Limits of an image file."""
+
+    MOST = 2**24
+    """Pixels: 400 MiB as RGB in float64, more than any camera's image that is verified."""
+
 
 _WRITTEN = (".npy", ".png")
 
@@ -104,11 +113,14 @@ def _picture(path: Path) -> FloatArray:
     """Return the pixels of an image file, float64 ``(H, W)`` or ``(C, H, W)``."""
     try:
         with Image.open(path) as opened:
+            _require_size(path, opened.size)
             picture = opened.convert("RGB") if opened.mode == "P" else opened.copy()
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: a folder; name the file in it") from error
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
     except Exception as error:  # Damaged files make Pillow raise errors of many kinds.
@@ -121,6 +133,13 @@ def _picture(path: Path) -> FloatArray:
         )
     pixels = np.asarray(picture, dtype=np.float64) / white
     return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels
+
+
+def _require_size(path: Path, size: tuple[int, int]) -> None:
+    """Raise DataError for an image that is too large to be verified, before it is decoded."""
+    if size[0] * size[1] > ImageSize.MOST:
+        said = f"{size[0]} x {size[1]} pixels, at most {ImageSize.MOST:,} are read: make it smaller"
+        raise DataError(f"{path}: {said}")
 
 
 def _white(mode: str) -> float | None:

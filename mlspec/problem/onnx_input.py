@@ -17,7 +17,8 @@ SHORT_FLOATS = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 
 def expect_float(kind: int, float16: bool) -> None:
     """Refuse numbers that are no float32 or float64; with ``float16``, take shorter ones too."""
-    name = TensorProto.DataType.Name(kind)
+    known = kind in TensorProto.DataType.values()
+    name = TensorProto.DataType.Name(kind) if known else f"an unknown type ({kind})"
     if kind in FLOATS or (kind in SHORT_FLOATS and float16):
         return
     if kind in SHORT_FLOATS:

@@ -356,5 +356,24 @@ def test_a_leaf_is_no_point_while_an_integer_is_fractional(wins: tuple[int, ...]
 def test_programs_with_other_integers_than_binaries_are_left_to_highs() -> None:
     piece = Piece(0, np.array([1]), np.ones((1, 1)), np.zeros(1), np.array([2]), 0.0)
     assert isinstance(BRANCHING.load(half((piece,)), {}, True), BranchingEngine)
-    for program in (half((piece,), most=5.0), half(()), replace(half((piece,)), upper=np.zeros(5))):
+    for program in (half((piece,), most=5.0), replace(half((piece,)), upper=np.zeros(5))):
         assert isinstance(BRANCHING.load(program, {}, True), HighsEngine)
+
+
+def test_what_its_integers_stand_for_need_not_be_known_for_a_proof() -> None:
+    """A piece of which a program has lost a variable is not known: branching decides it."""
+    assert isinstance(BRANCHING.load(half(()), {}, True), BranchingEngine)
+    # The cost is at least either binary, one of which is 1; half of both would do.
+    rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, -1.0, 0.0], [1.0, 0.0, -1.0]]
+    program = LinearProgram(
+        cost=np.array([1.0, 0.0, 0.0]),
+        lower=np.zeros(3),
+        upper=np.ones(3),
+        integer=np.array([False, True, True]),
+        matrix=sparse.csr_array(np.array(rows)),
+        kind=np.array([1, 0, -1, -1]),
+        rhs=np.array([0.6, 1.0, 0.0, 0.0]),
+    )
+    outcome = BRANCHING.load(program, {}, True).run(Deadline.after(20.0))
+    assert outcome.termination is Termination.INFEASIBLE
+    assert outcome.certified

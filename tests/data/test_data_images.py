@@ -147,3 +147,10 @@ def test_an_array_may_have_any_number_of_channels(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).random((5, 3, 4))
     np.save(tmp_path / "five.npy", pixels)
     np.testing.assert_array_equal(read_image(tmp_path / "five.npy"), pixels)
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (8192, 4096)).save(path)
+    with pytest.raises(DataError, match=r"8192 x 4096 pixels, at most 16,777,216 are read"):
+        read_image(path)

@@ -227,3 +227,10 @@ def test_nothing_is_unpickled() -> None:
         text = file.read_text(encoding="utf-8")
         for word in ("import pickle", "allow_pickle=True", "torch.load(", "yaml.load(", "eval("):
             assert word not in text.replace(".eval(", ""), f"{file}: {word}"
+
+
+def test_a_type_of_numbers_that_onnx_does_not_know_is_refused(tmp_path: Path) -> None:
+    model = onnx.load_from_string(valid("classifier")[0])
+    model.graph.input[0].type.tensor_type.elem_type = 33
+    with pytest.raises(NetworkError, match=r"computes in an unknown type \(33\)"):
+        read_network(model.SerializeToString())
