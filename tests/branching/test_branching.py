@@ -374,6 +374,8 @@ def test_what_its_integers_stand_for_need_not_be_known_for_a_proof() -> None:
         kind=np.array([1, 0, -1, -1]),
         rhs=np.array([0.6, 1.0, 0.0, 0.0]),
     )
-    outcome = BRANCHING.load(program, {}, True).run(Deadline.after(20.0))
+    engine = BRANCHING.load(program, {}, True)
+    engine.change_rows({0: 0.6})
+    outcome = engine.run(Deadline.after(20.0))
     assert outcome.termination is Termination.INFEASIBLE
     assert outcome.certified

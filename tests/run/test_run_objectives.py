@@ -39,7 +39,10 @@ def test_sensitivity_is_estimated_again_but_size_and_objective_stay() -> None:
 @pytest.mark.parametrize("name", ["weighted_sum", "max_min", "log_volume"])
 @pytest.mark.parametrize("weights", ["inverse_square", "sensitivity"])
 def test_every_strategy_honours_every_objective(strategy: str, name: str, weights: str) -> None:
-    changes = {"search__strategy": strategy, "search__objective": name, "weights": weights}
+    changes: dict[str, object] = {
+        **{"search__strategy": strategy, "search__objective": name, "weights": weights},
+        **{"budget__work": 20.0, "budget__seconds": 600.0},
+    }
     result = mlspec.solve(small(**changes))
     assert_honoured(result, name)
     assert_certified(result)
