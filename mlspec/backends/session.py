@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.checks import checked, failure
-from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
+from mlspec.backends.engine import PATIENCE, Engine, LearningEngine, Outcome, Patience
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
 from mlspec.errors import MlspecError
 from mlspec.interrupts import undisturbed
-from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.milp.model import MilpModel, ProvingSession, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN
 
 
@@ -99,6 +99,11 @@ class ProgramSession:
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
+
+    def follow(self, earlier: ProvingSession) -> None:
+        """Begin with what a session on another box of the same network has learnt."""
+        if isinstance(earlier, ProgramSession) and isinstance(self._engine, LearningEngine):
+            self._engine.follow(earlier._engine)
 
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
+from mlspec.branching.learnt import Learnt, begin, branchings_by, named
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -45,8 +46,17 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
+        self._uncut: Relaxation | None = None
+        self._root = Learnt()
+        """What was learnt by this engine or by one before it."""
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
+
+    def follow(self, earlier: Engine) -> None:
+        """Begin with what an engine for another box of the same network has learnt."""
+        if isinstance(earlier, BranchingEngine) and earlier._root.cuts:
+            self._root = earlier._root
+            self._method = replace(self._method, cuts=self._method.cuts.followed)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -74,6 +84,8 @@ class BranchingEngine:
         row = self._objective_row()
         if row is None:
             return self._whole.run(deadline)
+        if self._in_one_region():
+            return self._in_region(row, deadline)
         if not self._is_whole():
             return self._near(row, deadline)
         try:
@@ -83,9 +95,10 @@ class BranchingEngine:
 
     def _branched(self, row: int, deadline: Deadline) -> Outcome:
         if self._relaxation is None:
-            self._relaxation = Relaxation(
-                self._program, self._options, self._cancelled, self._method.cuts.loose
-            )
+            cuts = self._method.cuts
+            self._relaxation = Relaxation(self._program, self._options, self._cancelled, cuts.loose)
+            smallest = cuts.hull.smallest_coefficient
+            begin(self._relaxation, self._root, self._program, smallest)
         relaxation = self._relaxation
         # The row is lifted and its limit is that of the objective: so nodes have bounds.
         relaxation.set_limits({**self._limits, row: np.inf})
@@ -93,10 +106,21 @@ class BranchingEngine:
         relaxation.known = self._remembered
         program = replace(self._program, cost=self._cost)
         limit = self._limits[row]
-        tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
+        tree = Tree(
+            self._method,
+            program,
+            relaxation,
+            self._without_cuts(row),
+            limit,
+            deadline,
+            self._cancelled,
+            branchings_by(self._root, program),
+        )
         hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
+        root = tree.learnt if tree.learnt.cuts else self._root
+        self._root = replace(root, branchings=named(program, tree.branchings))
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
@@ -120,6 +144,30 @@ class BranchingEngine:
             if self._cost @ found <= self._limits[row]:
                 return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
         return Outcome(Termination.LIMIT, None, None, "no point near the given one")
+
+    def _in_one_region(self) -> bool:
+        """Whether all integers are fixed from outside."""
+        chosen = self._program.integer
+        return bool(chosen.any() and np.array_equal(self._lower[chosen], self._upper[chosen]))
+
+    def _in_region(self, row: int, deadline: Deadline) -> Outcome:
+        """Minimise the margin where all integers are fixed: a linear program."""
+        point = self._without_cuts(row).solve(deadline).values
+        if point is not None:
+            self._remembered = [*self._remembered, point][-self._method.remembered :]
+            if self._cost @ point <= self._limits[row]:
+                return Outcome(Termination.OPTIMAL, point, None, "a point of the region")
+        return Outcome(Termination.LIMIT, None, None, "no point in the region")
+
+    def _without_cuts(self, row: int) -> Relaxation:
+        """Return a relaxation of the present question without cuts, its ``row`` lifted."""
+        if self._uncut is None:
+            loose = self._method.cuts.loose
+            self._uncut = Relaxation(self._program, self._options, self._cancelled, loose)
+        self._uncut.set_limits({**self._limits, row: np.inf})
+        self._uncut.set_cost(self._cost)
+        self._uncut.fix(np.arange(len(self._cost)), self._lower, self._upper)
+        return self._uncut
 
     def _improved(self, row: int, start: Array, deadline: Deadline) -> Array | None:
         """Search for a better point than ``start`` that shares its integers where the relaxation

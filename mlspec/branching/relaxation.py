@@ -197,14 +197,35 @@ class Relaxation:
         self._cuts += cuts
         self._stacked = None
 
-    def drop_loose(self) -> None:
-        """Drop the cuts that do not bind at the last optimum."""
+    def binding(self) -> list[tuple[Cut, Any]]:
+        """Return the cuts that bind at the last optimum, all if there was none, each with the
+        status of its row in the basis; none where there is no basis."""
+        loose, statuses = set(self._loose_ones()), list(self._highs.getBasis().row_status)
+        if len(statuses) < self._base + len(self._cuts):
+            return []
+        return [
+            (cut, statuses[self._base + number])
+            for number, cut in enumerate(self._cuts)
+            if number not in loose
+        ]
+
+    def take_basis(self, held: Any) -> None:
+        """Start the next run from a basis of HiGHS, which may be that of another program."""
+        self._highs.setBasis(held)
+
+    def _loose_ones(self) -> list[int]:
         activity = np.array(self._highs.getSolution().row_value)[self._base :]
-        loose = [
+        if len(activity) < len(self._cuts):
+            return []
+        return [
             number
             for number, (cut, value) in enumerate(zip(self._cuts, activity, strict=True))
             if cut.limit - value > self._loose
         ]
+
+    def drop_loose(self) -> None:
+        """Drop the cuts that do not bind at the last optimum."""
+        loose = self._loose_ones()
         if loose:
             self._drop(loose)
             self._epoch += 1

@@ -15,7 +15,8 @@ import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver
+from mlspec.branching.learnt import Branchings, Learnt
+from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver, Sides, Solved
 from mlspec.branching.relaxation import Relaxation
 from mlspec.branching.rule import BranchingRule, ReliabilityBranching
 from mlspec.branching.submips import LargeNeighborhoods, SubMipSearch, SubMipSolver
@@ -48,11 +49,16 @@ class Tree:
         method: BranchAndCut,
         program: LinearProgram,
         relaxation: Relaxation,
+        regions: Relaxation,
         limit: float,
         deadline: Deadline,
         cancelled: threading.Event,
+        branchings: Branchings,
     ) -> None:
+        """``regions`` is a relaxation without cuts, for linear regions: with all integers fixed
+        cuts say nothing more. ``branchings`` are those of a tree for another box."""
         self._method = method
+        self._regions = regions
         self._cost = program.cost
         self._limit = limit
         self._began = deadline.clock.now()
@@ -64,6 +70,8 @@ class Tree:
         self._rule = BranchingRule(method.branching, self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a replayed input whose linear region was searched."""
+        self.branchings = dict(branchings)
+        """The integers that were branched on, in this tree or another one."""
         self.nodes = 0
         self.bound = -np.inf
         """A proved lower bound of the cost; infinite if all leaves are closed."""
@@ -72,6 +80,11 @@ class Tree:
     def proved(self) -> bool:
         """Whether it is proved that no point is within the limit."""
         return self.bound > self._limit
+
+    @property
+    def learnt(self) -> Learnt:
+        """What the root knows that is of use to other programs."""
+        return self._solver.learnt
 
     def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
         """Return a point within the limit; None if there is none (``proved``) or time ran out.
@@ -111,9 +124,10 @@ class Tree:
             point = self._near(solved.values)
             if point is not None:
                 return point
-            place, sides = self._rule.choose(node, solved)
+            place, sides = self._branching(node, solved)
             if place is None:
                 return solved.values
+            self.branchings[frozenset(node.fixed.items())] = place
             for value, bound in zip((0.0, 1.0), sides, strict=True):
                 if bound <= self._limit:
                     made += 1
@@ -121,6 +135,14 @@ class Tree:
                     heapq.heappush(nodes, Node(bound, made, child, solved.basis))
         self.bound = np.inf
         return None
+
+    def _branching(self, node: Node, solved: Solved) -> tuple[int | None, Sides]:
+        """Return the integer to branch on, and bounds of both sides: one that another tree branched
+        on in the same node needs no trial."""
+        known = self.branchings.get(frozenset(node.fixed.items()))
+        if known is None:
+            return self._rule.choose(node, solved)
+        return known, (solved.bound, solved.bound)
 
     def _near(self, values: Array) -> Array | None:
         """Return the best point of the linear region of a relaxed point's input, if it is within
@@ -130,6 +152,6 @@ class Tree:
         if cost >= self._best:
             return None
         self._best = cost
-        self._solver.fix(dict(enumerate(winners.tolist())))
-        best = self._solver.relaxed().values
+        self._regions.fix(self._pieces.columns, winners, winners)
+        best = self._regions.solve(self._deadline).values
         return best if best is not None and self._cost @ best <= self._limit else None

@@ -141,6 +141,11 @@ class Session(Protocol):
 class ProvingSession(Session, Protocol):
     """One model loaded into branch and cut, which certifies what it decides."""
 
+    def follow(self, earlier: ProvingSession) -> None:
+        """Begin with what a session on another box of the same network has learnt: only what is
+        proved in this model counts."""
+        ...
+
     @property
     def binaries(self) -> int:
         """Number of binaries of the model."""

@@ -25,6 +25,7 @@ from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Prover, ProvingSession, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.verifier.last_sessions import LastSessions
 from mlspec.verifier.minimum import MinimumSearch
 from mlspec.verifier.subset_query import TIME_LIMIT, SubsetQuery, unknown
 from mlspec.verifier.trial import ModelTrial
@@ -57,6 +58,8 @@ class CompleteStage:
     """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
+    sessions: LastSessions = field(default_factory=LastSessions)
+    """What later queries begin with."""
 
     @property
     def decision(self) -> bool:
@@ -150,6 +153,7 @@ class CompleteStage:
         rows = sorted({row for subset in item.subsets for row in subset})
         try:
             proving = self._proving(box, bounds, item, rows)
+            self.sessions.follow(item.claim, proving)
             asking = self._asking(box, bounds, item, rows)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))

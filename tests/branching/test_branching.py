@@ -57,7 +57,7 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
             point = found.x
             values = piece.weights @ point[piece.inputs] + piece.constants
             # A row may be off by the solver's tolerance in its own unit, not in that of the piece.
-            slack = 1e-5 * (1.0 + np.abs(piece.weights).max())
+            slack = 1e-5 * (1.0 + np.abs(piece.weights).max(initial=0.0))
             assert point[piece.output] >= values.max() - slack
             winner = point[piece.wins].round().astype(bool)
             if winner.any():
@@ -192,6 +192,7 @@ def test_a_relaxation_beside_another_follows_its_cuts() -> None:
         node = node_solver.relaxed()
         aside.take_cuts_of(main)
         assert aside.cuts == main.cuts > 0
+        aside.clear_basis()
         assert aside.solve().bound == pytest.approx(node.bound, abs=1e-6)
         aside.start_from(main.basis)
         assert aside.solve(iterations=0).bound == pytest.approx(node.bound, abs=1e-6)
