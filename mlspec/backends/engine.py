@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
@@ -78,6 +78,22 @@ class Engine(Protocol):
 
     def cancel(self) -> None:
         """Make ``run`` end soon, from another thread; may be called again, or when it is over."""
+        ...
+
+
+@runtime_checkable
+class CertifyingEngine(Engine, Protocol):
+    """An engine that keeps its proofs."""
+
+    def leaves(
+        self, rhs: Mapping[int, float], cost: Array, lower: Array, upper: Array
+    ) -> tuple[Array, Array] | None:
+        """Return slack ``(L,)`` and slopes ``(L, P)`` of the leaves of the proof that was found for
+        these rows and this cost, where the inputs have these ends; None where there is none."""
+        ...
+
+    def follow(self, earlier: Engine) -> None:
+        """Begin with the cuts of an engine for another box of the same network."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,13 @@ class LinearProgram:
     """``(m,)``."""
     pieces: tuple[Piece, ...] = ()
     """What its integers stand for, each after those it reads; empty where it is not known."""
+    inputs: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """``(P,)``: the variables whose ends say which box is meant."""
+    names: tuple[str, ...] = ()
+    """A name of each variable, the same in every program of one network; empty where there are
+    none."""
+    row_names: tuple[str, ...] = ()
+    """The same of each row."""
 
     @property
     def columns(self) -> int:
@@ -108,6 +115,12 @@ class Layout:
     margins: Mapping[int, int]
     """Row of the claim to the row ``margin <= level`` of the program."""
 
+    @property
+    def mentioned(self) -> list[int]:
+        """The numbers of the input variables that some row mentions, in the order of the program's
+        ``inputs``."""
+        return [number for number, column in enumerate(self.inputs) if column is not None]
+
 
 def arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
     """Return ``model`` with all its margins as arrays."""
@@ -131,6 +144,7 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
     used = np.flatnonzero((np.bincount(matrix.indices, minlength=len(cost)) > 0) | (cost != 0.0))
     kept = [columns.variables[number] for number in used.tolist()]
     places = {id(variable): number for number, variable in enumerate(kept)}
+    inputs = tuple(places.get(id(variable)) for variable in model.inputs)
     program = LinearProgram(
         cost=cost[used],
         lower=np.array([-np.inf if v.lb is None else v.lb for v in kept], dtype=float),
@@ -140,10 +154,13 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
         kind=np.array(rows.kinds, dtype=int),
         rhs=np.array(rows.rhs, dtype=float),
         pieces=tuple(_pieces(model.structure, places)) if model.decision else (),
+        inputs=np.array([each for each in inputs if each is not None], dtype=np.intp),
+        names=tuple(variable.name for variable in kept) if model.decision else (),
+        row_names=tuple(rows.names()) if model.decision else (),
     )
     margins = {id(constraint): row for row, constraint in model.margins.items()}
     return program, Layout(
-        tuple(places.get(id(variable)) for variable in model.inputs),
+        inputs,
         {
             margins[id(constraint)]: number
             for number, constraint in enumerate(rows.constraints)
@@ -241,6 +258,11 @@ class Rows:
             self._factors += factors
             self._columns += columns
             self._starts.append(len(self._columns))
+
+    def names(self) -> Iterator[str]:
+        """Yield a name for each row."""
+        for constraint, kind in zip(self.constraints, self.kinds, strict=True):
+            yield f"{constraint.name} {kind}"
 
     def matrix(self, width: int) -> sparse.csr_array:
         """Return the rows over ``width`` columns, without zeros."""

@@ -12,13 +12,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mlspec.backends.engine import PATIENCE, Engine, Outcome, Patience
+from mlspec.backends.engine import PATIENCE, CertifyingEngine, Engine, Outcome, Patience
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.interrupts import undisturbed
-from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.milp.model import LeafSlopes, MilpModel, ProvingSession, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN
 
 
@@ -45,6 +46,7 @@ class ProgramSession:
         self._longest = longest
         self._patience = patience
         self._cancelled = threading.Event()
+        self._lower, self._upper = program.lower.copy(), program.upper.copy()
 
     @property
     def binaries(self) -> int:
@@ -93,6 +95,37 @@ class ProgramSession:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
 
+    def narrow(self, box: Box) -> None:
+        """Ask about ``box`` from now on, which lies in the one that the model was compiled for."""
+        inputs = self._program.inputs
+        self._lower[inputs], self._upper[inputs] = self._values(box.lower), self._values(box.upper)
+        self._engine.change_columns(inputs.tolist(), self._lower[inputs], self._upper[inputs])
+
+    def leaves(self, subset: tuple[int, ...], guide: int, box: Box) -> LeafSlopes | None:
+        """Return the leaves of the proof of ``subset`` at ``box``; None where there is no proof."""
+        if not isinstance(self._engine, CertifyingEngine):
+            return None
+        question = self._limits(subset, 0.0), self._aim(guide)
+        found = self._engine.leaves(*question, self._values(box.lower), self._values(box.upper))
+        if found is None:
+            return None
+        slack, slopes = found
+        shape = self._model.centre.shape
+        pixels = np.array(self._model.pixels, dtype=np.intp)[self._layout.mentioned]
+        units = np.broadcast_to(self._model.units, len(self._model.pixels))
+        placed = np.zeros((len(slack), self._model.centre.size))
+        placed[:, pixels] = slopes / units[self._layout.mentioned]
+        placed = placed.reshape(-1, *shape)
+        return LeafSlopes(slack, np.maximum(placed, 0.0), np.minimum(placed, 0.0))
+
+    def follow(self, earlier: ProvingSession) -> None:
+        """Begin with the cuts of a session on another box of the same network."""
+        if isinstance(earlier, ProgramSession) and isinstance(self._engine, CertifyingEngine):
+            self._engine.follow(earlier._engine)
+
+    def _values(self, image: Array) -> Array:
+        return self._model.values(image)[self._layout.mentioned]
+
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""
         self._cancelled.set()
@@ -103,11 +136,9 @@ class ProgramSession:
 
     def _at(self, image: Array, deadline: Deadline) -> Outcome:
         """Solve with the inputs fixed to ``image``, whatever its margins."""
-        values = self._model.values(image)
-        there = [number for number, column in enumerate(self._layout.inputs) if column is not None]
-        columns = np.array([self._layout.inputs[number] for number in there], dtype=np.intp)
+        values = self._values(image)
         subset = () if self._model.decision else tuple(self._layout.margins)
-        with self._fixed(columns, values[there]):
+        with self._fixed(self._program.inputs, values):
             return self._outcome(subset, deadline, None, 0.0)
 
     @contextmanager
@@ -117,7 +148,7 @@ class ProgramSession:
         try:
             yield
         finally:
-            ends = self._program.lower[columns], self._program.upper[columns]
+            ends = self._lower[columns], self._upper[columns]
             self._engine.change_columns(columns.tolist(), *ends)
 
     def _outcome(

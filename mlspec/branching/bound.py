@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from mlspec.backends.program import Indices
 from mlspec.core.network import Array
 from mlspec.rounding import gamma
 from mlspec.tolerances import SMALLEST_NORMAL
@@ -45,6 +46,42 @@ class Rows:
         """Return the rows of ``matrix``."""
         counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
         return cls(matrix, abs(matrix), counts.astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class HalfSpace:
+    """A lower bound of the cost as a function of the ends ``l <= x <= u`` of some variables:
+    ``constant + sum_p min(slopes_p l_p, slopes_p u_p)``."""
+
+    constant: float
+    """Lowered by what its evaluation, and that of the slopes, may have lost."""
+    slopes: Array
+    """``(P,)``."""
+
+
+def half_space(
+    multipliers: Array,
+    cost: Array,
+    rows: Rows,
+    row_ends: tuple[Array, Array],
+    ends: tuple[Array, Array],
+    inputs: Indices,
+    widest: tuple[Array, Array],
+) -> HalfSpace:
+    """Return the dual bound of these multipliers as a function of the ends of ``inputs`` ``(P,)``,
+    for ends within ``widest``, both ``(P,)`` and finite."""
+    lower, upper = (end.copy() for end in ends)
+    lower[inputs] = upper[inputs] = 0.0
+    constant = dual_bound(multipliers, cost, rows, row_ends, (lower, upper))
+    chosen = np.where(multipliers > 0.0, *row_ends)
+    used = np.where(np.isfinite(chosen) & np.isfinite(multipliers), multipliers, 0.0)
+    reduced = (cost - rows.matrix.T @ used)[inputs]
+    sizes = (np.abs(cost) + rows.magnitudes.T @ np.abs(used))[inputs]
+    errors = gamma(2.0 * rows.terms[inputs] + 4.0) * sizes
+    errors = errors + rows.terms[inputs] * SMALLEST_NORMAL
+    lost = errors * np.maximum(np.abs(widest[0]), np.abs(widest[1]))
+    rounding = gamma(2.0 * len(inputs) + 4.0) * (lost.sum() + abs(constant))
+    return HalfSpace(constant - float(lost.sum()) - float(rounding), reduced)
 
 
 def dual_bound(

@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, Outcome, SolverInterface
 from mlspec.backends.highs import HighsEngine
 from mlspec.backends.program import LinearProgram
+from mlspec.branching.leaf import Leaves
+from mlspec.branching.learnt import (
+    Learnt,
+    begin,
+    branchings_by,
+    named,
+)
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -24,6 +31,8 @@ from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
 BRANCH_AND_CUT: Final = BranchAndCut()
+Question = tuple[bytes, tuple[tuple[int, float], ...]]
+"""The cost, and the rows that are switched on with their limits."""
 
 
 class BranchingEngine:
@@ -45,8 +54,21 @@ class BranchingEngine:
         self._cost = program.cost
         self._cancelled = threading.Event()
         self._relaxation: Relaxation | None = None
+        self._uncut: Relaxation | None = None
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
+        self._integers = np.flatnonzero(program.integer)
+        self._others = np.flatnonzero(~program.integer)
+        self._proofs: dict[Question, Leaves] = {}
+        """Leaves, by what was asked, whatever the ends of the inputs were then."""
+        self._root = Learnt()
+        """What was learnt by this engine or by one before it."""
+
+    def follow(self, earlier: Engine) -> None:
+        """Begin with the cuts of an engine for another box of the same network."""
+        if isinstance(earlier, BranchingEngine) and earlier._root.cuts:
+            self._root = earlier._root
+            self._method = replace(self._method, cuts=self._method.cuts.followed)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -74,6 +96,9 @@ class BranchingEngine:
         row = self._objective_row()
         if row is None:
             return self._whole.run(deadline)
+        chosen = self._integers
+        if len(chosen) and np.array_equal(self._lower[chosen], self._upper[chosen]):
+            return self._in_region(row, deadline)
         if not self._is_whole():
             return self._near(row, deadline)
         try:
@@ -83,21 +108,48 @@ class BranchingEngine:
 
     def _branched(self, row: int, deadline: Deadline) -> Outcome:
         if self._relaxation is None:
-            self._relaxation = Relaxation(
-                self._program, self._options, self._cancelled, self._method.cuts.loose
-            )
+            cuts = self._method.cuts
+            self._relaxation = Relaxation(self._program, self._options, self._cancelled, cuts.loose)
+            smallest = cuts.hull.smallest_coefficient
+            begin(self._relaxation, self._root, self._program, smallest)
         relaxation = self._relaxation
         # The row is lifted and its limit is that of the objective: so nodes have bounds.
         relaxation.set_limits({**self._limits, row: np.inf})
         relaxation.set_cost(self._cost)
         relaxation.known = self._remembered
+        relaxation.fix(self._others, self._lower[self._others], self._upper[self._others])
+        regions = self._without_cuts(row)
         program = replace(self._program, cost=self._cost)
         limit = self._limits[row]
-        tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
-        hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
-        submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
-        point = tree.run(hint, submips)
-        done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
+        branchings = branchings_by(self._root, program)
+        tree = Tree(
+            self._method,
+            program,
+            relaxation,
+            regions,
+            limit,
+            deadline,
+            self._cancelled,
+            branchings,
+        )
+        question = _question(self._limits, self._cost)
+        known = self._proofs.get(question, Leaves(()))
+        kept, lost, bounds = known.split(*self._input_ends())
+        if len(lost.all) == len(known.all) <= 1:
+            # There is no node but the root, which is bounded best with more cuts.
+            hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
+            submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
+            point = tree.run(hint, submips)
+            if tree.learnt.cuts:
+                self._root = replace(tree.learnt, branchings=self._root.branchings)
+            done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
+        else:
+            point = tree.extend(lost.all, bounds)
+            again = f"{len(lost.all)} of {len(known.all)} leaves proved again"
+            done = f"branch and cut, {again}, {tree.nodes} nodes"
+        if tree.leaves or kept.all:
+            self._proofs[question] = Leaves([*kept.all, *tree.leaves])
+        self._root = replace(self._root, branchings=named(program, tree.branchings))
         if point is not None:
             return Outcome(Termination.OPTIMAL, point, None, done)
         if tree.proved:
@@ -105,6 +157,18 @@ class BranchingEngine:
         left = self._limits[row] - tree.bound
         done = f"{done}, {left:.3g} left to prove"
         return Outcome(Termination.LIMIT, None, tree.bound, done, certified=True)
+
+    def leaves(
+        self, rhs: Mapping[int, float], cost: Array, lower: Array, upper: Array
+    ) -> tuple[Array, Array] | None:
+        """Return slack ``(L,)`` and slopes ``(L, P)`` of the leaves that are known for these rows
+        and this cost, where the inputs have these ends; None where there are none."""
+        found = self._proofs.get(_question(rhs, cost))
+        return None if found is None else (found.slack(lower, upper), found.slopes)
+
+    def _input_ends(self) -> tuple[Array, Array]:
+        inputs = self._program.inputs
+        return self._lower[inputs], self._upper[inputs]
 
     def _near(self, row: int, deadline: Deadline) -> Outcome:
         """Search for a point where the session has fixed variables; that there is none is no
@@ -120,6 +184,25 @@ class BranchingEngine:
             if self._cost @ found <= self._limits[row]:
                 return Outcome(Termination.OPTIMAL, found, None, "a point near a given one")
         return Outcome(Termination.LIMIT, None, None, "no point near the given one")
+
+    def _in_region(self, row: int, deadline: Deadline) -> Outcome:
+        """Minimise the margin where all integers are fixed: a linear program."""
+        point = self._without_cuts(row).solve(deadline).values
+        if point is not None:
+            self._remembered = [*self._remembered, point][-self._method.remembered :]
+            if self._cost @ point <= self._limits[row]:
+                return Outcome(Termination.OPTIMAL, point, None, "a point of the region")
+        return Outcome(Termination.LIMIT, None, None, "no point in the region")
+
+    def _without_cuts(self, row: int) -> Relaxation:
+        """Return a relaxation of the present question without cuts, its ``row`` lifted."""
+        if self._uncut is None:
+            loose = self._method.cuts.loose
+            self._uncut = Relaxation(self._program, self._options, self._cancelled, loose)
+        self._uncut.set_limits({**self._limits, row: np.inf})
+        self._uncut.set_cost(self._cost)
+        self._uncut.fix(np.arange(len(self._cost)), self._lower, self._upper)
+        return self._uncut
 
     def _improved(self, row: int, start: Array, deadline: Deadline) -> Array | None:
         """Search for a better point than ``start`` that shares its integers where the relaxation
@@ -185,9 +268,17 @@ class BranchingEngine:
         return bool(np.all((lower <= integers) & (integers <= upper)))
 
     def _is_whole(self) -> bool:
-        """Whether all variables have the bounds of the program, for which cuts are valid."""
-        lower, upper = self._program.lower, self._program.upper
-        return np.array_equal(self._lower, lower) and np.array_equal(self._upper, upper)
+        """Whether no integer is fixed from outside. Cuts hold wherever inputs stay within the ends
+        that they were made for."""
+        chosen, program = self._integers, self._program
+        return np.array_equal(self._lower[chosen], program.lower[chosen]) and np.array_equal(
+            self._upper[chosen], program.upper[chosen]
+        )
+
+
+def _question(limits: Mapping[int, float], cost: Array) -> Question:
+    """Return what is asked, but for the ends of the inputs."""
+    return cost.tobytes(), tuple(sorted((r, v) for r, v in limits.items() if np.isfinite(v)))
 
 
 def _load(program: LinearProgram, options: Options, first: bool) -> Engine:

@@ -38,6 +38,10 @@ class Cut:
     limit: float
     violation: float
     """By how much the point that it cuts off violates it, in the norm of its coefficients."""
+    piece: Piece | None = None
+    """The piece whose hull it belongs to."""
+    choice: NDArray[np.intp] | None = None
+    """The candidate ``I(i)`` that it chooses for each input of the piece."""
 
 
 class Hull:
@@ -72,27 +76,41 @@ class Hull:
             step = self._weights[1] - self._weights[0]
             high = np.maximum(step * self._lower, step * self._upper)
             low = np.maximum(-step * self._lower, -step * self._upper)
-            second = step * inputs + low * wins[0] < high * wins[1]
-            weight = np.where(second, self._weights[1], self._weights[0])
-            gains = np.array([low[second].sum(), high[~second].sum()])
+            choice = (step * inputs + low * wins[0] < high * wins[1]).astype(np.intp)
         else:
             # (chosen, winner, input)
             steps = self._weights[None, :, :] - self._weights[:, None, :]
             most = np.maximum(steps * self._lower, steps * self._upper)
             terms = self._weights * inputs + np.einsum("cki,k->ci", most, wins)
             choice = terms.argmin(axis=0)
-            weight = self._weights[choice, self._places]
-            gains = most[choice, :, self._places].sum(axis=0)
-        gains = gains + self._constants
+        weight, gains = self._sums(choice)
         excess = x[self.piece.output] - weight @ inputs - gains @ wins
         norm = np.sqrt(1.0 + weight @ weight)
         # What is not a number exceeds nothing.
         if not excess > least_violation * norm:
             return None
-        cut = self._as_cut(weight, gains, float(excess / norm), smallest)
-        return cut if np.isfinite(cut.limit) else None
+        return self._as_cut(choice, weight, gains, float(excess / norm), smallest)
 
-    def _as_cut(self, weight: Array, gains: Array, violation: float, smallest: float) -> Cut:
+    def chosen(self, choice: NDArray[np.intp], smallest: float) -> Cut | None:
+        """Return the cut that chooses these candidates for the inputs, ``(inputs,)``; None where
+        float64 does not hold it. ``smallest`` is as for ``cut``."""
+        return self._as_cut(choice, *self._sums(choice), 0.0, smallest)
+
+    def _sums(self, choice: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Return the coefficients of the inputs, and those of the winners."""
+        weight = self._weights[choice, self._places]
+        steps = self._weights - weight
+        gains = np.maximum(steps * self._lower, steps * self._upper).sum(axis=1)
+        return weight, gains + self._constants
+
+    def _as_cut(
+        self,
+        choice: NDArray[np.intp],
+        weight: Array,
+        gains: Array,
+        violation: float,
+        smallest: float,
+    ) -> Cut | None:
         """Return ``output - weight @ inputs - gains @ wins <= 0`` as a row of order one."""
         limit = 0.0
         if self._has_rest:
@@ -113,7 +131,10 @@ class Hull:
         limit -= float(ends.sum())
         limit += float(gamma(operations)) * (float(np.abs(ends).sum()) + abs(limit))
         limit += operations * SMALLEST_NORMAL * (1.0 + float(reach.max()))
-        return Cut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
+        if not np.isfinite(limit):
+            return None
+        columns = self._columns[~small].astype(np.int32)
+        return Cut(columns, values[~small], limit, violation, self.piece, choice)
 
 
 @dataclass(frozen=True)

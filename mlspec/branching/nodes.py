@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.hull import HullCuts, hulls_of
+from mlspec.branching.leaf import Leaf
+from mlspec.branching.learnt import Learnt, learnt_from
 from mlspec.branching.relaxation import (
     STATUS,
     Basis,
@@ -54,6 +58,11 @@ class CuttingPlanes:
     """So far from tight, in rows of order one, a cut does not bind. What a known point of the
     program may be off by is far less: a cut that it violates by more is wrong."""
 
+    @property
+    def followed(self) -> CuttingPlanes:
+        """For a relaxation that begins with the cuts of another one: their rounds are behind it."""
+        return replace(self, tail_rounds=1, tail_gain=self.tail_gain / self.tail_rounds)
+
 
 @dataclass(order=True)
 class Node:
@@ -67,6 +76,8 @@ class Node:
     """Integers by their place, and their values."""
     basis: Basis | None = field(compare=False)
     """The basis of its parent's last run."""
+    leaf: Leaf | None = field(compare=False)
+    """The best bound so far as a function, which may be that of its parent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +93,8 @@ class Solved:
     """``(n,)``: the weight of each variable in the rows that bind there (``Relaxation.prices``)."""
     basis: Basis
     """The basis of that."""
+    leaf: Leaf
+    """The bound of that as a function."""
 
 
 class NodeSolver:
@@ -105,14 +118,21 @@ class NodeSolver:
         self._limit = limit
         self._deadline = deadline
         self._cancelled = cancelled
-        self._root_cuts = 0
+        self._root_cuts = relaxation.cuts
+        self.learnt = Learnt()
+        """What the root knows."""
+        self._program = program
+        self._tried_sides: dict[tuple[int, float], Leaf] = {}
+        self.leaves: list[Leaf] = []
+        """Nodes that were proved."""
 
     def spent(self) -> bool:
         """Whether the deadline has passed, or the search was cancelled."""
         return self._cancelled.is_set() or self._deadline.passed
 
-    def root(self) -> Relaxed:
-        """Return the relaxation of the whole problem, cut until rounds of cuts gain little."""
+    def root(self) -> tuple[Relaxed, Leaf | None]:
+        """Return the relaxation of the whole problem, cut until rounds of cuts gain little, and its
+        last bound as a function, if it has one."""
         planes = self._planes
         self.fix({})
         relaxed = self.relaxed()
@@ -133,13 +153,17 @@ class NodeSolver:
             self._relaxation.add(cuts)
             relaxed = self.relaxed()
             history.append(relaxed.bound)
+        leaf = self._leaf(self._relaxation, relaxed, {})
         self._root_cuts = self._relaxation.cuts
-        return replace(relaxed, bound=max(history))
+        held = self._relaxation.basis.held
+        self.learnt = learnt_from(self._program, self._relaxation.binding(), held)
+        return replace(relaxed, bound=max(history)), leaf
 
     def solved(self, node: Node) -> Solved | float | None:
         """Return the relaxation of ``node`` after rounds of cuts: only its bound if that exceeds
         the limit, None if time ran out."""
         planes = self._planes
+        self._tried_sides.clear()
         self.fix(node.fixed)
         if node.basis is not None:
             self._relaxation.start_from(node.basis)
@@ -159,12 +183,14 @@ class NodeSolver:
             bound = max(bound, relaxed.bound)
             if gained < planes.node_gain * (self._limit - bound):
                 break
-        if bound > self._limit:
-            return bound
-        if relaxed.values is None:
+        leaf = self._leaf(self._relaxation, relaxed, node.fixed)
+        if relaxed.bound > self._limit and leaf is not None:
+            self.leaves.append(leaf)
+            return relaxed.bound
+        if relaxed.values is None or leaf is None:
             return None
         prices = self._relaxation.prices(relaxed)
-        return Solved(bound, relaxed, relaxed.values, prices, self._relaxation.basis)
+        return Solved(bound, relaxed, relaxed.values, prices, self._relaxation.basis, leaf)
 
     def sides(self, fixed: Mapping[int, float], place: int, basis: Basis, iterations: int) -> Sides:
         """Return bounds of both sides of an integer in a node, by a few simplex iterations each.
@@ -178,13 +204,33 @@ class NodeSolver:
             relaxation.take_cuts_of(self._relaxation)
             self._fix(relaxation, {**fixed, place: value})
             relaxation.start_from(basis)
-            return self._run(relaxation, iterations, deadline).bound
+            relaxed = self._run(relaxation, iterations, deadline)
+            leaf = self._leaf(relaxation, relaxed, {**fixed, place: value})
+            if leaf is not None:
+                self._tried_sides[place, value] = leaf
+            return relaxed.bound
 
         ends = self._deadline.fork(), self._deadline.fork()
         with ThreadPoolExecutor(2) as both:
             zero, one = both.map(bound, self._sides, (0.0, 1.0), ends)
         self._deadline.clock.join(*(end.clock for end in ends))
         return zero, one
+
+    def side(self, place: int, value: float, solved: Solved) -> Leaf:
+        """Return the child of the node ``solved`` with ``place`` at ``value``, with the bound of
+        its trial if there was one."""
+        fixed = {**solved.leaf.fixed, place: value}
+        tried = self._tried_sides.get((place, value))
+        return replace(solved.leaf, fixed=fixed) if tried is None else tried
+
+    def _leaf(
+        self, relaxation: Relaxation, relaxed: Relaxed, fixed: Mapping[int, float]
+    ) -> Leaf | None:
+        if relaxed.proof is None or not relaxed.bound > -np.inf:
+            return None
+        target = 0.0 if relaxed.ray else self._limit
+        basis = None if relaxed.ray else relaxation.basis
+        return Leaf(dict(fixed), relaxation.half_space(relaxed), target, relaxed.ray, basis)
 
     def fix(self, fixed: Mapping[int, float]) -> None:
         """Fix these integers, and no others."""

@@ -18,7 +18,7 @@ from scipy import sparse
 from mlspec.backends.engine import Options
 from mlspec.backends.highs import OPERATIONS, HighsEngine, opened, set_option
 from mlspec.backends.program import Indices, LinearProgram
-from mlspec.branching.bound import Rows, dual_bound
+from mlspec.branching.bound import HalfSpace, Rows, dual_bound, half_space
 from mlspec.branching.hull import Cut
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.network import Array
@@ -42,6 +42,10 @@ class Relaxed:
     """HiGHS's status."""
     multipliers: Array | None = None
     """``(m,)``: of the rows and cuts, if the run ended with an optimum."""
+    proof: Array | None = None
+    """``(m,)``: the multipliers whose dual bound is ``bound``, or those of a ray."""
+    ray: bool = False
+    """Whether there is no point, as ``proof`` shows: a bound above 0 of the cost 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,7 @@ class Relaxation:
         other = Relaxation(self._program, options, self._cancelled, self._loose)
         other.set_limits(self._limits)
         other.set_cost(self._cost)
+        other.fix(np.arange(len(self._cost)), self._lower, self._upper)
         return other
 
     def take_cuts_of(self, main: Relaxation) -> None:
@@ -163,12 +168,27 @@ class Relaxation:
         end = self._highs.getModelStatus()
         solution = self._highs.getSolution()
         if end == STATUS.kInfeasible:
-            return Relaxed(self._infeasible(), None, end)
+            ray = self._infeasible()
+            bound = -np.inf if ray is None else np.inf
+            return Relaxed(bound, None, end, proof=ray, ray=True)
         multipliers = np.array(solution.row_dual)
         bound = self._bound(multipliers, self._cost) if solution.dual_valid else -np.inf
         if end != STATUS.kOptimal:
-            return Relaxed(bound, None, end)
-        return Relaxed(bound, np.array(solution.col_value), end, multipliers)
+            return Relaxed(bound, None, end, proof=multipliers)
+        return Relaxed(bound, np.array(solution.col_value), end, multipliers, multipliers)
+
+    def half_space(self, relaxed: Relaxed) -> HalfSpace:
+        """Return the bound of a run as a function of the ends of the program's inputs; no cut may
+        have come or gone since."""
+        if relaxed.proof is None:
+            raise ValueError("the run has no bound")
+        cost = np.zeros_like(self._cost) if relaxed.ray else self._cost
+        inputs, program = self._program.inputs, self._program
+        widest = program.lower[inputs], program.upper[inputs]
+        ends = self._lower, self._upper
+        return half_space(
+            relaxed.proof, cost, self._all_rows(), self._row_ends(), ends, inputs, widest
+        )
 
     def prices(self, relaxed: Relaxed) -> Array:
         """Return the weight of each variable in the rows that bind at an optimum, ``(n,)``: its
@@ -197,14 +217,33 @@ class Relaxation:
         self._cuts += cuts
         self._stacked = None
 
-    def drop_loose(self) -> None:
-        """Drop the cuts that do not bind at the last optimum."""
+    def binding(self) -> list[tuple[Cut, Any]]:
+        """Return the cuts that bind at the last optimum, all if there was none, each with the
+        status of its row in the basis."""
+        loose, statuses = set(self._loose_ones()), list(self._highs.getBasis().row_status)
+        return [
+            (cut, statuses[self._base + number])
+            for number, cut in enumerate(self._cuts)
+            if number not in loose
+        ]
+
+    def take_basis(self, held: Any) -> None:
+        """Start the next run from a basis of HiGHS, which may be that of another program."""
+        self._highs.setBasis(held)
+
+    def _loose_ones(self) -> list[int]:
         activity = np.array(self._highs.getSolution().row_value)[self._base :]
-        loose = [
+        if len(activity) < len(self._cuts):
+            return []
+        return [
             number
             for number, (cut, value) in enumerate(zip(self._cuts, activity, strict=True))
             if cut.limit - value > self._loose
         ]
+
+    def drop_loose(self) -> None:
+        """Drop the cuts that do not bind at the last optimum."""
+        loose = self._loose_ones()
         if loose:
             self._drop(loose)
             self._epoch += 1
@@ -216,21 +255,23 @@ class Relaxation:
         self._cuts = [cut for number, cut in enumerate(self._cuts) if number not in gone]
         self._stacked = None
 
-    def _infeasible(self) -> float:
-        """Return infinity if the ray that HiGHS gives proves that there is no point."""
+    def _infeasible(self) -> Array | None:
+        """Return the ray that HiGHS gives if it proves that there is no point."""
         _, given, ray = self._highs.getDualRay()
         if not given:
-            return -np.inf
+            return None
         zero = np.zeros_like(self._cost)
-        proved = any(self._bound(sign * np.array(ray), zero) > 0.0 for sign in (1.0, -1.0))
-        return np.inf if proved else -np.inf
+        signed = (sign * np.array(ray) for sign in (1.0, -1.0))
+        return next((each for each in signed if self._bound(each, zero) > 0.0), None)
 
     def _bound(self, multipliers: Array, cost: Array) -> float:
+        box = self._lower, self._upper
+        return dual_bound(multipliers, cost, self._all_rows(), self._row_ends(), box)
+
+    def _row_ends(self) -> tuple[Array, Array]:
         limits = np.array([cut.limit for cut in self._cuts])
         low = np.append(self._low, np.full(len(limits), -np.inf))
-        high = np.append(self._high, limits)
-        box = self._lower, self._upper
-        return dual_bound(multipliers, cost, self._all_rows(), (low, high), box)
+        return low, np.append(self._high, limits)
 
     def _all_rows(self) -> Rows:
         if self._stacked is None:

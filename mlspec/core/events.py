@@ -73,6 +73,13 @@ class AttackingBeforeProof:
 
 
 @dataclass(frozen=True, eq=False)
+class OpeningProof:
+    """Bounds and a model are made for all radii up to ``ceiling``."""
+
+    ceiling: Array
+
+
+@dataclass(frozen=True, eq=False)
 class BracketingPath:
     """A minimum-norm attack looks for the first violation on the way to ``goal``."""
 
@@ -123,6 +130,7 @@ Event = (
     | SolvedSlpStep
     | MinimisingMargin
     | AttackingBeforeProof
+    | OpeningProof
     | BracketingPath
     | BracketingLayer
     | CertifyingLayers

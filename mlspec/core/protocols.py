@@ -38,6 +38,30 @@ class MarginSlopes(Protocol):
         ...
 
 
+class NeighborhoodProof(Protocol):
+    """A proof of one neighborhood that certifies others too, and can be extended to more."""
+
+    @property
+    def ceiling(self) -> Array:
+        """The radius ``(R,)`` up to which it can be extended."""
+        ...
+
+    def certified(self, eps: Array) -> Verdict | None:
+        """Return the verdict on ``eps`` ``(R,)`` if the proof certifies it as it is."""
+        ...
+
+    def half_spaces(self, eps: Array) -> tuple[Array, Array]:
+        """Return rows ``(L, R)``, none of them negative, and limits ``(L,)``: radii up to the
+        ceiling with ``rows @ eps' <= limits`` are certified, but for rounding, once something is
+        proved.
+        They are tight at ``eps`` ``(R,)``."""
+        ...
+
+    def extend(self, eps: Array, deadline: Deadline) -> Verdict:
+        """Prove ``eps`` ``(R,)``, of which no entry is above the ceiling, or find a violation."""
+        ...
+
+
 class Verifier(Protocol):
     """Answers for layered neighborhoods of one problem; ``eps`` is ``(R,)``.
 
@@ -75,6 +99,11 @@ class Verifier(Protocol):
 
     def minimisers(self, eps: Array, deadline: Deadline) -> WeakestPoints:
         """Return the images of least margin, as exactly as ``deadline`` allows."""
+        ...
+
+    def proof(self, ceiling: Array, deadline: Deadline) -> NeighborhoodProof | None:
+        """Open a proof for the radii up to ``ceiling`` ``(R,)``, of which nothing is proved yet but
+        what bounds say; None where there is no model."""
         ...
 
     def refute(self, vertices: Array, deadline: Deadline) -> Refutation:

@@ -46,6 +46,8 @@ class Move(StrEnum):
     """A step along the gradient of the certified margin."""
     CEGIS = "CEGIS"
     """A proposal, or what counterexamples left of it."""
+    POLYTOPE = "polytope"
+    """The largest value that the leaves of a proof certify, which takes no query."""
     NEAR_BOUND = "near the bound"
     """An eps a little inside one whose value attains the upper bound."""
     TOGETHER = "all together"

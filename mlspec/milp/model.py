@@ -11,6 +11,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
 from mlspec.milp.piecewise import Structure
 
@@ -138,8 +139,36 @@ class Session(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class LeafSlopes:
+    """The leaves of a proof as functions of the ends of the pixels, ``L`` in number."""
+
+    slack: Array
+    """``(L,)``: by how much each exceeds its limit; positive where it is proved."""
+    by_lower: Array
+    """``(L, C, H, W)``: its derivatives by the pixels' lower ends, none negative."""
+    by_upper: Array
+    """``(L, C, H, W)``: by their upper ends, none positive."""
+
+
 class ProvingSession(Session, Protocol):
-    """One model loaded into branch and cut, which certifies what it decides."""
+    """One model loaded into branch and cut, which certifies what it decides.
+
+    A proof is kept: once the session is asked about another box inside that of the model
+    (``narrow``), only those leaves are proved again that do not hold there.
+    """
+
+    def narrow(self, box: Box) -> None:
+        """Ask about ``box`` from now on, which lies in the one that the model was compiled for."""
+        ...
+
+    def leaves(self, subset: tuple[int, ...], guide: int, box: Box) -> LeafSlopes | None:
+        """Return the leaves of the proof of ``subset`` at ``box``; None where there is no proof."""
+        ...
+
+    def follow(self, earlier: ProvingSession) -> None:
+        """Begin with the cuts of a session on another box of the same network."""
+        ...
 
     @property
     def binaries(self) -> int:

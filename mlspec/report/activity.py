@@ -15,6 +15,7 @@ from mlspec.core.events import (
     Growing,
     LoweringUpperBound,
     MinimisingMargin,
+    OpeningProof,
     Proving,
     RefutingSlice,
     SolvedSlpStep,
@@ -52,6 +53,8 @@ def activity(event: Event, problem: Problem) -> str:
             return f"looking for the least margin at {value(eps)}"
         case AttackingBeforeProof(eps):
             return f"attacking {value(eps)} before the proof"
+        case OpeningProof(ceiling):
+            return f"bounds and model up to {value(ceiling)}"
         case BracketingPath(goal):
             return f"looking for the nearest violation below {value(goal)}"
         case BracketingLayer(r):

@@ -12,6 +12,7 @@ from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
 from mlspec.core.trace import Move
 from mlspec.search.attack_bracket import AttackBracket
+from mlspec.search.polytope import ProofPolytope
 from mlspec.search.search import Search
 
 
@@ -29,6 +30,9 @@ class Cegis:
 
     policy: ShrinkPolicy
     bracket: AttackBracket = field(default_factory=AttackBracket)
+    polytope: ProofPolytope = field(default_factory=ProofPolytope)
+    """How complete queries are asked: one that stays undecided shrinks the eps to the face of what
+    it certifies."""
     given_up: float = 0.5
     """Share of the gain in value that one step gives up at most, and that an undecided query
     costs."""
@@ -60,12 +64,12 @@ class Cegis:
                 shrunk = self.policy.shrink(eps, robust, cut.extents)
                 eps = self._with_gain(eps, shrunk, gain, least)
                 continue
-            verdict = search.verifier.prove(eps, Move.CEGIS, seconds=seconds)
+            verdict = self.polytope.ask(search, eps, Move.CEGIS, seconds)
             if verdict.robust:
                 return eps
             if verdict.extents is None:
                 if np.isfinite(seconds):
-                    return robust
+                    return _better(search, robust)
                 eps = robust + (1.0 - self.given_up) * (eps - robust)
                 continue
             holds = gain(self.bracket.unbroken(search, robust, eps))
@@ -75,7 +79,7 @@ class Cegis:
             while gain(eps) > wanted:
                 previous, eps = eps, self.policy.shrink(eps, robust, verdict.extents)
             eps = self._with_gain(previous, eps, gain, wanted)
-        return robust
+        return _better(search, robust)
 
     def _with_gain(
         self, eps: Array, shrunk: Array, gain: Callable[[Array], float], least: float
@@ -90,3 +94,8 @@ class Cegis:
                 break
             eps = eps + (high - least) / (high - low) * (shrunk - eps)
         return eps
+
+
+def _better(search: Search, eps: Array) -> Array:
+    """Return the best certified eps if it has a larger value than ``eps``."""
+    return search.best if search.value(search.best) > search.value(eps) else eps

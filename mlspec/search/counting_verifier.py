@@ -14,6 +14,7 @@ from mlspec.core.protocols import Path, Verifier
 from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.search.budget import SearchBudget
+from mlspec.search.proof import SearchProof
 from mlspec.search.record import SearchRecord
 
 
@@ -116,6 +117,13 @@ class CountingVerifier:
         if found is not None:
             self._record.cut(found[1])
         return found
+
+    def proof(self, ceiling: Array, event: Event) -> SearchProof | None:
+        """Open a proof for the radii up to ``ceiling`` ``(R,)``; None where there is no model."""
+        self._budget.require_query(self._record.trace.complete_queries)
+        self._record.tell(event)
+        found = self._verifier.proof(ceiling, self._budget.deadline)
+        return None if found is None else SearchProof(found, self._budget, self._record)
 
     def reduced(self, cut: Cut, path: Path) -> Cut:
         """Return the cut of the same witness, clipped to the smallest neighborhood on ``path`` in

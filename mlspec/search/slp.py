@@ -17,17 +17,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog
 
 from mlspec.core.events import SolvedSlpStep, StartingSlp
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
-from mlspec.core.objective import LinearPieces, Objective
+from mlspec.core.objective import Objective
 from mlspec.core.protocols import MarginSlopes
+from mlspec.search.linear_program import largest
 from mlspec.search.optimizer import MarginSource
 from mlspec.search.search import Search
 
@@ -102,27 +100,4 @@ def _optimum(
     it has no answer."""
     slopes = np.concatenate([points.slopes for _, points in bundle])
     rest = np.concatenate([points.margins - slack - points.slopes @ at for at, points in bundle])
-    pieces = objective.linear_pieces(lower, upper)
-    further = len(pieces.cost) - len(lower)
-    answer = linprog(
-        -pieces.cost,
-        A_ub=_constraints(slopes, pieces),
-        b_ub=np.append(rest, pieces.limits),
-        bounds=[*zip(lower.tolist(), upper.tolist(), strict=True), *[(None, None)] * further],
-    )
-    return None if answer.x is None else np.clip(answer.x[: len(lower)], lower, upper)
-
-
-def _constraints(slopes: Array, pieces: LinearPieces) -> Any:
-    """Return the sparse rows that keep the margins, then those of the objective."""
-    margins, layers = np.nonzero(slopes)
-    return sparse.csr_array(
-        (
-            np.append(-slopes[margins, layers], pieces.entries),
-            (
-                np.append(margins, len(slopes) + pieces.rows),
-                np.append(layers, pieces.columns),
-            ),
-        ),
-        shape=(len(slopes) + len(pieces.limits), len(pieces.cost)),
-    )
+    return largest(objective, -slopes, rest, lower, upper)

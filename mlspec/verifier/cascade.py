@@ -24,11 +24,13 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import Path
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
+from mlspec.errors import SolverError
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
+from mlspec.verifier.proof import NeighborhoodProof
 from mlspec.verifier.question import Question
 
 
@@ -128,10 +130,7 @@ class Cascade:
         points = self._attacked(eps, deadline)
         if points.violates:
             self._memory.note_witness(points.images[0])
-        analysis: Analysis | None = None
-        for bounder in self._stages.bounders:
-            analysis = bounder.analyse(box, analysis, deadline)
-        assert analysis is not None
+        analysis = self._bounded(box, deadline)
         finder = LevelFinder(
             self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
         )
@@ -145,6 +144,31 @@ class Cascade:
         extents = np.stack([self._problem.layering.extents(each) for each in change])
         slopes = self._stages.attack.slopes(level.images, np.asarray(eps))
         return WeakestPoints(level.images, level.margins, extents, slopes)
+
+    def proof(self, ceiling: Array, deadline: Deadline = NEVER) -> NeighborhoodProof | None:
+        """Open a proof for the radii up to ``ceiling`` ``(R,)``, of which nothing is proved yet but
+        what bounds say; None where there is no model."""
+        complete = self._stages.complete
+        if complete is None:
+            return None
+        analysis = self._bounded(self._problem.neighborhood(ceiling).box, deadline)
+        try:
+            return complete.proofs.open(ceiling, analysis, self._noted_extension, self._weak)
+        except SolverError:
+            return None
+
+    def _noted_extension(self, eps: Array, verdict: Verdict, began: float) -> Verdict:
+        question = Question(eps, self._problem.neighborhood(eps).box)
+        question.note(Stage.MILP, began, "a proof of other neighborhoods")
+        return self._noted(question, verdict, began)
+
+    def _bounded(self, box: Box, deadline: Deadline) -> Analysis:
+        """Return the tightest bounds over ``box``."""
+        analysis: Analysis | None = None
+        for bounder in self._stages.bounders:
+            analysis = bounder.analyse(box, analysis, deadline)
+        assert analysis is not None
+        return analysis
 
     def reduced(self, witness: Array, path: Path) -> Cut:
         """Return the cut of ``witness``, moved into the smallest neighborhood on ``path`` in which
@@ -225,10 +249,13 @@ class Cascade:
         analysis = bounder.analyse(question.box, question.analysis, question.deadline)
         return question.learn(stage, began, analysis)
 
-    def _weak(self, box: Box, points: WeakestPoints) -> list[Array]:
+    def _weak(self, box: Box, points: WeakestPoints | None = None) -> list[Array]:
         """Return the weakest known images of ``box``, attack's points and earlier witnesses."""
         known = self._memory.witnesses[-self._stages.recent :]
-        images = np.stack([*points.images, *(box.clip(image) for image in known)])
+        found = () if points is None else points.images
+        images = np.stack(
+            [*found, *(box.clip(image) for image in known), (box.lower + box.upper) / 2]
+        )
         return list(
             images[np.argsort(self._problem.margin(images), kind="stable")[: self._stages.near]]
         )

@@ -25,7 +25,9 @@ from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Backend, Prover, ProvingSession, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.verifier.last_sessions import LastSessions
 from mlspec.verifier.minimum import MinimumSearch
+from mlspec.verifier.proof import ProofBuilder
 from mlspec.verifier.subset_query import TIME_LIMIT, SubsetQuery, unknown
 from mlspec.verifier.trial import ModelTrial
 
@@ -57,11 +59,18 @@ class CompleteStage:
     """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
+    sessions: LastSessions = field(default_factory=LastSessions)
+    """What later queries begin with."""
 
     @property
     def decision(self) -> bool:
         """Whether only the existence of a violation is asked, not the least margin."""
         return self.compiler.decision
+
+    @property
+    def proofs(self) -> ProofBuilder:
+        """What opens proofs of many neighborhoods."""
+        return ProofBuilder(self.problem, self.compiler, self.prover, self.sessions, self.trial)
 
     def decide(
         self,
@@ -150,6 +159,7 @@ class CompleteStage:
         rows = sorted({row for subset in item.subsets for row in subset})
         try:
             proving = self._proving(box, bounds, item, rows)
+            self.sessions.follow(item.claim, proving)
             asking = self._asking(box, bounds, item, rows)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))

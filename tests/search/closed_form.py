@@ -13,6 +13,30 @@ from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict,
 Floats = NDArray[np.float64]
 
 
+class LinearProof:
+    """Certifies, once something is proved, what is clear of the hard part of the margin."""
+
+    def __init__(self, verifier: LinearVerifier, ceiling: Floats) -> None:
+        self.verifier, self.ceiling = verifier, ceiling
+        self.begun = False
+
+    def certified(self, eps: Floats) -> Verdict | None:
+        left = self.verifier.left(eps)
+        if not self.begun or left <= max(self.verifier.hard * self.verifier.margin, 0.0):
+            return None
+        return Verdict(Outcome.ROBUST, Stage.MILP, left, proof=Proof.DUAL_BOUNDS, complete=True)
+
+    def half_spaces(self, eps: Floats) -> tuple[Floats, Floats]:
+        margin = (1.0 - self.verifier.hard) * self.verifier.margin
+        return self.verifier.slopes[None], np.array([margin])
+
+    def extend(self, eps: Floats, deadline: Deadline) -> Verdict:
+        assert np.all(eps <= self.ceiling)
+        verdict = self.verifier.verify(eps, deadline)
+        self.begun = self.begun or verdict.outcome is not Outcome.VIOLATED
+        return verdict
+
+
 class LinearVerifier:
     """Robust iff ``margin - slopes @ eps > 0``.
 
@@ -82,6 +106,9 @@ class LinearVerifier:
         broken = [eps for eps in radii if self.left(eps) <= 0.0]
         smallest = broken[0] if broken else witness.ravel()
         return Cut(smallest, smallest.reshape(1, 1, -1).copy())
+
+    def proof(self, ceiling: Floats, deadline: Deadline) -> LinearProof:
+        return LinearProof(self, ceiling)
 
     def refute(self, radii: Floats, deadline: Deadline) -> Refutation:
         """Where the margin is lost at all of some radii, it is lost between them."""
