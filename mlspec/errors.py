@@ -58,7 +58,7 @@ class SaveWarning(UserWarning):
 
 
 class MemoryLimitWarning(UserWarning):
-    """A stage of the verifier needs more memory than there is: it has no say in an answer."""
+    """A stage of the verifier needs more memory than there is: it gives no answer."""
 
 
 class SolverError(MlspecError):

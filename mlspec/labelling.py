@@ -25,7 +25,7 @@ def labels(spec: ExperimentSpec, eps: Array | float) -> xr.Dataset:
     """Return which labels the classifier always, never or sometimes predicts in the neighborhood of
     radius ``eps``, and which labels are proved to stay above which.
 
-    ``eps`` is as for ``verify``. The target of the spec has no say, and the image may be misread.
+    ``eps`` is as for ``verify``. The target of the spec is ignored, and the image may be misread.
     What is not decided within ``budget`` is unknown, with its reason.
     """
     experiment = prepare(spec, misread=True)

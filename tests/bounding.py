@@ -37,6 +37,13 @@ class Bounding:
         bounds = earlier.bounds()
         return self._alpha.analyse(Box(bounds.lower[0], bounds.upper[0]), earlier, deadline)
 
+    def all(self, box: Box) -> dict[str, Analysis]:
+        """Return what each kind of bounds says of ``box``, by its name."""
+        found = {"interval": self.interval(box), "crown": self.crown(box)}
+        found["alpha"] = self.alpha(found["crown"])
+        found["alpha of interval"] = self.alpha(found["interval"])
+        return found
+
     def slopes(self, box: Box, deadline: Deadline = NEVER) -> tuple[float, Array, Array]:
         return self._crown.slopes(box, deadline)
 

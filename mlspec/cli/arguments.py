@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from mlspec.errors import InputError
+from mlspec.files import is_hdf
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")]
 Overrides = Annotated[
@@ -40,6 +41,25 @@ def load(
     if budget is not None:
         overrides.append(Given("--budget", "budget.seconds", budget))
     return load_spec(path, overrides)
+
+
+def result_or_spec(
+    what: Path, eps: str | None, set_: list[str] | None, solver: str | None
+) -> tuple[Any, Any, Any]:
+    """Return the result that ``what`` is, None and None; or None, its spec, and the epsilons.
+
+    Raises InputError where ``eps`` is missing for a spec, or given for a result.
+    """
+    if what.suffix == ".nc" or is_hdf(what):
+        if eps is not None or set_:
+            raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
+        from mlspec.results import open_result
+
+        return open_result(what), None, None
+    loaded = load(what, set_, solver)
+    if eps is None:
+        raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
+    return None, loaded, eps_of(eps)
 
 
 def eps_of(text: str) -> Any:

@@ -9,11 +9,11 @@ from typing import Annotated, Any, assert_never
 import typer
 
 from mlspec.cli.app import app, out, say
-from mlspec.cli.arguments import Epsilons, Overrides, SolverName, eps_of, load
+from mlspec.cli.arguments import Epsilons, Overrides, SolverName, result_or_spec
 from mlspec.cli.showing import Form
 from mlspec.core.standing import Standing
-from mlspec.errors import ExitCode, InputError
-from mlspec.files import is_hdf, require_writable
+from mlspec.errors import ExitCode
+from mlspec.files import require_writable
 
 
 @app.command()
@@ -78,19 +78,10 @@ def _saved(path: Path, form: Form) -> None:
 
 def _surveyed(what: Path, eps: str | None, set_: list[str] | None, solver: str | None) -> Any:
     """Return how the labels of what the arguments name stand."""
-    if what.suffix == ".nc" or is_hdf(what):
-        if eps is not None or set_:
-            raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
-        from mlspec.results import open_result
-
-        result = open_result(what)
-        from mlspec.labelling import labels_of_result
-
-        return labels_of_result(result, solver, str(what))
-    loaded = load(what, set_, solver)
-    if eps is None:
-        raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
-    values = eps_of(eps)
+    result, loaded, values = result_or_spec(what, eps, set_, solver)
     from mlspec.labelling import labels as survey
+    from mlspec.labelling import labels_of_result
 
+    if result is not None:
+        return labels_of_result(result, solver, str(what))
     return survey(loaded, values)

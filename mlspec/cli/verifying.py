@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from mlspec.cli.app import app, out, say
-from mlspec.cli.arguments import Epsilons, Overrides, SolverName, eps_of, load
+from mlspec.cli.arguments import Epsilons, Overrides, SolverName, result_or_spec
 from mlspec.errors import ExitCode, InputError
-from mlspec.files import is_hdf, require_writable
+from mlspec.files import require_writable
 
 
 @app.command()
@@ -71,20 +71,12 @@ def verify(
 
 def _case(what: Path, eps: str | None, set_: list[str] | None, solver: str | None) -> Any:
     """Return the problem, spec and epsilons that the arguments name."""
-    if what.suffix == ".nc" or is_hdf(what):
-        if eps is not None or set_:
-            raise InputError("a result has its own epsilons and spec: leave --eps and --set out")
-        from mlspec.results import open_result
-        from mlspec.resume import stored
-
-        return stored(open_result(what), solver, str(what))
-    loaded = load(what, set_, solver)
-    if eps is None:
-        raise InputError("a spec needs --eps V, or --eps V,V,... with one value per layer")
-    values = eps_of(eps)
+    result, loaded, values = result_or_spec(what, eps, set_, solver)
     from mlspec import run
-    from mlspec.resume import Stored
+    from mlspec.resume import Stored, stored
 
+    if result is not None:
+        return stored(result, solver, str(what))
     problem = run.prepare(loaded).problem
     return Stored(problem, loaded, problem.layering.eps_meant(values))
 

@@ -85,7 +85,8 @@ class WorkClock:
 
     rate: float = 2e9
     """Floating-point operations in a second: about what one core of a server does in the small
-    products of attacks and bounds."""
+    products of attacks and bounds. On two cores that others used too, 25 such seconds of a search
+    took 23 and 30 s on ``pgd_img3``, 10 and 14 s on ``none_img3``."""
     ends: float = math.inf
     """A limit by the wall clock beside, in ``time.monotonic()`` seconds: no deadline is later."""
     _now: float = field(default=0.0, init=False)
@@ -115,7 +116,8 @@ class WorkClock:
 
     def join(self, *forks: Clock) -> None:
         """Wait for the work of ``forks``: the time is that of the latest."""
-        self._now = max(self._now, *(fork.now() for fork in forks if math.isfinite(fork.now())))
+        ends = (fork.now() for fork in forks)
+        self._now = max([self._now, *(end for end in ends if math.isfinite(end))])
 
 
 WALL: Final = WallClock()

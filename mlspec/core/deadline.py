@@ -27,7 +27,9 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds until then; negative once it has passed."""
-        return self.at - self.clock.now()
+        now = self.clock.now()
+        # A clock whose own limit has passed says infinity, whatever the deadline.
+        return self.at - now if now < np.inf else -np.inf
 
     @property
     def passed(self) -> bool:

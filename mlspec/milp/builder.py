@@ -83,7 +83,7 @@ class Builder:
         return [variables[key] for key in keys]
 
     def below_zero(self, name: str, rows: dict[Any, Row], equal: bool = False) -> Any:
-        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), which give way by their slack, and
+        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), each relaxed by its slack, and
         return the constraint."""
 
         def rule(_: Any, *key: Any) -> Any:

@@ -2,7 +2,7 @@
 
 Every value of a network that an encoding touches is ``matrix @ variables + constant``; affine ops
 compose these maps, so no variable is spent on them. What rounding may have cost is known of each
-value: its rows give way by that much.
+value: its rows are relaxed by that much.
 """
 
 from __future__ import annotations

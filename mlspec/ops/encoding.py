@@ -29,7 +29,7 @@ class Row(NamedTuple):
     variables: list[Any]
     constant: float = 0.0
     slack: float = 0.0
-    """How far it may be from what it stands for: constraints give way by it."""
+    """How far it may be from what it stands for: constraints are relaxed by it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class ModelBuilder(Protocol):
         ...
 
     def below_zero(self, name: str, rows: dict[Any, Row], equal: bool = False) -> Any:
-        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), which give way by their slack."""
+        """Add the rows ``sum c v + constant <= 0`` (or ``= 0``), each relaxed by its slack."""
         ...
 
     def piecewise(

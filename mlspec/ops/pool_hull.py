@@ -223,7 +223,7 @@ def _values(
     ends = lower[units] - errors, upper[units] + errors
     variables = build.continuous(f"{tag}_z", units, *ends, sizes[units])
     z = dict(zip(units, variables, strict=True))
-    # They are the sums as the model has them: the rows that they are in give way by the errors.
+    # They are the sums as the model has them: their rows are relaxed by the errors.
     rows = {
         unit: plus(build.row(before, unit), (-1.0, value))._replace(slack=0.0)
         for unit, value in z.items()

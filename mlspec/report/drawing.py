@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,22 @@ from matplotlib.ticker import (
 )
 from numpy.typing import NDArray
 
+from mlspec.errors import DataError
+from mlspec.files import written_whole
 from mlspec.report.style import FIGURE
+
+
+def written(figure: Figure, path: str | Path, dpi: int) -> None:
+    """Write ``figure`` into the file ``path``; its ending chooses the format (PNG, PDF, SVG).
+
+    Raises DataError where the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        with written_whole(path) as temporary:
+            figure.savefig(temporary, dpi=dpi, facecolor="white")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: the figure cannot be written ({error})") from error
 
 
 def lettered(letter: str, text: str) -> str:

@@ -79,7 +79,7 @@ def spending(ds: xr.Dataset) -> str:
     layering = layering_of(ds)
     order = np.argsort(-shares, kind="stable")
     named = [r for r in order[: TABLE.named_shares].tolist() if shares[r] >= TABLE.free_share]
-    most = listed([f"{part_name(layering, r)} {percent(shares[r])}" for r in named])
+    most = listed([f"{part_name(layering, r)} ({percent(shares[r])})" for r in named])
     rest = np.flatnonzero(shares < TABLE.free_share)
     said = f"the margin is used up by {most}"
     if not len(rest):

@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mlspec.core.layering import DIRECTIONS
-from mlspec.errors import DataError
-from mlspec.files import written_whole
-from mlspec.report.drawing import without_mathematics
+from mlspec.report.drawing import without_mathematics, written
 from mlspec.report.epsilons import layer_epsilon_panel
 from mlspec.report.explanation import headline, reasons
 from mlspec.report.gallery import chosen, gallery
@@ -30,13 +28,7 @@ def plot(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
 
     Raises DataError when the file cannot be written.
     """
-    path = Path(path)
-    figure = draw(ds)
-    try:
-        with written_whole(path) as temporary:
-            figure.savefig(temporary, dpi=dpi, facecolor="white")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the figure cannot be written ({error})") from error
+    written(draw(ds), path, dpi)
 
 
 def draw(ds: xr.Dataset) -> Figure:

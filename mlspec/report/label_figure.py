@@ -12,9 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from mlspec.core.standing import Standing
-from mlspec.errors import DataError
-from mlspec.files import written_whole
-from mlspec.report.drawing import as_plot, title, without_mathematics
+from mlspec.report.drawing import as_plot, title, without_mathematics, written
 from mlspec.report.figure import wrapped
 from mlspec.report.label_table import effort, labels_sentence
 from mlspec.report.style import FIGURE
@@ -27,13 +25,7 @@ def plot_labels(ds: xr.Dataset, path: str | Path, dpi: int = 150) -> None:
 
     Raises DataError when the file cannot be written.
     """
-    path = Path(path)
-    figure = draw_labels(ds)
-    try:
-        with written_whole(path) as temporary:
-            figure.savefig(temporary, dpi=dpi, facecolor="white")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: the figure cannot be written ({error})") from error
+    written(draw_labels(ds), path, dpi)
 
 
 def draw_labels(ds: xr.Dataset) -> Figure:

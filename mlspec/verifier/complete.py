@@ -176,7 +176,7 @@ class CompleteStage:
             if isinstance(ended, Verdict):
                 return ended
             margin = min(margin, ended)
-        if not self.trial.passed(proving, box):
+        if not self.trial.passed(proving, box, deadline.clock):
             return unknown("the model leaves out an image of the neighborhood")
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, proof=Proof.DUAL_BOUNDS, complete=True)
 

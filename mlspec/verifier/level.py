@@ -171,7 +171,7 @@ class LevelFinder:
                 weakest.add,
                 deadline,
             )
-        if found and self.trial.passed(proving, box):
+        if found and self.trial.passed(proving, box, deadline.clock):
             bounds.update(found)
 
     def _asked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlspec.core.clock import Clock
 from mlspec.core.deadline import Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.milp.model import ProvingSession
@@ -19,7 +20,7 @@ class ModelTrial:
     seconds: float = 2.0
     """Time for the trial, beyond any deadline; it takes hundredths of that."""
 
-    def passed(self, session: ProvingSession, box: Box) -> bool:
-        """Say whether the model contains the image."""
+    def passed(self, session: ProvingSession, box: Box, clock: Clock) -> bool:
+        """Say whether the model contains the image; ``clock`` measures the time."""
         inside = box.lower + self.share * (box.upper - box.lower)
-        return session.admits(inside, Deadline.after(self.seconds))
+        return session.admits(inside, Deadline.after(self.seconds, clock))

@@ -55,3 +55,19 @@ def test_the_wall_clock_counts_no_work():
     assert not end.passed
     assert end.fork().clock is WALL
     assert end.operations_left == float("inf")
+
+
+def test_a_deadline_that_is_made_beyond_the_wall_clocks_limit_has_passed():
+    clock = WorkClock(ends=time.monotonic() - 1.0)
+    for end in (Deadline.after(5.0, clock), Deadline(5.0, clock), Deadline(clock=clock)):
+        assert end.passed
+        assert end.within(3.0).passed
+        assert end.operations_left == 0.0
+
+
+def test_threads_are_joined_beyond_the_wall_clocks_limit_too():
+    clock = WorkClock(ends=time.monotonic() + 0.05)
+    end = Deadline.after(9.0, clock).fork()
+    time.sleep(0.06)
+    clock.join(end.clock)
+    assert Deadline.after(9.0, clock).passed

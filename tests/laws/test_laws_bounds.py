@@ -43,11 +43,7 @@ def analyses(question: Question) -> dict[str, Analysis]:
     """Return what each kind of bounds says of the question's box."""
     problem = question.problem
     box = problem.neighborhood(question.eps).box
-    bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
-    found = {"interval": bounder.interval(box), "crown": bounder.crown(box)}
-    found["alpha"] = bounder.alpha(found["crown"])
-    found["alpha of interval"] = bounder.alpha(found["interval"])
-    return found
+    return Bounding(problem.relaxed, problem.property, ITERATIONS).all(box)
 
 
 def assert_within(value: Array, lower: Array, upper: Array, what: str) -> None:

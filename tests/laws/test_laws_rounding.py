@@ -57,11 +57,9 @@ def test_bounds_hold_in_exact_arithmetic(question: Question) -> None:
     problem = question.problem
     box = problem.neighborhood(question.eps).box
     bounder = Bounding(problem.relaxed, problem.property, ITERATIONS)
-    found = {"interval": bounder.interval(box), "crown": bounder.crown(box)}
-    found["alpha"] = bounder.alpha(found["crown"])
-    found["alpha of interval"] = bounder.alpha(found["interval"])
     tried = images(question)
     least = min(margin(problem, image) for image in tried)
+    found = bounder.all(box)
     for kind, analysis in found.items():
         assert analysis.margin == -np.inf or Fraction(analysis.margin) <= least, kind
     certified = bounder.slopes(box)[0]

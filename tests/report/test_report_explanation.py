@@ -83,7 +83,7 @@ def test_shares_of_the_margin_add_up() -> None:
     assert shares[0] == pytest.approx(0.6 / 0.8002)
     assert ds.mlspec.sensitivity(1) == 4.0
     assert spending(ds) == (
-        "the margin is used up by layer 0 75 % and layer 1 25 %; layer 2 is nearly free (0.0 %)"
+        "the margin is used up by layer 0 (75 %) and layer 1 (25 %); layer 2 is nearly free (0.0 %)"
     )
 
 
