@@ -92,9 +92,9 @@ def test_the_shipped_profile_sets_tight_tolerances() -> None:
         ("mip_feasibility_tolerance", 1e-6),
         ("primal_feasibility_tolerance", 1e-7),
     ):
-        _, value = session._engine._highs.getOptionValue(option)
+        _, value = session._engine._whole._highs.getOptionValue(option)
         assert value <= most
-    _, smallest = session._engine._highs.getOptionValue("dual_feasibility_tolerance")
+    _, smallest = session._engine._whole._highs.getOptionValue("dual_feasibility_tolerance")
     assert smallest <= 1e-10
 
 

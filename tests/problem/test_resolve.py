@@ -182,7 +182,7 @@ def test_labels_are_numbers_a_list_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "target", "decision", "message"),
     [
-        ("", "'3'", "{k: 1}", "target: the classifier has no label '3'"),
+        ("", "'3'", "{k: 1}", "target: no label '3' in 0, 1, 2"),
         ("", "'2'", "{k: 3}", "classifier.decision.k: k must be below the number of labels, 3"),
         (
             "",
