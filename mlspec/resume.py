@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 import xarray as xr
@@ -12,9 +13,12 @@ import xarray as xr
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.property import TopK
-from mlspec.errors import DataError, InputError, MissingSolverError, SpecError
+from mlspec.core.trace import Cut
+from mlspec.errors import DataError, InputError, MissingSolverError, ResumeError, SpecError
 from mlspec.problem.onnx_import import read_network
 from mlspec.results import aim_of, eps_of, label_names_of, layering_of, per_radius, property_of
+from mlspec.search.budget import SpentError
+from mlspec.search.search import Search
 from mlspec.solvers import chosen
 from mlspec.spec import ExperimentSpec, Source
 from mlspec.spec.search import SolverChoice, named
@@ -118,3 +122,22 @@ def require_same_question(problem: Problem, earlier: xr.Dataset) -> None:
             "the result to resume from answers another question (classifier, image, layers or "
             "target differ): give another output file, or leave --resume out"
         )
+
+
+def go_on(search: Search, cuts: Sequence[Cut], earlier: xr.Dataset, path: Path | None) -> None:
+    """Begin ``search`` with what ``earlier`` holds: ``cuts`` are those of its witnesses, replayed,
+    and its neighborhood is proved again.
+
+    Raises ResumeError where the proof does not come: a search from the start would only lose what
+    the file ``path`` holds.
+    """
+    try:
+        verdict = search.resume(cuts, eps_of(earlier))
+    except SpentError as spent:
+        failure = f"{spent.reason.value} spent"
+    else:
+        if verdict is None or verdict.robust:
+            return
+        failure = verdict.reason or "an image within it violates"
+    stays = "" if path is None else f"; {path} stays as it is"
+    raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")

@@ -19,24 +19,26 @@ from mlspec.attack.patterns import WitnessPatterns
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.crown import Crown
-from mlspec.bounds.registry import bounders
+from mlspec.bounds.declared import alpha_of
+from mlspec.bounds.registry import bounders, methods
+from mlspec.branching.declared import branch_and_cut_of
 from mlspec.core.clock import WALL, Clock
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.protocols import Watcher
 from mlspec.core.verdict import Outcome, Verdict
-from mlspec.errors import ResumeError, SaveWarning
+from mlspec.errors import SaveWarning
 from mlspec.experiment import Experiment, clock_of, prepare
 from mlspec.files import claimed, require_writable
 from mlspec.interrupts import undisturbed
 from mlspec.milp.compile import Compiler
 from mlspec.preflight import Preflight, SolverPlan
-from mlspec.results import Destination, Saver, destination, eps_of, open_result
-from mlspec.resume import problem_of, require_same_question, stored
+from mlspec.results import Destination, Saver, destination, open_result
+from mlspec.resume import go_on, problem_of, require_same_question, stored
 from mlspec.search.ascent import AscentStrategy
 from mlspec.search.attack_bracket import AttackBracket
-from mlspec.search.budget import SearchBudget, SpentError
+from mlspec.search.budget import SearchBudget
 from mlspec.search.cegis import Cegis
 from mlspec.search.certificate import MaximalityCertificate
 from mlspec.search.climb import Climb
@@ -51,7 +53,7 @@ from mlspec.search.search import Search, Strategy
 from mlspec.search.shrink import POLICIES, ShrinkFacts
 from mlspec.search.slp import SequentialLinearProgramming
 from mlspec.search.start import CertifiedStart
-from mlspec.solvers import chosen, prover_for
+from mlspec.solvers import chosen, interfaces, prover_for
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade
@@ -117,7 +119,8 @@ def solve_experiment(
         search = Search(problem.objective, verifier, budget, saver)
         search.trace.tallies = verifier.tallies
         if resume is not None:
-            _resume(search, verifier, problem, resume, path)
+            require_same_question(problem, resume)
+            go_on(search, verifier.learn(resume["witness_image"].values), resume, path)
         saver.path = path
         trace = maximiser_of(problem, spec).run(search)
     with undisturbed(afterwards=False):
@@ -189,15 +192,17 @@ def stages_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> St
     scout = pgd.lighter().on(context, spec.seed)
     bounded = BoundsContext(problem.relaxed, problem.property, device, clock)
     crown = Crown().on(bounded)
-    backend = chosen(spec.solver, spec.source)
+    known = interfaces(branch_and_cut_of(choice.branch_and_cut))
+    backend = chosen(spec.solver, spec.source, known)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
-    complete = CompleteStage(problem, compiler, backend, prover_for(backend), choice.milp.seconds)
+    prover = prover_for(backend, known)
+    complete = CompleteStage(problem, compiler, backend, prover, choice.milp.seconds)
     return Stages(
         attack=pgd.on(context, spec.seed),
         scout=scout,
         local_search=LocalSearch(problem, fmn.on(context, spec.seed), crown, complete),
         hull_refutation=HullRefutation(problem, scout, crown, WitnessPatterns(context)),
-        bounders=bounders(choice.bounds, bounded),
+        bounders=bounders(choice.bounds, bounded, methods(alpha_of(choice.alpha))),
         crown=crown,
         complete=complete,
     )
@@ -268,28 +273,6 @@ def maximiser_of(problem: Problem, spec: ExperimentSpec) -> Maximiser:
         MaximalityCertificate(declared.tolerance, bracketed=declared.certificate.bracketed),
         reserved,
     )
-
-
-def _resume(
-    search: Search, verifier: Cascade, problem: Problem, earlier: xr.Dataset, path: Path | None
-) -> None:
-    """Go on from an earlier result: its witnesses are replayed, its neighborhood is proved again.
-
-    Raises ResumeError where the proof does not come: a search from the start would only lose what
-    the file holds.
-    """
-    require_same_question(problem, earlier)
-    cuts = verifier.learn(earlier["witness_image"].values)
-    try:
-        verdict = search.resume(cuts, eps_of(earlier))
-    except SpentError as spent:
-        failure = f"{spent.reason.value} spent"
-    else:
-        if verdict is None or verdict.robust:
-            return
-        failure = verdict.reason or "an image within it violates"
-    stays = "" if path is None else f"; {path} stays as it is"
-    raise ResumeError(f"the earlier result could not be proved again ({failure}){stays}")
 
 
 __all__ = ["Experiment", "level", "open_result", "prepare", "problem_of", "recertify"]

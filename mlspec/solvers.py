@@ -15,14 +15,18 @@ from mlspec.backends.gurobi import GUROBI
 from mlspec.backends.highs import HIGHS
 from mlspec.backends.portfolio import PortfolioBackend
 from mlspec.backends.scip import SCIP
-from mlspec.branching.engine import BRANCHING
+from mlspec.branching.engine import BRANCHING, branching
+from mlspec.branching.tree import BranchAndCut
 from mlspec.errors import MissingSolverError, OptionError
 from mlspec.milp.model import Backend
 from mlspec.spec import SolverProfile, Source, find_profile, profiles
 from mlspec.spec.search import AUTO, LIMITS, SolverChoice
 from mlspec.spec.source import did_you_mean
 
-INTERFACES: Mapping[str, SolverInterface] = {
+Interfaces = Mapping[str, SolverInterface]
+"""By the ``backend`` of a profile."""
+
+INTERFACES: Interfaces = {
     "highs": BRANCHING,
     "highs-mip": HIGHS,
     "gurobi": GUROBI,
@@ -30,7 +34,12 @@ INTERFACES: Mapping[str, SolverInterface] = {
     "scip": SCIP,
     "glpk": GLPK,
 }
-"""Every ``backend`` of a profile."""
+"""Every ``backend`` that a profile may name."""
+
+
+def interfaces(method: BranchAndCut) -> Interfaces:
+    """Return all of them, where mlspec's own branch and cut has the numbers of ``method``."""
+    return {**INTERFACES, "highs": branching(method)}
 
 
 class ChosenBackend(Backend, Protocol):
@@ -55,19 +64,21 @@ class ChosenBackend(Backend, Protocol):
         ...
 
 
-def backend_of(profile: SolverProfile) -> ProgramBackend:
+def backend_of(profile: SolverProfile, known: Interfaces = INTERFACES) -> ProgramBackend:
     """Return the solver that ``profile`` declares; raises SpecError where no code runs it."""
     name = profile.backend
-    if name not in INTERFACES:
-        known = f"expected one of {', '.join(INTERFACES)}; got '{name}'"
-        raise profile.source.error("backend", known + did_you_mean(name, INTERFACES))
-    return ProgramBackend(profile, INTERFACES[name])
+    if name not in known:
+        expected = f"expected one of {', '.join(known)}; got '{name}'"
+        raise profile.source.error("backend", expected + did_you_mean(name, known))
+    return ProgramBackend(profile, known[name])
 
 
 def chosen(
-    solver: SolverChoice | Sequence[SolverChoice], source: Source | None = None
+    solver: SolverChoice | Sequence[SolverChoice],
+    source: Source | None = None,
+    known: Interfaces = INTERFACES,
 ) -> ChosenBackend:
-    """Return what ``spec.solver`` chooses, ready to work.
+    """Return what ``spec.solver`` chooses among the ``known``, ready to work.
 
     Raises SpecError for a profile or an option that does not exist, MissingSolverError for a solver
     that is not installed, and LicenceError for one without any licence.
@@ -75,19 +86,19 @@ def chosen(
     source = source or Source()
     if not isinstance(solver, SolverChoice):
         places = [f"solver[{number}]" for number in range(len(solver))]
-        members = [_ready(each, source, at) for each, at in zip(solver, places, strict=True)]
+        members = [_ready(each, source, at, known) for each, at in zip(solver, places, strict=True)]
         return PortfolioBackend(members)
     if solver.profile == AUTO:
-        return AutoBackend([backend_of(profile) for profile in _ranked(solver, source)])
-    return _ready(solver, source, "solver")
+        return AutoBackend([backend_of(profile, known) for profile in _ranked(solver, source)])
+    return _ready(solver, source, "solver", known)
 
 
-def prover_for(backend: ChosenBackend) -> ProgramBackend:
+def prover_for(backend: ChosenBackend, known: Interfaces = INTERFACES) -> ProgramBackend:
     """Return the solver that proves what ``backend`` claims: itself where it certifies, else the
     branch and cut that comes with mlspec."""
     if isinstance(backend, ProgramBackend) and backend.certifies:
         return backend
-    return _ready(SolverChoice(), Source(), "solver")
+    return _ready(SolverChoice(), Source(), "solver", known)
 
 
 def _ranked(choice: SolverChoice, source: Source) -> list[SolverProfile]:
@@ -105,8 +116,8 @@ def _ranked(choice: SolverChoice, source: Source) -> list[SolverProfile]:
     return [find_profile(choice.model_copy(update={"profile": name}), source) for name in names]
 
 
-def _ready(choice: SolverChoice, source: Source, at: str) -> ProgramBackend:
-    backend = backend_of(find_profile(choice, source, at))
+def _ready(choice: SolverChoice, source: Source, at: str, known: Interfaces) -> ProgramBackend:
+    backend = backend_of(find_profile(choice, source, at), known)
     try:
         backend.probe()
     except OptionError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlspec.attack.fmn import Fmn
 from mlspec.attack.fmn_descent import FmnDescent
 from mlspec.attack.pgd import Pgd
-from mlspec.spec.search import Attack
+from mlspec.spec.verifier import Attack
 
 
 def pgd_of(choice: Attack) -> Pgd:

@@ -20,7 +20,12 @@ class Method(Protocol):
         ...
 
 
-METHODS: tuple[Method, ...] = (Interval(), Crown(), AlphaCrown())
+def methods(alpha: AlphaCrown) -> tuple[Method, ...]:
+    """Return the numbers of all bounders, from cheap to dear."""
+    return Interval(), Crown(), alpha
+
+
+METHODS = methods(AlphaCrown())
 
 
 def bounders(

@@ -9,12 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import highspy
 import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.engine import Engine, Options, RunEnd, SolverInterface
-from mlspec.backends.highs import HighsEngine
+from mlspec.backends.highs import HIGHS, HighsEngine
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
@@ -190,14 +189,19 @@ class BranchingEngine:
         return np.array_equal(self._lower, lower) and np.array_equal(self._upper, upper)
 
 
-def _load(program: LinearProgram, options: Options, first: bool) -> Engine:
+def branching(method: BranchAndCut) -> SolverInterface:
+    """Return branch and cut on linear programs of HiGHS, with the numbers of ``method``."""
+    return replace(HIGHS, load=partial(_load, method), certifies=True)
+
+
+def _load(method: BranchAndCut, program: LinearProgram, options: Options, first: bool) -> Engine:
     # The tree branches between 0 and 1: any other integer is for HiGHS itself.
     ends = program.lower[program.integer], program.upper[program.integer]
     binary = bool(np.all(ends[0] == 0.0) and np.all(ends[1] == 1.0))
     if first and binary:
-        return BranchingEngine(program, options)
+        return BranchingEngine(program, options, method)
     return HighsEngine(program, options, first)
 
 
-BRANCHING = SolverInterface("HiGHS", lambda: str(highspy.Highs().version()), _load, certifies=True)
-"""Branch and cut on linear programs of HiGHS."""
+BRANCHING: Final = branching(BRANCH_AND_CUT)
+"""The same with the numbers that the method has by itself."""

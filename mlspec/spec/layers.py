@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema
 
 from mlspec.spec.base import SpecModel
 from mlspec.spec.image import Index
-from mlspec.spec.search import Count
+from mlspec.spec.numbers import Count
 from mlspec.spec.unions import by_kind, by_value, complaint, tag
 
 AroundName = Literal["object", "target", "all", "each"]

@@ -11,7 +11,8 @@ from pydantic import Field
 from mlspec.spec.assets import asset_dir
 from mlspec.spec.base import Document, SpecModel
 from mlspec.spec.load import load_model
-from mlspec.spec.search import AUTO, LIMITS, Count, OptionValue, Positive, SolverChoice
+from mlspec.spec.numbers import Count, Positive
+from mlspec.spec.search import AUTO, LIMITS, OptionValue, SolverChoice
 from mlspec.spec.source import Source, did_you_mean, undotted
 
 LimitName = Literal["seconds", "threads", "gap", "feasibility_tolerance", "integrality_tolerance"]

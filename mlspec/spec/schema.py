@@ -9,9 +9,11 @@ from pydantic import Field, model_validator
 from mlspec.spec.base import Document, SpecModel
 from mlspec.spec.image import FileName, Image, Index, Label, Mask
 from mlspec.spec.layers import AroundName, LayerCount, Layers
-from mlspec.spec.search import Budget, Count, Search, Shrink, Solver, SolverChoice, Verifier
+from mlspec.spec.numbers import Count
+from mlspec.spec.search import Budget, Search, Shrink, Solver, SolverChoice
 from mlspec.spec.source import did_you_mean
 from mlspec.spec.unions import by_kind, by_value, complaint, tag
+from mlspec.spec.verifier import Verifier
 
 DIGITS = tuple("0123456789")
 """The label names that ``labels: digits`` stands for."""

@@ -1,4 +1,4 @@
-"""How the answer is searched: strategy, shrinking, verifier, solver, budget."""
+"""How the answer is searched: strategy, shrinking, solver, budget."""
 
 from __future__ import annotations
 
@@ -10,26 +10,17 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     WithJsonSchema,
-    model_validator,
 )
 from pydantic_core import CoreSchema
 
-from mlspec.core.verdict import Stage
 from mlspec.spec.base import SpecModel
+from mlspec.spec.numbers import Count, Fraction, NonNegative, Positive, Share, Weight
 from mlspec.spec.source import Source
-from mlspec.spec.unions import OneOf, by_kind, complaint, tag
+from mlspec.spec.unions import by_kind, complaint, tag
 
 ShrinkPolicyName = Literal["fixed", "sensitivity", "uniform", "counterexample"]
 ObjectiveName = Literal["weighted_sum", "max_min", "log_volume"]
 StrategyName = Literal["gradient", "naive", "ascent", "exact", "proposal"]
-BoundsName = Annotated[str, OneOf(tuple(stage.value for stage in Stage if stage.bounds))]
-DeviceName = Literal["auto", "cpu", "cuda"]
-
-Positive = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 
 OptionValue = Annotated[
     Annotated[bool, tag("bool")]
@@ -62,7 +53,7 @@ class GradientSearch(SpecModel):
     lambda_factors: Annotated[tuple[Weight, ...], Field(min_length=1)] = (1.0, 4.0)
     """One proposal is made for each, with ``lambda_start`` times the factor: a larger one favours
     layers with a high ratio of weight to sensitivity."""
-    grown_alone: Annotated[int, Field(ge=0)] = 1
+    grown_alone: NonNegative = 1
     """Further proposals: for so many of the layers of the largest weight, one that grows that layer
     alone first."""
 
@@ -108,7 +99,7 @@ class Certificate(SpecModel):
 
     reserved: Share = 0.25
     """Share of the budget's seconds that strategies other than ``exact`` leave to it."""
-    bracketed: Annotated[int, Field(ge=0)] = 64
+    bracketed: NonNegative = 64
     """For so many of the layers of the largest weights an attack first finds how far they could
     grow alone."""
 
@@ -153,62 +144,6 @@ class Search(SpecModel):
     """The minimum-norm attack that finds how far along a segment no violation is found."""
     certificate: Certificate = Certificate()
     """The last phase: what blocks each layer."""
-
-
-class Attack(SpecModel):
-    """The search for violating images by gradient steps: at one radius (projected gradient
-    descent), and for the smallest radius that has one (minimum-norm attack)."""
-
-    restarts: Count = 32
-    """Random starting images; they form one batch."""
-    steps: Count = 100
-    """Gradient steps from each, at one radius."""
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.75
-    """Factor on the sum of the former gradients in each step."""
-    first_step: Annotated[float, Field(gt=0, le=2)] = 0.5
-    """Length of the first step at one radius, as a share of half a pixel's range."""
-    last_step: Annotated[float, Field(gt=0, le=2)] = 0.01
-    """Length of the last step, as a share of half a pixel's range; step lengths fall along half a
-    cosine."""
-    softness: Annotated[float, Field(ge=0)] = 0.3
-    """Half of the starting images descend through a softmax in place of max-pooling: its
-    temperature at the first step, in units of the standard deviation of the scores."""
-    extra_margins: Annotated[int, Field(ge=0)] = 3
-    """Subsets of margins are targeted among so many more than a violation needs: those that are
-    smallest on the image itself."""
-    refinements: Annotated[int, Field(ge=0)] = 8
-    """Rounds of the minimum-norm attack that begin again from its best images, at most."""
-
-
-class Milp(SpecModel):
-    """The complete stage of the verifier."""
-
-    objective: Literal["decision", "margin"] = "decision"
-    """``decision`` asks only whether a violating image exists; ``margin`` looks for the worst."""
-    seconds: Positive = 20.0
-    """Time slice of one complete query."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_formulation(cls, data: object) -> object:
-        """Leave out ``formulation: big_m``, which old specs may say: there is no other."""
-        if isinstance(data, Mapping) and data.get("formulation") == "big_m":
-            return {key: value for key, value in data.items() if key != "formulation"}
-        return data
-
-
-class Verifier(SpecModel):
-    """The cascade that decides whether a neighborhood is robust."""
-
-    attack: Attack = Attack()
-    """Looks for a violating image, after CROWN and before alpha-CROWN."""
-    bounds: BoundsName = "alpha"
-    """The tightest bounds to compute; cheaper ones come first. Strategies that step along
-    a certified margin take that of ``crown``, which has a gradient, whatever is chosen here."""
-    milp: Milp = Milp()
-    """Last stage: decides what the others left open."""
-    device: DeviceName = "auto"
-    """Where bounds and attack are computed; auto is CUDA where there is one, else the CPU."""
 
 
 AUTO = "auto"

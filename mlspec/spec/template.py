@@ -79,9 +79,29 @@ verifier:
     extra_margins: 3           # targeted beyond those that a violation needs
     refinements: 8             # rounds of the minimum-norm attack, at most
   bounds: alpha                # interval, crown or alpha
+  alpha:                       # of the bounds alpha, which optimise their relaxations
+    steps: 40                  # gradient steps for each open subset of margins, at most
+    rate: 0.2                  # length of the first step
+    decay: 0.97                # factor on it after each step
+    tightening_steps: 6        # for the bounds of intermediate values, before the subsets
+    tightening_rate: 0.3
+    subsets_at_once: 16        # optimised together: more take more memory
   milp:
     objective: decision        # or margin: looks for the worst image
     seconds: 20                # time slice of one complete query
+  branch_and_cut:              # of mlspec's own solver, which also proves what others claim
+    root_rounds: 40            # rounds of cuts at the root, at most
+    root_cuts: 500             # cuts of one round there, at most
+    root_gain: 0.2             # four rounds that close less of what is left are the last
+    node_rounds: 3             # the same at every other node
+    node_cuts: 80
+    node_gain: 0.05            # a round that closes less of what is left is the last
+    tried_first: 6             # new candidates for branching tried at each of the first ten nodes
+    tried_later: 3             # at each later node
+    tried_again: 2             # and known ones at each node
+    trial_iterations: 250      # simplex iterations of one trial, at most
+    submip_share: 0.1          # share of a query's time for each sub-MIP around a known image
+    submip_ties: 80            # ReLUs and windows that the first of them leaves free
   device: auto                 # of bounds and attack: cuda where there is one; or cpu or cuda
 
 solver: highs                  # gurobi, cplex, scip, glpk, auto, a list [highs, scip], or with

@@ -10,7 +10,7 @@ from mlspec.attack.declared import fmn_of, pgd_of
 from mlspec.attack.fmn import Fmn
 from mlspec.attack.fmn_descent import FmnDescent
 from mlspec.attack.pgd import Pgd
-from mlspec.spec.search import Attack
+from mlspec.spec.verifier import Attack
 
 
 def test_the_defaults_of_a_spec_are_those_of_the_methods() -> None:

@@ -28,7 +28,7 @@ from mlspec.milp.model import MilpModel, SolveReport, Termination
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
-from mlspec.spec.search import Verifier
+from mlspec.spec.verifier import Verifier
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.complete import CompleteStage
