@@ -57,9 +57,10 @@ from mlspec.solvers import chosen, interfaces, prover_for
 from mlspec.spec import ExperimentSpec
 from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
-from mlspec.verifier.level import Level
+from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.stages import Stages
 
@@ -195,8 +196,8 @@ def stages_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> St
     known = interfaces(branch_and_cut_of(choice.branch_and_cut))
     backend = chosen(spec.solver, spec.source, known)
     compiler = Compiler(problem.relaxed, decision=choice.milp.objective == "decision")
-    prover = prover_for(backend, known)
-    complete = CompleteStage(problem, compiler, backend, prover, choice.milp.seconds)
+    models = ClaimModels(compiler, backend, prover_for(backend, known))
+    complete = CompleteStage(problem, models, choice.milp.seconds)
     return Stages(
         attack=pgd.on(context, spec.seed),
         scout=scout,
@@ -205,6 +206,7 @@ def stages_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> St
         bounders=bounders(choice.bounds, bounded, methods(alpha_of(choice.alpha))),
         crown=crown,
         complete=complete,
+        levels=LevelFinder(problem, models),
     )
 
 

@@ -23,8 +23,10 @@ from mlspec.solvers import ChosenBackend, backend_of, prover_for
 from mlspec.spec.profile import find_profile
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
+from mlspec.verifier.level import LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.stages import Stages
 
@@ -47,7 +49,7 @@ def complete_stage(
     problem: Problem, compiler: Compiler, backend: ChosenBackend, seconds: float = SECONDS
 ) -> CompleteStage:
     """Return the complete stage that asks ``backend``."""
-    return CompleteStage(problem, compiler, backend, prover_for(backend), seconds)
+    return CompleteStage(problem, ClaimModels(compiler, backend, prover_for(backend)), seconds)
 
 
 def analyse(problem: Problem, box: Box, bounds: str) -> Analysis:
@@ -118,4 +120,5 @@ def stages(
         bounders=machine_bounders(problem, bounds),
         crown=crown,
         complete=last,
+        levels=None if last is None else LevelFinder(problem, last.models),
     )

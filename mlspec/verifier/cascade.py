@@ -20,7 +20,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.protocols import EpsPath
 from mlspec.core.trace import Cut, Refutation, Tally
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
-from mlspec.verifier.level import Level, LevelFinder
+from mlspec.verifier.level import Level
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.memory_limit import TOO_LITTLE, MemoryLimit
 from mlspec.verifier.question import Question
@@ -100,9 +100,9 @@ class Cascade:
         """Return the least margin over the neighborhood, and its weakest images, as exactly as
         ``deadline`` allows."""
         began = time.monotonic()
-        complete = self._stages.complete
-        if complete is None:
-            raise ValueError("levels need a complete stage")
+        finder = self._stages.levels
+        if finder is None:
+            raise ValueError("levels need a solver")
         box = self._problem.neighborhood(eps).box
         points = self.weakest(eps, deadline, thorough=True)
         analysis: Analysis | None = None
@@ -111,9 +111,6 @@ class Cascade:
                 analysis = bounder.analyse(box, analysis, deadline)
         if analysis is None:
             return Level(-np.inf, points.images, points.margins, seconds=time.monotonic() - began)
-        finder = LevelFinder(
-            self._problem, complete.compiler, complete.backend, complete.prover, complete.minimum
-        )
         level = finder.find(box, analysis, points.images, deadline)
         return replace(level, seconds=time.monotonic() - began)
 

@@ -22,9 +22,9 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict
 from mlspec.errors import SolverError
-from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, Prover, ProvingSession, Session, SolveReport, Termination
+from mlspec.milp.model import ProvingSession, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.minimum import MinimumSearch
 from mlspec.verifier.subset_query import TIME_LIMIT, SubsetQuery, unknown
 from mlspec.verifier.trial import ModelTrial
@@ -35,12 +35,8 @@ class CompleteStage:
     """Decides what bounds leave open."""
 
     problem: Problem
-    compiler: Compiler
-    """Compiles for ``backend``: decisions, or optimisations of the margin."""
-    backend: Backend
-    """The solver that is asked."""
-    prover: Prover
-    """Branch and cut, whose answers are certified; may be ``backend`` itself."""
+    models: ClaimModels
+    """Of the solver that is asked and of the prover."""
     seconds: float
     """Time for one query at most; the query's own deadline may be tighter."""
     minimum: MinimumSearch = field(default_factory=MinimumSearch)
@@ -57,11 +53,6 @@ class CompleteStage:
     """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
-
-    @property
-    def decision(self) -> bool:
-        """Whether only the existence of a violation is asked, not the least margin."""
-        return self.compiler.decision
 
     def decide(
         self,
@@ -106,7 +97,7 @@ class CompleteStage:
         if subset not in item.subsets:
             return None
         try:
-            session = self._proving(box, analysis.bounds(), item, subset)
+            session = self.models.proving(box, analysis.bounds(), item, subset)
         except SolverError:
             return None
         deadline.spend(self.model_operations * session.binaries)
@@ -117,21 +108,6 @@ class CompleteStage:
             report = session.near(start, subset, end, query.guide, ties)
             found = query.violated(report) or found
         return None if found is None else found.witness
-
-    def _proving(
-        self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
-    ) -> ProvingSession:
-        """Open a decision model on the prover; raises SolverError where there is none."""
-        compiler = replace(self.compiler, decision=True)
-        return self.prover.open(compiler.compile(box, bounds, item.claim, rows))
-
-    def _asking(
-        self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
-    ) -> Session | None:
-        """Open a model on the solver of the spec; None where that is the prover."""
-        if self.backend is self.prover:
-            return None
-        return self.backend.open(self.compiler.compile(box, bounds, item.claim, rows))
 
     def _decide_claim(
         self,
@@ -149,8 +125,8 @@ class CompleteStage:
         began = time.monotonic()
         rows = sorted({row for subset in item.subsets for row in subset})
         try:
-            proving = self._proving(box, bounds, item, rows)
-            asking = self._asking(box, bounds, item, rows)
+            proving = self.models.proving(box, bounds, item, rows)
+            asking = self.models.asking(box, bounds, item, rows)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))
             return unknown(str(error))
@@ -221,13 +197,13 @@ class CompleteStage:
             if report.image is not None:
                 known.append(query.box.clip(report.image))
             if query.claims(report):
-                claim = self.backend.name
+                claim = self.models.backend.name
             elif deadline.passed:
-                return query.undecided(report, self.backend.name)
-        if self.decision:
+                return query.undecided(report, self.models.backend.name)
+        if self.models.decision:
             report = proving.solve(query.subset, deadline, query.guide)
             ended = self._ended(query, report, proving, deadline)
-            undecided = query.undecided(report, self.prover.name)
+            undecided = query.undecided(report, self.models.prover.name)
         else:
             ended = self._minimised(query, proving, known, deadline)
             undecided = unknown(f"{TIME_LIMIT} of the complete stage: {Termination.LIMIT.advice}")
@@ -245,7 +221,7 @@ class CompleteStage:
         proved = query.proved(report)
         if proved is not None:
             return proved
-        if self.decision and report.image is not None:
+        if self.models.decision and report.image is not None:
             # The point lies within the tolerance of a tie: a clear violation may lie elsewhere.
             beyond = 2 * MILP_MARGIN
             deeper = session.solve(query.subset, deadline, query.guide, beyond)
@@ -270,9 +246,7 @@ class CompleteStage:
             return -np.inf if violated is not None else query.replayed(image)
 
         least = min(query.replayed(image) for image in known)
-        proved = self.minimum.lower_end(
-            session, query.subset, query.guide, -np.inf, least, replay, deadline
-        )
+        proved = self.minimum.lower_end(session, query, -np.inf, least, replay, deadline)
         if found:
             return found[0]
         return proved if proved > ROBUST_MARGIN else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,10 +21,10 @@ from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Proof
 from mlspec.errors import ContradictionError, SolverError
-from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, Prover, Session
 from mlspec.tolerances import REPLAY_AGREEMENT, ROBUST_MARGIN
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.minimum import MinimumSearch
+from mlspec.verifier.subset_query import SubsetQuery
 from mlspec.verifier.trial import ModelTrial
 
 
@@ -100,11 +100,8 @@ class LevelFinder:
     """Finds levels."""
 
     problem: Problem
-    compiler: Compiler
-    backend: Backend
-    """The solver that is asked for weak images, beside the prover."""
-    prover: Prover
-    """Branch and cut, whose answers are certified; may be ``backend`` itself."""
+    models: ClaimModels
+    """Of the solver that is asked for weak images, and of the prover."""
     minimum: MinimumSearch = field(default_factory=MinimumSearch)
     trial: ModelTrial = field(default_factory=ModelTrial)
     kept: int = 8
@@ -151,9 +148,8 @@ class LevelFinder:
         if not order:
             return
         rows = sorted({row for subset in order for row in subset})
-        deciding = replace(self.compiler, decision=True)
-        proving = self.prover.open(deciding.compile(box, analysis.bounds(), item.claim, rows))
-        asked = self._asked(box, analysis, item, rows)
+        proving = self.models.proving(box, analysis.bounds(), item, rows)
+        asked = self.models.optimising().asking(box, analysis.bounds(), item, rows)
         found: dict[Subset, float] = {}
         for subset in order:
             if deadline.passed:
@@ -162,23 +158,9 @@ class LevelFinder:
                 report = asked.solve(subset, deadline.within(self.asking * deadline.left))
                 if report.image is not None:
                     weakest.add(report.image)
+            query = SubsetQuery(self.problem, box, item, subset)
             found[subset] = self.minimum.lower_end(
-                proving,
-                subset,
-                item.hardest(subset),
-                bounds[subset],
-                weakest.least,
-                weakest.add,
-                deadline,
+                proving, query, bounds[subset], weakest.least, weakest.add, deadline
             )
         if found and self.trial.passed(proving, box, deadline.clock):
             bounds.update(found)
-
-    def _asked(
-        self, box: Box, analysis: Analysis, item: OpenClaim, rows: list[int]
-    ) -> Session | None:
-        """Open an optimisation model on the solver that is asked; None where that is the prover."""
-        if self.backend is self.prover:
-            return None
-        optimising = replace(self.compiler, decision=False)
-        return self.backend.open(optimising.compile(box, analysis.bounds(), item.claim, rows))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlspec.bounds.analysis import Subset
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import ProvingSession
 from mlspec.tolerances import MILP_MARGIN
+from mlspec.verifier.subset_query import SubsetQuery
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,13 @@ class MinimumSearch:
     def lower_end(
         self,
         session: ProvingSession,
-        subset: Subset,
-        guide: int,
+        query: SubsetQuery,
         proved: float,
         least: float,
         replay: Callable[[Array], float],
         deadline: Deadline,
     ) -> float:
-        """Return a proved lower bound of the minimum, ``proved`` or more.
+        """Return a proved lower bound of the minimum over ``query``, ``proved`` or more.
 
         ``session`` holds a decision model. ``least`` is the smallest value known; ``replay``
         returns the smallest value known once it has taken note of an image ``(C, H, W)``.
@@ -48,10 +47,10 @@ class MinimumSearch:
         step = self.gap
         while proved < least - self.gap and not deadline.passed:
             target = max(least - step, (proved + least) / 2)
-            report = session.solve(subset, deadline, guide, MILP_MARGIN - target)
+            report = session.solve(query.subset, deadline, query.guide, MILP_MARGIN - target)
             if report.image is not None:
                 end = deadline.within(self.region_seconds)
-                region = session.near(report.image, subset, end, guide)
+                region = session.near(report.image, query.subset, end, query.guide)
                 found = [each for each in (report.image, region.image) if each is not None]
                 value = min(map(replay, found))
                 if value >= least:

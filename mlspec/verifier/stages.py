@@ -18,6 +18,7 @@ from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.hull_refutation import HullRefutation
+from mlspec.verifier.level import LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.question import Question
@@ -38,7 +39,7 @@ class Decider(Protocol):
 
 @dataclass(frozen=True)
 class Stages:
-    """The parts of the cascade; ``complete`` is None where bounds have the last word."""
+    """The parts of the cascade; ``complete`` and ``levels`` are None where no solver is asked."""
 
     attack: PgdAttack
     scout: PgdAttack
@@ -52,6 +53,8 @@ class Stages:
     crown: CrownBounder
     """Certifies margins with their gradients."""
     complete: CompleteStage | None
+    levels: LevelFinder | None
+    """Finds the robustness level of a neighborhood."""
     further: tuple[Decider, ...] = ()
     """Stages of other kinds, asked before the complete one."""
     reduction: WitnessReduction = WitnessReduction()

@@ -33,6 +33,7 @@ from mlspec.solvers import INTERFACES, ChosenBackend, chosen
 from mlspec.spec import load_spec
 from mlspec.spec.search import SolverChoice, named
 from mlspec.tolerances import MILP_MARGIN
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.subset_query import SubsetQuery
 
@@ -154,7 +155,7 @@ def test_every_end_that_decides_nothing_is_said_with_its_remedy(
     liar = twisted("scip", lambda _: RunEnd(end, None, None, "its word"))
     asked = question(0, Decided.ROBUST)
     problem, box = asked.problem, asked.problem.neighborhood(asked.eps).box
-    stage = CompleteStage(problem, Compiler(problem.relaxed), liar, liar, SECONDS)
+    stage = CompleteStage(problem, ClaimModels(Compiler(problem.relaxed), liar, liar), SECONDS)
     verdict = stage.decide(box, analyse(problem, box, "interval"), [], Deadline.after(SECONDS), [])
     assert verdict.outcome is Decided.UNKNOWN
     assert verdict.reason.startswith(said)

@@ -29,6 +29,7 @@ from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
 from mlspec.solvers import chosen, prover_for
 from mlspec.tolerances import MILP_MARGIN, REPLAY_AGREEMENT
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 
 ROUNDING = 1e-9
@@ -148,7 +149,7 @@ def ours(case: Case, query: Query, limit: float) -> Answer:
     problem, backend = query.problem, chosen(case.spec.solver, case.spec.source)
     left = limit - query.bound_seconds
     compiler, prover = Compiler(problem.relaxed), prover_for(backend)
-    stage = CompleteStage(problem, compiler, backend, prover, left)
+    stage = CompleteStage(problem, ClaimModels(compiler, backend, prover), left)
     item = replace(query.item, subsets={query.subset: query.item.subsets[query.subset]})
     analysis = replace(query.analysis, claims=(item,))
     verdict = stage.decide(query.box, analysis, (), Deadline.after(left), [])

@@ -24,6 +24,7 @@ from mlspec.errors import SolverError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import Termination
 from mlspec.solvers import ChosenBackend
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 
 every_fault = pytest.mark.parametrize("name", FAULTS)
@@ -59,7 +60,7 @@ def decided(
     problem = question.problem
     box = problem.neighborhood(question.eps).box
     compiler = Compiler(problem.relaxed, decision=decision)
-    stage = CompleteStage(problem, compiler, backend, prover, seconds)
+    stage = CompleteStage(problem, ClaimModels(compiler, backend, prover), seconds)
     analysis = analyse(problem, box, "interval")
     return stage.decide(box, analysis, [], Deadline.after(seconds), [])
 

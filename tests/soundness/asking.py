@@ -31,6 +31,7 @@ from mlspec.solvers import ChosenBackend, chosen
 from mlspec.spec.profile import profiles
 from mlspec.spec.search import SolverChoice
 from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.level import LevelFinder
 from soundness.cases import REPLAY_ERROR, Case
 
 SECONDS = 5.0
@@ -161,7 +162,9 @@ def answers(
                 complete = complete_stage(
                     problem, replace(compiler, decision=mode is Mode.DECISION), _backend(name)
                 )
-                verifier = Cascade(problem, replace(shared, complete=complete))
+                levels = LevelFinder(problem, complete.models)
+                asked = replace(shared, complete=complete, levels=levels)
+                verifier = Cascade(problem, asked)
                 yield _answer(case, verifier, Answer(name, mode, bounds, ""))
 
 

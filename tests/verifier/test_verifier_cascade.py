@@ -31,6 +31,7 @@ from mlspec.ops.relu import Relu
 from mlspec.spec.verifier import Verifier
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.cascade import Cascade
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 from mlspec.verifier.question import Question
 
@@ -193,7 +194,9 @@ def decided(
     contains: bool = True,
 ) -> tuple[Verdict, Scripted]:
     backend = Scripted(report, contains=contains)
-    stage = CompleteStage(problem, Compiler(problem.relaxed, decision), backend, backend, SECONDS)
+    stage = CompleteStage(
+        problem, ClaimModels(Compiler(problem.relaxed, decision), backend, backend), SECONDS
+    )
     box = problem.neighborhood(eps).box
     analysis = analyse(problem, box, "interval")
     assert not analysis.robust

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
 from mlspec.tolerances import MILP_MARGIN
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 
 EPS = np.array([0.5])
@@ -97,14 +97,16 @@ def stage_of(
     problem: Problem, prover: Told | ProgramBackend, seconds: float = SECONDS
 ) -> CompleteStage:
     """A stage whose solver is its own prover."""
-    return CompleteStage(problem, Compiler(problem.relaxed), prover, prover, seconds)
+    models = ClaimModels(Compiler(problem.relaxed), prover, prover)
+    return CompleteStage(problem, models, seconds)
 
 
 def asking(
     problem: Problem, backend: Backend, prover: Prover, *, decision: bool = True
 ) -> CompleteStage:
     """A stage whose solver only claims."""
-    return CompleteStage(problem, Compiler(problem.relaxed, decision), backend, prover, SECONDS)
+    models = ClaimModels(Compiler(problem.relaxed, decision), backend, prover)
+    return CompleteStage(problem, models, SECONDS)
 
 
 def decided(stage: CompleteStage, near: int = 0) -> tuple[Verdict, list[Account]]:
@@ -229,8 +231,9 @@ def test_an_image_below_a_certified_margin_is_a_contradiction() -> None:
 def test_the_margin_that_is_said_is_proved() -> None:
     """With the margin as objective it is the least margin, but for the gap of the search."""
     problem = several(3.0)
-    stage = CompleteStage(problem, Compiler(problem.relaxed, False), highs(), highs(), SECONDS)
-    verdict, _ = decided(replace(stage, prover=stage.backend))
+    prover = highs()
+    models = ClaimModels(Compiler(problem.relaxed, decision=False), prover, prover)
+    verdict, _ = decided(CompleteStage(problem, models, SECONDS))
     least = level(problem.network, problem.neighborhood(EPS).box, problem.property).margin
     assert verdict.margin is not None
     assert least - 1e-4 <= verdict.margin <= least

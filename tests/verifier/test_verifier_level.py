@@ -24,6 +24,7 @@ from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
 from mlspec.tolerances import REPLAY_AGREEMENT
+from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.level import LevelFinder, Weakest
 
 
@@ -53,7 +54,7 @@ def test_it_is_exact_whether_robust_or_not(offset: float) -> None:
     """From weak points far from the weakest."""
     problem = several(offset)
     box = problem.neighborhood(EPS).box
-    finder = LevelFinder(problem, Compiler(problem.relaxed), prover := highs(), prover)
+    finder = LevelFinder(problem, ClaimModels(Compiler(problem.relaxed), prover := highs(), prover))
     analysis = analyse(problem, box, "interval")
     found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.exact
@@ -66,7 +67,7 @@ def test_it_is_exact_whether_robust_or_not(offset: float) -> None:
 def test_without_time_it_says_what_bounds_and_attack_say() -> None:
     problem = several(3.0)
     box = problem.neighborhood(EPS).box
-    finder = LevelFinder(problem, Compiler(problem.relaxed), prover := highs(), prover)
+    finder = LevelFinder(problem, ClaimModels(Compiler(problem.relaxed), prover := highs(), prover))
     analysis = analyse(problem, box, "interval")
     found = finder.find(box, analysis, [problem.image], Deadline.after(0.0))
     assert not found.exact
@@ -96,7 +97,8 @@ def test_a_model_without_the_images_certifies_nothing() -> None:
             answers = {"open": self, "solve": report, "admits": False}
             return lambda *_: answers[name]
 
-    finder = LevelFinder(problem, Compiler(problem.relaxed), Empty(), Empty())  # type: ignore[arg-type]
+    models = ClaimModels(Compiler(problem.relaxed), Empty(), Empty())  # type: ignore[arg-type]
+    finder = LevelFinder(problem, models)
     analysis = analyse(problem, box, "interval")
     found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.lower == analysis.margin
@@ -126,7 +128,7 @@ def test_a_pixel_that_hardly_moves_counts_where_its_weight_is_large(name: str) -
         stage = complete_stage(problem, compiler, solver(name), SECONDS)
         verdict = stage.decide(box, analysis, [], Deadline.after(SECONDS), [])
         assert verdict.outcome is Outcome.VIOLATED
-    finder = LevelFinder(problem, Compiler(problem.relaxed), solver(name), highs())
+    finder = LevelFinder(problem, ClaimModels(Compiler(problem.relaxed), solver(name), highs()))
     found = finder.find(box, analysis, [problem.image], Deadline.after(SECONDS))
     assert found.margins[0] == pytest.approx(-5e-5, abs=2e-6)
     assert found.exact
