@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlspec.backends.checks import failure
-from mlspec.backends.engine import Engine, SolverInterface
+from mlspec.backends.engine import PATIENCE, Engine, Patience, SolverInterface
 from mlspec.backends.program import Layout, LinearProgram, arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.core.deadline import Deadline
@@ -67,7 +69,7 @@ class ProgramBackend:
         self.require(program.columns, program.rows)
         engine = self._loaded(program, model.decision)
         return ProgramSession(
-            model, program, layout, engine, self._longest(), certifies=self.certifies
+            model, program, layout, engine, self._patience(), certifies=self.certifies
         )
 
     def require(self, variables: int, constraints: int) -> None:
@@ -98,9 +100,10 @@ class ProgramBackend:
             said = failure(error).message
             raise SolverError(f"{self._interface.title} cannot load a model: {said}") from error
 
-    def _longest(self) -> float:
-        """Return the seconds that one call may take at most, by limit or option."""
+    def _patience(self) -> Patience:
+        """Return how long one call may take at most, by limit or option."""
         profile = self.profile
         options = [profile.options.get(name) for name in profile.native.get("seconds", ())]
         given = [profile.limits.seconds, *options]
-        return min((float(each) for each in given if each is not None), default=float("inf"))
+        seconds = [float(each) for each in given if each is not None]
+        return replace(PATIENCE, most_seconds=min([PATIENCE.most_seconds, *seconds]))

@@ -22,7 +22,8 @@ class Patience:
     least_seconds: float = 0.01
     """A run has at least so much time: some solvers take none for no limit."""
     most_seconds: float = 1e8
-    """Three years stand for no limit: not every solver can be told infinity."""
+    """A run has at most so much time. Three years stand for no limit: not every solver can be told
+    infinity."""
     poll_seconds: float = 0.05
     """How often cancellation and the clock are looked at while a solver runs."""
     grace_seconds: float = 1.0

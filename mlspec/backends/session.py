@@ -36,17 +36,15 @@ class ProgramSession:
         program: LinearProgram,
         layout: Layout,
         engine: Engine,
-        longest: float,
         patience: Patience = PATIENCE,
+        *,
         certifies: bool = False,
     ) -> None:
-        """``longest`` is the time limit of every call, in seconds; ``certifies`` says whether the
-        engine may call its answers certified."""
+        """``certifies`` says whether the engine may call its answers certified."""
         self._model = model
         self._program = program
         self._layout = layout
         self._engine = engine
-        self._longest = longest
         self._patience = patience
         self._certifies = certifies
         self._abandoned = ""
@@ -175,7 +173,7 @@ class ProgramSession:
 
     def _run(self, deadline: Deadline) -> RunEnd:
         patience = self._patience
-        limit = deadline.within(patience.seconds(deadline.within(self._longest)))
+        limit = deadline.within(patience.seconds(deadline))
         last = Deadline(limit.at + patience.grace_seconds, limit.clock)
         ends: list[RunEnd | BaseException] = []
         # Not Thread.join: interrupted, it may take a thread that still runs for one that ended.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +15,7 @@ from mlspec.bounds.context import BoundsContext
 from mlspec.bounds.domain import Boxes, Domain, Hull
 from mlspec.bounds.interval import finite
 from mlspec.bounds.lost import lowered_sum
-from mlspec.bounds.propagation import backward, default_relaxations, minimum
+from mlspec.bounds.propagation import RelaxedNetwork
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array
@@ -51,11 +50,12 @@ class Crown:
         """
         known = Intervals([domain.lower], [domain.upper])
         relaxations: dict[int, Relaxation] = {}
+        relaxed = RelaxedNetwork(net, known, relaxations, domain)
         for position, item in enumerate(net.ops):
             if (op := net.piecewise.get(position)) is not None:
                 value = item.source
                 if value > 1 or not domain.affine_is_exact:
-                    self._tighten(net, op, value, known, domain, relaxations, deadline)
+                    self._tighten(relaxed, value, op, deadline)
                 relaxations[position] = op.relaxed(item, known.lower[value], known.upper[value])
             lower, upper = interval.step(item, known.lower, known.upper)
             known.lower.append(lower)
@@ -64,29 +64,19 @@ class Crown:
 
     def _tighten(
         self,
-        net: TensorNetwork,
-        op: PiecewiseOperation,
+        relaxed: RelaxedNetwork,
         value: int,
-        known: Intervals,
-        domain: Domain,
-        relaxations: Mapping[int, Relaxation],
+        op: PiecewiseOperation,
         deadline: Deadline,
     ) -> None:
-        """Tighten ``value``, the input of the relaxed ``op``, at least where that matters to it."""
+        """Tighten what is known of ``value``, the input of ``op``, at least where that matters to
+        it; the ops before it are relaxed."""
+        known = relaxed.known
         low, up = known.lower[value], known.upper[value]
-        if patches.applies(net, value):
+        if patches.applies(relaxed.net, value):
             is_open = op.open_positions(low.detach(), up.detach())
             positions = torch.nonzero(is_open.any(0)).flatten()
-            found = patches.bounds(
-                net,
-                value,
-                relaxations,
-                known,
-                domain,
-                positions,
-                self.cells_at_once,
-                deadline,
-            )
+            found = patches.bounds(relaxed, value, positions, self.cells_at_once, deadline)
             # Positions that no time was left for are missing at the end.
             positions = positions[: found[0].shape[2]]
             if not len(positions):
@@ -98,29 +88,22 @@ class Crown:
             known.lower[value] = low.index_copy(2, positions, tight_low).reshape(shape)
             known.upper[value] = up.index_copy(2, positions, tight_up).reshape(shape)
         else:
-            tight_low, tight_up = self._of_value(net, value, known, domain, relaxations, deadline)
+            tight_low, tight_up = self._of_value(relaxed, value, deadline)
             known.lower[value] = torch.maximum(low, tight_low)
             known.upper[value] = torch.minimum(up, tight_up)
 
-    def _of_value(
-        self,
-        net: TensorNetwork,
-        value: int,
-        known: Intervals,
-        domain: Domain,
-        relaxations: Mapping[int, Relaxation],
-        deadline: Deadline,
-    ) -> Ends:
-        """Return CROWN bounds of a value, what is ``known`` of it for units beyond ``deadline``."""
+    def _of_value(self, relaxed: RelaxedNetwork, value: int, deadline: Deadline) -> Ends:
+        """Return CROWN bounds of a value, what is known of it for units beyond ``deadline``."""
+        net, known = relaxed.net, relaxed.known
         shape = net.network.shape_of(value)
         units = int(np.prod(shape))
         lows, ups, done = [], [], 0
         while done < units and not deadline.passed:
             chosen = torch.arange(done, min(done + self.rows_at_once, units), device=net.device)
             rows = F.one_hot(chosen, units).to(net.dtype).reshape(1, -1, *shape)
-            rows = rows.expand(len(domain.lower), *rows.shape[1:])
-            lows.append(minimum(*backward(net, rows, value, relaxations, known), domain))
-            ups.append(-minimum(*backward(net, -rows, value, relaxations, known), domain))
+            rows = rows.expand(len(relaxed.domain.lower), *rows.shape[1:])
+            lows.append(relaxed.minimum(rows, value))
+            ups.append(-relaxed.minimum(-rows, value))
             done += len(chosen)
         lows.append(known.lower[value].flatten(1)[:, done:])
         ups.append(known.upper[value].flatten(1)[:, done:])
@@ -149,11 +132,10 @@ class CrownBounder:
     def margins(self, known: Intervals, claim: Claim) -> Array:
         """Return lower bounds ``(R,)`` of the margins of ``claim`` over the box of ``known``, by
         the relaxations' first parameters."""
-        net = self.context.net
+        net, box = self.context.net, Boxes(known.lower[0], known.upper[0])
         with torch.no_grad():
-            rows, relaxations = net.tensor(claim.rows)[None], default_relaxations(net, known)
-            row, bias = backward(net, rows, len(net.ops), relaxations, known)
-            least = minimum(row, bias, Boxes(known.lower[0], known.upper[0]))[0]
+            relaxed = RelaxedNetwork.by_default(net, known, box)
+            least = relaxed.minimum(net.tensor(claim.rows)[None], len(net.ops))[0]
             least = lowered_sum(least, net.tensor(claim.offsets))
         return finite(least.cpu().numpy())
 
@@ -169,12 +151,11 @@ class CrownBounder:
             end.requires_grad_()
         domain = Boxes(*ends)
         known = self.method.intermediate(net, domain, deadline)
-        relaxations = default_relaxations(net, known)
+        relaxed = RelaxedNetwork.by_default(net, known, domain)
         least = []
         for claim in self.context.claims:
-            rows = net.tensor(claim.rows)[None]
-            row, bias = backward(net, rows, len(net.ops), relaxations, known)
-            margins = lowered_sum(minimum(row, bias, domain)[0], net.tensor(claim.offsets))
+            margins = relaxed.minimum(net.tensor(claim.rows)[None], len(net.ops))[0]
+            margins = lowered_sum(margins, net.tensor(claim.offsets))
             # Where a bound overflowed nothing is known.
             margins = torch.where(margins.isfinite(), margins, -torch.inf)
             least.append(margins.kthvalue(claim.k).values)
@@ -194,11 +175,10 @@ class CrownBounder:
         hull = Hull(net.tensor(images))
         with torch.no_grad():
             known = self.method.intermediate(net, hull, deadline)
-            relaxations = default_relaxations(net, known)
+            relaxed = RelaxedNetwork.by_default(net, known, hull)
             for claim in self.context.claims:
-                rows = net.tensor(-claim.rows)[None]
-                row, bias = backward(net, rows, len(net.ops), relaxations, known)
-                least = lowered_sum(minimum(row, bias, hull)[0], net.tensor(-claim.offsets))
+                least = relaxed.minimum(net.tensor(-claim.rows)[None], len(net.ops))[0]
+                least = lowered_sum(least, net.tensor(-claim.offsets))
                 lost = least.cpu().numpy()
                 if np.count_nonzero((lost > ROBUST_MARGIN) & np.isfinite(lost)) >= claim.k:
                     return True

@@ -19,13 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mlspec.bounds.analysis import Intervals
-from mlspec.bounds.domain import Domain
 from mlspec.bounds.lost import Lost, lowered_sum
+from mlspec.bounds.propagation import RelaxedNetwork
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.errors import NetworkError
 from mlspec.ops.elementwise import Sides, UnitLines
-from mlspec.ops.operation import Ends, Free, LocalView, Relaxation
+from mlspec.ops.operation import Ends, Free, LocalView
 from mlspec.ops.window import Window
 from mlspec.rounding import sum_error
 from mlspec.tensors import TensorNetwork
@@ -38,32 +37,29 @@ def applies(net: TensorNetwork, last: int) -> bool:
 
 
 def bounds(
-    net: TensorNetwork,
+    relaxed: RelaxedNetwork,
     last: int,
-    relaxations: Mapping[int, Relaxation],
-    known: Intervals,
-    domain: Domain,
     positions: Tensor,
     cells_at_once: int,
     deadline: Deadline = NEVER,
 ) -> Ends:
     """Return CROWN bounds ``(B, C, P)`` of value ``last`` at ``positions`` (numbers below ``H W``)
-    over the images of ``domain``; of the first positions only, if ``deadline`` passes.
+    over the images of the domain; of the first positions only, if ``deadline`` passes.
 
     ``cells_at_once`` is about how many elements the largest tensor may have.
     """
-    channels, *size = net.network.shape_of(last)
-    local = LocalRows(net, last, relaxations, known, domain)
-    at_once = max(1, cells_at_once // (len(domain.lower) * local.cells))
-    found = [domain.lower.new_zeros(len(domain.lower), 2 * channels, 0)]
+    channels, *size = relaxed.net.network.shape_of(last)
+    boxes = len(relaxed.domain.lower)
+    local = LocalRows(relaxed, last)
+    at_once = max(1, cells_at_once // (boxes * local.cells))
+    found = [relaxed.domain.lower.new_zeros(boxes, 2 * channels, 0)]
     if len(positions) == math.prod(size) <= at_once and not deadline.passed:
         found.append(local.minimum({}))
     else:
         for chosen in torch.split(positions, at_once):
             if deadline.passed or not len(chosen):
                 break
-            part = LocalRows(net, last, relaxations, known, domain, chosen)
-            found.append(part.minimum({}))
+            found.append(LocalRows(relaxed, last, chosen).minimum({}))
     least = torch.cat(found, dim=2)
     return least[:, :channels], -least[:, channels:]
 
@@ -72,14 +68,15 @@ def bounds(
 class LocalRows:
     """The units of value ``last`` and their negatives, as rows to be minimised."""
 
-    net: TensorNetwork
+    relaxed: RelaxedNetwork
     last: int
-    relaxations: Mapping[int, Relaxation]
-    known: Intervals
-    """Bounds of every value before, no tighter than those that ``relaxations`` hold over."""
-    domain: Domain
     positions: Tensor | None = None
     """Positions of the value (numbers below ``H W``) to bound; all if None."""
+
+    @property
+    def net(self) -> TensorNetwork:
+        """The network."""
+        return self.relaxed.net
 
     @cached_property
     def windows(self) -> dict[int, Window]:
@@ -99,7 +96,7 @@ class LocalRows:
         height, width = self.net.network.shape_of(self.last)[1:]
         count = height * width if self.positions is None else len(self.positions)
         per_cell = 40.0
-        return per_cell * len(self.windows) * self.cells * count * len(self.domain.lower)
+        return per_cell * len(self.windows) * self.cells * count * len(self.relaxed.domain.lower)
 
     def minimum(self, free: Mapping[int, Free]) -> Tensor:
         """Return the minima ``(B, 2 O, P)``.
@@ -139,15 +136,15 @@ class LocalRows:
                 aligned = _aligned(patch, before, self.windows[value])
                 if value in over:
                     aligned = over[value] + aligned
-                    sizes = self._gather(self.known.magnitude(value), self.windows[value])
+                    sizes = self._gather(self.relaxed.known.magnitude(value), self.windows[value])
                     lost.of_patches(aligned, sum_error(1) * sizes)
                 over[value] = aligned
         images = self.windows[0]
-        least = self.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5))
+        least = self.relaxed.domain.least(over[0], lambda x: self._gather(x, images), (3, 4, 5))
         return lowered_sum(least, lost.taken_from(bias))
 
     def first(self) -> dict[int, Free]:
-        """Return the slopes of ``relaxations`` as ``minimum`` takes them, one per row."""
+        """Return the slopes of the relaxations as ``minimum`` takes them, one per row."""
         rows = 2 * self.net.network.shape_of(self.last)[0]
         return {
             number: tuple(slope.repeat(1, rows, 1, 1, 1, 1) for slope in line.slopes)
@@ -181,7 +178,7 @@ class LocalRows:
         return found
 
     def _error(self, position: int) -> Tensor | None:
-        return self.known.backward_error(self.net, position, self.last)
+        return self.relaxed.known.backward_error(self.net, position, self.last)
 
     @cached_property
     def _sides(self) -> dict[int, Sides]:
@@ -197,7 +194,7 @@ class LocalRows:
         found = {}
         for value in self.windows:
             if value and value - 1 in self.net.piecewise:
-                relaxation = self.relaxations.get(value - 1)
+                relaxation = self.relaxed.relaxations.get(value - 1)
                 if not isinstance(relaxation, UnitLines):
                     name = type(self.net.ops[value - 1].op).__name__
                     raise NetworkError(f"{name} has no relaxation that keeps rows local")

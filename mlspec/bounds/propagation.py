@@ -12,6 +12,7 @@ Axes: ``B`` boxes, ``S`` rows (specifications), then the shape of the value they
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -21,6 +22,29 @@ from mlspec.bounds.lost import Lost, lowered_sum
 from mlspec.ops.operation import Relaxation
 from mlspec.rounding import sum_error
 from mlspec.tensors import TensorNetwork
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxedNetwork:
+    """A network over the images of ``domain``, each relaxed op with linear bounds."""
+
+    net: TensorNetwork
+    known: Intervals
+    """Bounds of its values, no tighter than those that ``relaxations`` hold over."""
+    relaxations: Mapping[int, Relaxation]
+    """Of the relaxed ops, by position."""
+    domain: Domain
+
+    @classmethod
+    def by_default(cls, net: TensorNetwork, known: Intervals, domain: Domain) -> RelaxedNetwork:
+        """Return the network with the relaxations' first parameters."""
+        return cls(net, known, default_relaxations(net, known), domain)
+
+    def minimum(self, rows: Tensor, last: int) -> Tensor:
+        """Return lower bounds ``(B, S)`` of ``rows . (value last)`` over the domain; ``rows`` are
+        as for ``backward``."""
+        row, bias = backward(self.net, rows, last, self.relaxations, self.known)
+        return minimum(row, bias, self.domain)
 
 
 def default_relaxations(

@@ -16,7 +16,7 @@ from mlspec.bounds import interval, patches
 from mlspec.bounds.adam import Adam
 from mlspec.bounds.analysis import Intervals
 from mlspec.bounds.domain import Boxes
-from mlspec.bounds.propagation import default_relaxations
+from mlspec.bounds.propagation import RelaxedNetwork, default_relaxations
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.ops.operation import Ends, PiecewiseOperation
 from mlspec.tensors import TensorNetwork
@@ -66,11 +66,12 @@ class Tightening:
         positions = torch.nonzero(op.open_positions(low, up).flatten()).flatten()
         if not len(positions):
             return low, up
-        relaxations = default_relaxations(net, known, stop=value)
+        box = Boxes(known.lower[0], known.upper[0])
+        lines = default_relaxations(net, known, stop=value)
+        relaxed = RelaxedNetwork(net, known, lines, box)
 
         def rows(chosen: Tensor) -> patches.LocalRows:
-            box = Boxes(known.lower[0], known.upper[0])
-            return patches.LocalRows(net, value, relaxations, known, box, chosen)
+            return patches.LocalRows(relaxed, value, chosen)
 
         each = sum(start.numel() for free in rows(positions[:1]).first().values() for start in free)
         if not each:

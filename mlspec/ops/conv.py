@@ -201,24 +201,17 @@ def _read(node: Node, graph: Graph) -> Value:
     rows, columns = node.padding(size, kernel, stride)
     value, (top, bottom, left, right) = graph.unpadded(value)
     pads = (rows[0] + top, rows[1] + bottom), (columns[0] + left, columns[1] + right)
-    return padded_conv(graph, graph.feature_map(value), weight, bias, stride, pads, groups)
+    conv = Conv(weight, bias, stride, groups=groups)
+    return append_padded(graph, graph.feature_map(value), conv, pads)
 
 
-def padded_conv(
-    graph: Graph,
-    number: int,
-    weight: Array,
-    bias: Array,
-    stride: Pair,
-    pads: Pads,
-    groups: int,
-) -> Value:
-    """Append a convolution whose padding may differ before and after: the kernel is made longer by
-    zeros on the other side."""
-    rims = [(max(pad) - pad[0], max(pad) - pad[1]) for pad in pads]
-    longer = np.pad(weight, ((0, 0), (0, 0), *rims)) if any(map(any, rims)) else weight
-    padding = max(pads[0]), max(pads[1])
-    return graph.add(Conv(longer, bias, stride, padding, groups), number)
+def append_padded(graph: Graph, number: int, conv: Conv, pads: Pads) -> Value:
+    """Append ``conv`` to value ``number`` with padding that may differ before and after: the kernel
+    is made longer by zeros on the other side."""
+    weight, rims = conv.weight, [(max(pad) - pad[0], max(pad) - pad[1]) for pad in pads]
+    if any(map(any, rims)):
+        weight = np.pad(weight, ((0, 0), (0, 0), *rims))
+    return graph.add(replace(conv, weight=weight, padding=(max(pads[0]), max(pads[1]))), number)
 
 
 def _dilated(weight: Array, dilations: Pair) -> Array:

@@ -130,8 +130,7 @@ class MaxPool(PiecewiseOperation):
     def encode(self, build: ModelBuilder, site: Site, values: Sequence[Affine]) -> Affine:
         """Encode the convex hull of each window."""
         (value,) = values
-        ends, windows = (site.lower, site.upper), len(site.needed)
-        return encode_windows(build, site.tag, value, *ends, self._candidates(site), windows)
+        return encode_windows(build, site, value, self._candidates(site))
 
     def joined_to_previous(self, previous: Op) -> Op | None:
         """``max(0, .)`` commutes with ``max``; the fused relaxation and encoding are tighter."""

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.ops.affine_map import Affine, Ints
-from mlspec.ops.encoding import ModelBuilder, Needed, Row, big_m, is_number, plus, widened
+from mlspec.ops.encoding import ModelBuilder, Needed, Row, Site, big_m, is_number, plus, widened
 from mlspec.ops.op import Array
 from mlspec.rounding import sum_error
 from mlspec.tolerances import LEAST_PART, LEAST_SHARE
@@ -85,38 +85,47 @@ class _Window:
         return self.rest and len(self.units) == 1
 
 
+@dataclass(frozen=True, eq=False)
+class _Ranges:
+    """Between which ends each unit lies, and how large the terms of its sum are, ``(units,)``."""
+
+    lower: Array
+    upper: Array
+    sizes: Array
+
+    def widened(self) -> _Ranges:
+        """Return ends that the sums of a model keep too."""
+        return _Ranges(*widened(self.lower, self.upper), self.sizes)
+
+
 def encode_windows(
-    build: ModelBuilder,
-    tag: str,
-    before: Affine,
-    lower: Array,
-    upper: Array,
-    candidates: Candidates,
-    windows: int,
+    build: ModelBuilder, site: Site, before: Affine, candidates: Candidates
 ) -> Affine:
-    """Encode the windows in ``candidates``; all others count as zero. Bounds are ``(units,)``."""
+    """Encode the windows in ``candidates`` over the units of ``before``; all others of ``site``
+    count as zero."""
+    tag = site.tag
     kept = [
         (window, units[0])
         for window, units in candidates
         if len(units) == 1 and units[0] != Candidate.ZERO
     ]
-    sizes = build.sizes(before)
     contested = [each for each in candidates if len(each[1]) > 1]
-    constants, flat = _constants(contested, lower, upper, sizes, before.still)
-    lower, upper = widened(lower, upper)
+    ranges = _Ranges(site.lower, site.upper, build.sizes(before))
+    constants, flat = _constants(contested, ranges, before.still)
+    ranges = ranges.widened()
     pools = [
-        _window(number, units, lower, upper, sizes)
+        _window(number, units, ranges)
         for (number, units), is_flat in zip(contested, flat, strict=True)
         if not is_flat
     ]
     rising = sorted({unit for pool in pools for unit in pool.units})
-    z = _values(build, tag, before, lower, upper, sizes, rising)
+    z = _values(build, tag, before, ranges, rising)
     keys = [pool.number for pool in pools]
     ends = np.array([pool.least for pool in pools]), np.array([pool.ceiling for pool in pools])
     outputs = build.continuous(f"{tag}_y", keys, *ends, np.array([pool.size for pool in pools]))
     pairs = [(pool.number, unit) for pool in pools for unit in pool.units]
     wins = dict(zip(pairs, build.binary(f"{tag}_b", pairs), strict=True))
-    shares = _shares(build, tag, pools, lower, upper)
+    shares = _shares(build, tag, pools, ranges)
     above: dict[tuple[int, int], Row] = {}
     below: dict[tuple[int, int], Row] = {}
     won: dict[tuple[int, int], Row] = {}
@@ -129,7 +138,7 @@ def encode_windows(
             b, share, shift = wins[key], y, pool.floor
             if not pool.is_relu:
                 share, shift = shares[key], 0.0
-            lost, gain = _coefficients(pool, unit, lower, upper, tag)
+            lost, gain = _coefficients(pool, unit, ranges, tag)
             error = float(before.error[unit])
             slack = error + sum_error(3) * (abs(pool.floor) + lost)
             above[key] = Row([1.0, -1.0], [z[unit], y], slack=error)
@@ -154,12 +163,12 @@ def encode_windows(
     build.extend(outputs, *ends)
     to = np.array([window for window, _ in kept], dtype=np.int64)
     source = np.array([unit for _, unit in kept], dtype=np.int64)
-    after = before.replaced(to, source, np.array(keys, dtype=np.int64), windows)
+    after = before.replaced(to, source, np.array(keys, dtype=np.int64), len(site.needed))
     return after.fixed(*constants)
 
 
 def _constants(
-    contested: Candidates, lower: Array, upper: Array, sizes: Array, still: Needed
+    contested: Candidates, ranges: _Ranges, still: Needed
 ) -> tuple[tuple[Ints, Array, Array], Needed]:
     """Return the windows whose candidates tie but for rounding, with their ends, and which of
     ``contested`` they are."""
@@ -168,22 +177,20 @@ def _constants(
     for place, (_, candidates) in enumerate(contested):
         units = [unit for unit in candidates if unit != Candidate.ZERO]
         zero = [0.0] if len(units) < len(candidates) else []
-        least[place] = max([*lower[units].tolist(), *zero])
-        ceiling[place] = max([*upper[units].tolist(), *zero])
-        size[place], no_variable[place] = sizes[units].max(), still[units].all()
+        least[place] = max([*ranges.lower[units].tolist(), *zero])
+        ceiling[place] = max([*ranges.upper[units].tolist(), *zero])
+        size[place], no_variable[place] = ranges.sizes[units].max(), still[units].all()
     flat = is_number(least, ceiling, size, no_variable)
     numbers = np.array([number for number, _ in contested], dtype=np.int64)
     return (numbers[flat], least[flat], ceiling[flat]), flat
 
 
-def _window(
-    number: int, candidates: list[int], lower: Array, upper: Array, sizes: Array
-) -> _Window:
+def _window(number: int, candidates: list[int], ranges: _Ranges) -> _Window:
     units = [unit for unit in candidates if unit != Candidate.ZERO]
     zero = [0.0] if Candidate.ZERO in candidates else []
-    size = float(sizes[units].max())
-    least = max([*lower[units].tolist(), *zero])
-    ends = dict(zip(units, upper[units].tolist(), strict=True))
+    size = float(ranges.sizes[units].max())
+    least = max([*ranges.lower[units].tolist(), *zero])
+    ends = dict(zip(units, ranges.upper[units].tolist(), strict=True))
     rising = [unit for unit in units if ends[unit] - least > LEAST_SHARE * size]
     flat = [ends[unit] for unit in units if unit not in rising] + zero
     return _Window(
@@ -197,11 +204,10 @@ def _window(
     )
 
 
-def _coefficients(
-    pool: _Window, unit: int, lower: Array, upper: Array, tag: str
-) -> tuple[float, float]:
+def _coefficients(pool: _Window, unit: int, ranges: _Ranges, tag: str) -> tuple[float, float]:
     """Return ``c - l`` and ``u - c`` of a candidate, or a little more."""
-    lost, gain = pool.floor - float(lower[unit]), float(upper[unit]) - pool.floor
+    lost = pool.floor - float(ranges.lower[unit])
+    gain = float(ranges.upper[unit]) - pool.floor
     least = LEAST_PART * (lost + gain)
     return (
         big_m(max(lost, least), pool.size, tag, unit),
@@ -210,18 +216,13 @@ def _coefficients(
 
 
 def _values(
-    build: ModelBuilder,
-    tag: str,
-    before: Affine,
-    lower: Array,
-    upper: Array,
-    sizes: Array,
-    units: list[int],
+    build: ModelBuilder, tag: str, before: Affine, ranges: _Ranges, units: list[int]
 ) -> dict[int, Any]:
     """Add the value ``z`` of each candidate."""
-    errors = before.error[units] + sum_error(1) * sizes[units]
-    ends = lower[units] - errors, upper[units] + errors
-    variables = build.continuous(f"{tag}_z", units, *ends, sizes[units])
+    sizes = ranges.sizes[units]
+    errors = before.error[units] + sum_error(1) * sizes
+    ends = ranges.lower[units] - errors, ranges.upper[units] + errors
+    variables = build.continuous(f"{tag}_z", units, *ends, sizes)
     z = dict(zip(units, variables, strict=True))
     # They are the sums as the model has them: their rows are relaxed by the errors.
     rows = {
@@ -233,7 +234,7 @@ def _values(
 
 
 def _shares(
-    build: ModelBuilder, tag: str, pools: list[_Window], lower: Array, upper: Array
+    build: ModelBuilder, tag: str, pools: list[_Window], ranges: _Ranges
 ) -> dict[tuple[int, int], Any]:
     """Add a share for each candidate of each window that needs them."""
     pairs = [(pool, unit) for pool in pools if not pool.is_relu for unit in pool.units]
@@ -241,8 +242,8 @@ def _shares(
     variables = build.continuous(
         f"{tag}_v",
         keys,
-        np.array([float(lower[unit]) - pool.floor for pool, unit in pairs]),
-        np.array([float(upper[unit]) - pool.floor for pool, unit in pairs]),
+        np.array([float(ranges.lower[unit]) - pool.floor for pool, unit in pairs]),
+        np.array([float(ranges.upper[unit]) - pool.floor for pool, unit in pairs]),
         np.array([pool.size for pool, _ in pairs]),
     )
     return dict(zip(keys, variables, strict=True))

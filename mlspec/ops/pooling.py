@@ -14,7 +14,7 @@ import numpy as np
 
 from mlspec.errors import NetworkError
 from mlspec.ops.affine_map import Ints
-from mlspec.ops.conv import Conv, padded_conv
+from mlspec.ops.conv import Conv, append_padded
 from mlspec.ops.graph import Graph, Value
 from mlspec.ops.max_pool import MaxPool
 from mlspec.ops.op import Pair, Shape
@@ -137,9 +137,8 @@ def _average_pool(node: Node, graph: Graph) -> Value:
     kernel[:: rows.dilation, :: columns.dilation] = 1.0 / area
     weight = np.tile(kernel, (value.shape[1], 1, 1, 1))
     stride, channels = (rows.stride, columns.stride), value.shape[1]
-    bias = np.zeros(channels)
-    number = graph.feature_map(value)
-    pooled = padded_conv(graph, number, weight, bias, stride, (pads[0], pads[1]), channels)
+    mean = Conv(weight, np.zeros(channels), stride, groups=channels)
+    pooled = append_padded(graph, graph.feature_map(value), mean, (pads[0], pads[1]))
     # Where a window reaches into the padding, the mean is that of what counts.
     return pooled if (counts == area).all() else scaled(graph, pooled, area / counts, np.zeros(1))
 

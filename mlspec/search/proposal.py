@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mlspec.core.neighborhood import Neighborhood
 from mlspec.core.network import Array
 from mlspec.core.protocols import ShrinkPolicy
-from mlspec.core.trace import Move, StopReason
+from mlspec.core.trace import Iteration, Move, StopReason
 from mlspec.core.verdict import Verdict, WeakestPoints
 from mlspec.search.optimizer import Optimizer, step_direction
 from mlspec.search.search import Search
@@ -131,7 +131,16 @@ class ProposalStrategy:
         """Ask whether ``eps`` is robust, and note the iteration."""
         verdict = search.verifier.prove(eps, move)
         search.record.iteration(
-            move, eps, verdict.outcome, step.margin, step.gradient, weights, step.lambda_
+            Iteration(
+                move,
+                eps,
+                verdict.outcome,
+                step.margin,
+                step.gradient,
+                weights,
+                step.lambda_,
+                search.budget.elapsed,
+            )
         )
         return verdict
 

@@ -38,21 +38,9 @@ class SearchRecord:
         """Note what was asked of the verifier."""
         self.trace.queries.append(query)
 
-    def iteration(
-        self,
-        move: Move,
-        eps: Array,
-        outcome: Outcome,
-        margin: float,
-        gradient: Array,
-        weights: Array,
-        lambda_: float,
-    ) -> None:
+    def iteration(self, iteration: Iteration) -> None:
         """Note what the loop of the proposal tried, and how it came to it."""
-        seconds = self._budget.elapsed
-        self.trace.iterations.append(
-            Iteration(move, eps, outcome, margin, gradient, weights, lambda_, seconds)
-        )
+        self.trace.iterations.append(iteration)
 
     def cut(self, cut: Cut) -> None:
         """Note a violating image, which may lower the upper bound."""

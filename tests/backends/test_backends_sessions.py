@@ -395,7 +395,7 @@ def test_a_second_interrupt_waits_for_the_solver_too() -> None:
 
     model = market_split()
     program, layout = arrays_of(model)
-    session = ProgramSession(model, program, layout, Deaf(), SECONDS)
+    session = ProgramSession(model, program, layout, Deaf())
     timers = [threading.Timer(s, os.kill, (os.getpid(), signal.SIGINT)) for s in (0.2, 0.5)]
     for timer in timers:
         timer.start()

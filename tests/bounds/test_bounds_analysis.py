@@ -200,7 +200,9 @@ def test_local_rows_hold_for_any_slopes(question: Question) -> None:
         if number == 0 or not patches.applies(net, number):
             continue
         before = {position: line for position, line in lines.items() if position < number}
-        local = patches.LocalRows(net, number, before, known, Boxes(lower, upper))
+        local = patches.LocalRows(
+            propagation.RelaxedNetwork(net, known, before, Boxes(lower, upper)), number
+        )
         slopes = {
             position: tuple(torch.as_tensor(rng.random(tuple(start.shape))) for start in free)
             for position, free in local.first().items()

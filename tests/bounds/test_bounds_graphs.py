@@ -122,8 +122,10 @@ def test_local_rows_of_a_residual_are_those_of_the_chain_for_any_slopes(case: Tw
     lines = propagation.default_relaxations(plain, of_chain)
     lines = {n: line for n, line in lines.items() if n == first_plain}
     one = {first: lines[first_plain]}
-    local = patches.LocalRows(net, second, one, known, Boxes(lower, upper))
-    whole = patches.LocalRows(plain, second_plain, lines, of_chain, Boxes(lower, upper))
+    boxes = Boxes(lower, upper)
+    local = patches.LocalRows(propagation.RelaxedNetwork(net, known, one, boxes), second)
+    alone = propagation.RelaxedNetwork(plain, of_chain, lines, boxes)
+    whole = patches.LocalRows(alone, second_plain)
     (start,), (plain_start,) = local.first()[first], whole.first()[first_plain]
     assert start.shape == plain_start.shape
     slopes = torch.as_tensor(np.random.default_rng(3).random(tuple(start.shape)))

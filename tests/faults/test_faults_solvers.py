@@ -14,9 +14,9 @@ from faulty_solver import FALSE, FAULTS, IMPATIENT, FaultyEngine, backend_with, 
 from machines import analyse, highs
 from strategies import Question
 
+from mlspec.backends import backend as backend_module
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.portfolio import PortfolioBackend
-from mlspec.backends.session import ProgramSession
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome, Verdict
@@ -34,7 +34,7 @@ prompt_fault = pytest.mark.parametrize("name", [name for name in FAULTS if name 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A solver that hangs is left alone after a moment."""
-    monkeypatch.setattr(ProgramSession.__init__, "__defaults__", (IMPATIENT, False))
+    monkeypatch.setattr(backend_module, "PATIENCE", IMPATIENT)
 
 
 @cache

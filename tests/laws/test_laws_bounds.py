@@ -206,14 +206,15 @@ def test_local_rows_bound_a_map_exactly_as_dense_rows_do(question: Question) -> 
         before = {number: line for number, line in lines.items() if number < value}
         shape = net.network.shape_of(value)
         every = torch.arange(shape[1] * shape[2])
-        local = patches.bounds(net, value, before, known, boxes, every, CELLS)
+        relaxed = propagation.RelaxedNetwork(net, known, before, boxes)
+        local = patches.bounds(relaxed, value, every, CELLS)
         units = int(np.prod(shape))
         rows = torch.eye(units, dtype=torch.float64).reshape(1, units, *shape)
         low = propagation.minimum(*propagation.backward(net, rows, value, lines, known), boxes)
         up = -propagation.minimum(*propagation.backward(net, -rows, value, lines, known), boxes)
         np.testing.assert_allclose(local[0].flatten(1), low, rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(local[1].flatten(1), up, rtol=1e-9, atol=1e-9)
-        some = patches.bounds(net, value, before, known, boxes, every[::2], CELLS)
+        some = patches.bounds(relaxed, value, every[::2], CELLS)
         np.testing.assert_allclose(some[0], local[0][..., ::2], rtol=1e-9, atol=1e-9)
 
 

@@ -102,7 +102,8 @@ def compiled(network: Network) -> object:
 
 def local_rows(network: Network) -> object:
     net = tensors(network)
-    return patches.LocalRows(net, 3, {}, known(network), boxes()).minimum({})
+    relaxed = propagation.RelaxedNetwork(net, known(network), {}, boxes())
+    return patches.LocalRows(relaxed, 3).minimum({})
 
 
 def backward(network: Network) -> object:
