@@ -10,7 +10,8 @@ import numpy as np
 import pyomo.environ as pyo
 from attacks import pgd
 from machines import analyse, solver
-from strategies import SMALL, Question, random_problem, random_radius
+from random_ops import SMALL
+from strategies import Question, random_problem, random_radius
 
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from hypothesis.strategies import SearchStrategy
-from strategies import SMALL, Rng, one_of, random_problem, random_radius, seeded
+from random_ops import SMALL, Rng, one_of
+from strategies import random_problem, random_radius, seeded
 
 from mlspec.core.problem import Problem
 from mlspec.core.trace import (

@@ -9,8 +9,9 @@ from attacks import fmn, pgd
 from bounding import Bounding
 from law import law
 from machines import ITERATIONS
+from random_ops import SMALL
 from second_device import second_device
-from strategies import SMALL, Question, questions
+from strategies import Question, questions
 
 import mlspec
 from mlspec import load_spec, run

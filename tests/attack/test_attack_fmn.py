@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from attacks import fmn, pgd
 from law import law
+from random_ops import SMALL, Rng
 from scipy.optimize import linprog
-from strategies import SMALL, Question, Rng, problem_of, questions, seeded
+from strategies import Question, problem_of, questions, seeded
 
 from mlspec.attack.fmn import FmnAttack
 from mlspec.core.deadline import Deadline

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import torch
 from law import law
-from strategies import Rng, one_of, seeded
+from random_ops import Rng, one_of
+from strategies import seeded
 
 from mlspec.attack.margins import TargetSubsets, property_margin, smooth_maximum
 from mlspec.core.network import Array

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from law import law
-from strategies import TINY, Question, problem_of, questions
+from random_ops import TINY
+from strategies import Question, problem_of, questions
 
 from mlspec.attack.context import AttackContext
 from mlspec.attack.patterns import WitnessPatterns

@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 import torch
 from law import law
-from strategies import (
-    SMALL,
-    Question,
-    Rng,
-    one_of,
-    problem_of,
-    questions,
-    random_image,
-    random_radius,
-    seeded,
-)
+from random_ops import SMALL, Rng, one_of
+from strategies import Question, problem_of, questions, random_image, random_radius, seeded
 
 from mlspec.attack.context import AttackContext
 from mlspec.attack.pgd import Pgd, PgdAttack

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from attacks import pgd
 from law import law
-from strategies import SMALL, Question, questions
+from random_ops import SMALL
+from strategies import Question, questions
 
 from mlspec.attack.sensitivity import sensitivities, steering
 from mlspec.core.verdict import WeakestPoints

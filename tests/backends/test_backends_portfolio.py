@@ -1,10 +1,9 @@
-"""Several solvers at once, and the choice of one."""
+"""Several solvers at once: the first answer that holds wins."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,9 @@ import numpy as np
 import pytest
 from backend_cases import compiled, market_split, wide
 from machines import SECONDS, analyse, complete_stage, solver
-from strategies import TINY, Question, random_problem
+from random_ops import TINY
+from strategies import Question, random_problem
 
-from mlspec.backends.auto import AutoBackend
 from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.engine import Engine, RunEnd
 from mlspec.backends.portfolio import PortfolioBackend
@@ -26,12 +25,11 @@ from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome as Decided
 from mlspec.core.verdict import Verdict
-from mlspec.errors import LicenceError, MissingSolverError, SpecError
+from mlspec.errors import LicenceError
 from mlspec.milp.compile import Compiler
 from mlspec.milp.model import SolveReport, Termination
 from mlspec.solvers import INTERFACES, ChosenBackend, chosen
-from mlspec.spec import load_spec
-from mlspec.spec.search import SolverChoice, named
+from mlspec.spec.search import named
 from mlspec.tolerances import MILP_MARGIN
 from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
@@ -230,46 +228,6 @@ def test_a_portfolio_leaves_out_whose_licence_is_too_small() -> None:
     )
     with pytest.raises(LicenceError, match="too large for the licences of all of cplex \\+ gurobi"):
         chosen(named("cplex,gurobi")).open(wide(5000, 10))
-
-
-def test_auto_gives_each_model_the_strongest_solver_that_may_have_it() -> None:
-    backend = chosen(SolverChoice(profile="auto"))
-    assert isinstance(backend, AutoBackend)
-    assert not backend.limited
-    assert backend.name == "auto"
-    assert [member.name for member in backend.members] == [
-        "gurobi",
-        "cplex",
-        "highs",
-        "scip",
-        "glpk",
-    ]
-    assert backend.choice(100, 100).name == "gurobi"
-    if not solver("gurobi").allows(2001, 1):
-        assert backend.choice(2001, 100).name == "highs"
-    assert (
-        backend.open(wide(2500, 10)).solve((0,), Deadline.after(SECONDS)).termination
-        is Termination.OPTIMAL
-    )
-
-
-def test_auto_does_without_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("gurobipy", "cplex", "pyscipopt", "swiglpk"):
-        monkeypatch.setitem(sys.modules, package, None)
-    backend = chosen(SolverChoice(profile="auto"))
-    assert backend.choice(10, 10).name == "highs"
-    with pytest.raises(MissingSolverError):
-        chosen(named("highs,scip"))
-
-
-def test_auto_takes_the_limits_that_it_is_given() -> None:
-    """GLPK has no threads: it is out of the choice then."""
-    backend = chosen(SolverChoice(profile="auto", threads=2))
-    assert "glpk" not in [member.name for member in backend.members]
-    assert all(member.profile.limits.threads == 2 for member in backend.members)
-    spec = load_spec("specs/small.yaml", ["solver={profile: auto, options: {presolve: 'off'}}"])
-    with pytest.raises(SpecError, match=r"solver\.options: options are those of one solver"):
-        chosen(spec.solver, spec.source)
 
 
 def test_a_claim_does_not_end_the_race_of_a_solver_that_can_prove_it() -> None:

@@ -4,67 +4,32 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import cplex as cplex_package
-import gurobipy
-import highspy
 import numpy as np
 import pyomo.environ as pyo
 import pytest
-import swiglpk
 from backend_cases import (
     SOLVERS,
     compiled,
-    here,
     line,
     market_split,
-    wide,
 )
-from machines import SECONDS, analyse, complete_stage, solver
-from strategies import TINY, Question, random_problem, random_radius
+from machines import SECONDS, solver
+from random_ops import TINY
+from strategies import Question, random_problem, random_radius
 
-import mlspec
-from mlspec.backends import cplex, glpk_library, gurobi, highs, scip
 from mlspec.backends.engine import RunEnd as Ended
 from mlspec.backends.program import arrays_of
 from mlspec.backends.session import ProgramSession
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
-from mlspec.core.verdict import Outcome
-from mlspec.errors import LicenceError, MissingSolverError, OptionError, SpecError
-from mlspec.milp.compile import Compiler
 from mlspec.milp.model import MilpModel, Termination
-from mlspec.run import prepare
-from mlspec.solvers import INTERFACES, chosen
-from mlspec.spec import profile_names
-from mlspec.spec.assets import asset_dir
-from mlspec.spec.search import SolverChoice
 
 every = pytest.mark.parametrize("name", SOLVERS)
-
-
-def test_every_solver_has_a_profile_and_every_profile_a_solver() -> None:
-    assert {solver(name).profile.backend for name in profile_names()} == set(INTERFACES)
-
-
-def test_a_profile_of_unknown_code_is_refused(tmp_path: Path) -> None:
-    text = (asset_dir("solvers") / "highs.yaml").read_text(encoding="utf-8")
-    file = tmp_path / "mine.yaml"
-    text = text.replace("backend: highs", "backend: higs").replace("name: highs", "name: mine")
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(SpecError, match=r"mine.yaml:\d+:\d+: backend: .*did you mean 'highs'"):
-        chosen(SolverChoice(profile=str(file)))
-
-
-@every
-def test_the_solvers_of_the_package_index_are_installed(name: str) -> None:
-    assert here(name), "the tests run every one of them: pip install 'mlspec[dev]'"
 
 
 @every
@@ -175,76 +140,6 @@ def test_a_cut_off_optimisation_gives_a_bound(name: str) -> None:
     assert -1e-6 <= report.dual_bound <= 20.0
 
 
-UNKNOWN = {
-    "highs": "no_such_option",
-    "gurobi": "NoSuchOption",
-    "cplex": "mip.tolerances.nonsense",
-    "scip": "limits/nonsense",
-    "glpk": "nonsense",
-}
-REFUSED: dict[str, dict[str, Any]] = {
-    "highs": {"mip_rel_gap": "wide", "threads": -3},
-    "gurobi": {"MIPGap": "wide", "Threads": 1.5},
-    "cplex": {"mip.tolerances.mipgap": -1.0, "threads": -3},
-    "scip": {"limits/gap": -1.0, "lp/threads": "two"},
-    "glpk": {"tol_int": 2.0, "mip_gap": "wide", "br_tech": 1.5},
-}
-
-
-@every
-def test_unknown_and_refused_options_are_errors(name: str) -> None:
-    model = market_split(2, 4)
-    maker = "highs" if name == "highs-mip" else name
-    for option, value in {UNKNOWN[maker]: 1, **REFUSED[maker]}.items():
-        backend = solver(name, options={option: value})
-        with pytest.raises(OptionError, match=option) as caught:
-            backend.open(model)
-        assert caught.value.option == option
-        with pytest.raises(SpecError, match=option):
-            chosen(SolverChoice(profile=name, options={option: value}))
-
-
-MODULES = {"gurobi": "gurobipy", "cplex": "cplex", "scip": "pyscipopt", "glpk": "swiglpk"}
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_missing_package_is_said_with_its_remedy(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, MODULES[name], None)
-    for ask in (lambda: solver(name).version, lambda: chosen(SolverChoice(profile=name))):
-        with pytest.raises(
-            MissingSolverError, match=rf"not installed: pip install .mlspec\[{name}"
-        ):
-            ask()
-
-
-@pytest.mark.parametrize(("name", "most"), [("gurobi", 2000), ("cplex", 1000)])
-def test_a_model_over_the_free_licence_is_refused_before_it_is_solved(name: str, most: int) -> None:
-    backend = solver(name)
-    assert backend.allows(most, most)
-    assert (
-        backend.open(wide(most, most)).solve((0,), Deadline.after(SECONDS)).termination
-        is Termination.OPTIMAL
-    )
-    for size in ((most + 1, 5), (5, most + 1)):
-        if backend.allows(*size):
-            pytest.skip("a full licence is installed")
-        with pytest.raises(LicenceError, match=f"{most + 1:,} .*fewer layers"):
-            backend.open(wide(*size))
-
-
-@pytest.mark.parametrize(("name", "most"), [("gurobi", 2000), ("cplex", 1000)])
-def test_a_profile_without_a_limit_meets_the_licence_in_the_solver(name: str, most: int) -> None:
-    backend = solver(name)
-    if backend.allows(most + 1, 5):
-        pytest.skip("a full licence is installed")
-    unaware = backend.profile.model_copy(update={"free_licence": None})
-    session = type(backend)(unaware, INTERFACES[name]).open(wide(most + 1, 5))
-    with pytest.raises(LicenceError, match="licence does not allow this"):
-        session.solve((0,), Deadline.after(SECONDS))
-
-
 @every
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_the_image_keeps_pixels_that_no_row_mentions(name: str, count: int) -> None:
@@ -300,73 +195,6 @@ def test_glpk_may_be_asked_by_several_threads() -> None:
         thread.join()
     assert len(ends) == 12
     assert set(ends) == {Termination.LIMIT, Termination.OPTIMAL}
-
-
-def statuses(name: str) -> set[str]:
-    """Return every status that a solver knows, by its name."""
-    match name:
-        case "highs":
-            return set(highspy.HighsModelStatus.__members__)
-        case "gurobi":
-            return {each for each in dir(gurobipy.GRB.Status) if each.isupper()}
-        case "cplex":
-            status = cplex_package.Cplex().solution.status
-            return {each for each in dir(status) if not each.startswith("_")}
-        case "glpk":
-            return {each for each in dir(swiglpk) if each.startswith("GLP_")}
-    # SCIP's documentation of getStatus: its interface has no list of its own.
-    return set(SCIP_STATUSES.split())
-
-
-SCIP_STATUSES = """unknown userinterrupt nodelimit totalnodelimit stallnodelimit timelimit memlimit
-    gaplimit sollimit bestsollimit restartlimit primallimit duallimit optimal infeasible unbounded
-    inforunbd terminate"""
-TABLES = {
-    "highs": highs.TERMINATIONS,
-    "gurobi": gurobi.TERMINATIONS,
-    "cplex": cplex.TERMINATIONS,
-    "scip": scip.TERMINATIONS,
-    "glpk": {**glpk_library.STATUSES, **glpk_library.CODES},
-}
-PROOFS = {
-    "highs": {"kInfeasible"},
-    "gurobi": {"INFEASIBLE"},
-    "cplex": {"infeasible", "MIP_infeasible"},
-    "scip": {"infeasible"},
-    "glpk": {"GLP_NOFEAS"},
-}
-"""The only words that mean: there is no point."""
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_the_words_for_an_end_are_those_of_the_solvers(name: str) -> None:
-    """A misspelt one would turn an answer into a failure."""
-    assert set(TABLES[name]) <= statuses(name)
-    ends = {status for status, end in TABLES[name].items() if end is Termination.INFEASIBLE}
-    assert ends == PROOFS[name]
-    assert set(cplex.ABORTED) <= set(cplex.TERMINATIONS)
-
-
-def test_what_glpk_never_said_before_is_a_failure() -> None:
-    assert glpk_library.ended(swiglpk, 0, 99) == (Termination.FAILED, "status 99")
-    assert glpk_library.ended(swiglpk, 99, swiglpk.GLP_NOFEAS) == (Termination.FAILED, "code 99")
-    broken = glpk_library.ended(swiglpk, swiglpk.GLP_EBADB, swiglpk.GLP_OPT)
-    assert broken == (Termination.FAILED, "GLP_EBADB")
-    # A point that is not optimal, or of a call that failed, is no answer.
-    for status in (swiglpk.GLP_UNDEF, swiglpk.GLP_FEAS, swiglpk.GLP_INFEAS):
-        assert glpk_library.ended(swiglpk, 0, status)[0] is Termination.NUMERICAL
-    assert glpk_library.ended(swiglpk, swiglpk.GLP_EFAIL, swiglpk.GLP_NOFEAS)[0] is (
-        Termination.NUMERICAL
-    )
-
-
-def test_a_model_that_outgrows_the_licence_on_the_way_is_unknown() -> None:
-    problem = prepare(mlspec.load_spec("specs/none_img3.yaml")).problem
-    box = problem.neighborhood(np.full(problem.layering.count, 0.005)).box
-    stage = complete_stage(problem, Compiler(problem.relaxed), solver("cplex"), SECONDS)
-    verdict = stage.decide(box, analyse(problem, box, "crown"), [], Deadline.after(SECONDS), [])
-    assert verdict.outcome is Outcome.UNKNOWN
-    assert "too many for the licence of CPLEX" in verdict.reason
 
 
 @pytest.mark.usefixtures("interruptible")

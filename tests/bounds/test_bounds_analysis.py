@@ -8,7 +8,8 @@ import torch
 from bounding import Bounding
 from law import law
 from oracles import minimum, points
-from strategies import SMALL, Question, problem_of, questions
+from random_ops import SMALL
+from strategies import Question, problem_of, questions
 
 from mlspec.bounds import patches, propagation
 from mlspec.bounds.analysis import Analysis

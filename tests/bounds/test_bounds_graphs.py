@@ -11,7 +11,8 @@ from bounding import Bounding
 from hypothesis.strategies import SearchStrategy
 from law import law
 from oracles import points
-from strategies import SMALL, Question, Rng, one_of, parameters, problem_of, questions, seeded
+from random_ops import SMALL, Rng, one_of, parameters
+from strategies import Question, problem_of, questions, seeded
 
 from mlspec.bounds import patches, propagation
 from mlspec.bounds.crown import Crown

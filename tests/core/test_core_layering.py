@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from law import law
-from strategies import SMALL, Question, questions
+from random_ops import SMALL
+from strategies import Question, questions
 
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box, Neighborhood

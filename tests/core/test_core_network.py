@@ -9,8 +9,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from law import law
-from oracles import plain_scores
-from strategies import SMALL, TINY, networks
+from plain import plain_scores
+from random_ops import SMALL, TINY
+from strategies import networks
 
 from mlspec.core import forward
 from mlspec.core.network import Network

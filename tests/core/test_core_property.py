@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import plain_margin
+from plain import plain_margin
 
 from mlspec.core.property import Property, Threshold, TopK
 

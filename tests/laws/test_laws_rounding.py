@@ -14,9 +14,10 @@ import torch
 from bounding import Bounding
 from law import law
 from oracles import points
+from random_ops import TINY, Rng, one_of
 from soundness import exact
 from soundness.rounding import WIDTHS, hard_question
-from strategies import TINY, Question, Rng, one_of, questions, seeded
+from strategies import Question, questions, seeded
 
 from mlspec.bounds.crown import Crown
 from mlspec.bounds.domain import Boxes, Hull

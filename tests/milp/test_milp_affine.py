@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from law import law
+from random_ops import SMALL
 from scipy import sparse
-from strategies import SMALL, networks
+from strategies import networks
 
 from mlspec.core.network import Array, Network
 from mlspec.ops.affine_map import Affine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from law import law
-from oracles import plain_layers
+from plain import plain_layers
 from strategies import Mask, masks
 
 from mlspec.core.layering import Layering

@@ -1,67 +1,18 @@
-"""Where weights lie, what numbers they are, how the image comes in, and what is folded."""
+"""Where the weights of an ONNX file lie, what numbers they are, and what is refused by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from onnx_files import by_onnxruntime
+from onnx import TensorProto, numpy_helper
+from onnx_graphs import PLAIN, RNG, WEIGHT, assert_as_onnxruntime, model_of, node, saved
 
-from mlspec.core import forward
 from mlspec.errors import NetworkError
 from mlspec.problem.onnx_comparison import largest_difference
 from mlspec.problem.onnx_import import read_classifier, read_network
-
-RNG = np.random.default_rng(3)
-WEIGHT = RNG.normal(size=(3, 32)).astype(np.float32)
-IMAGE = (2, 4, 4)
-
-
-def model_of(
-    nodes: list[Any],
-    constants: dict[str, Any],
-    shape: tuple[Any, ...] = ("batch", *IMAGE),
-    *,
-    kind: int = TensorProto.FLOAT,
-    opset: int = 17,
-) -> onnx.ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("image", kind, shape)],
-        [helper.make_tensor_value_info("scores", kind, ("n", "m"))],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-
-
-def node(kind: str, inputs: str, output: str, **attributes: Any) -> Any:
-    return helper.make_node(kind, inputs.split(), [output], name=f"{kind}_{output}", **attributes)
-
-
-PLAIN = model_of(
-    [node("Flatten", "image", "flat"), node("Gemm", "flat weight", "scores", transB=1)],
-    {"weight": WEIGHT},
-)
-
-
-def saved(model: onnx.ModelProto, folder: Path) -> Path:
-    path = folder / "net.onnx"
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def assert_as_onnxruntime(path: Path, **options: Any) -> None:
-    found = read_classifier(path, **options)
-    images = RNG.random((3, *found.network.input_shape)).astype(np.float32)
-    arranged = images.reshape(3, -1)[:, found.places]
-    theirs = np.concatenate([by_onnxruntime(path, each).reshape(1, -1) for each in arranged])
-    np.testing.assert_allclose(forward.scores(found.network, images), theirs, rtol=1e-5, atol=1e-5)
-    assert largest_difference(found) < 1e-5
 
 
 def beside(folder: Path, place: str = "net.onnx.data") -> Path:
@@ -156,148 +107,6 @@ def test_a_cast_to_float16_inside_is_refused(tmp_path: Path) -> None:
         read_network(saved(model_of(nodes, {}), tmp_path))
 
 
-@pytest.mark.parametrize("shape", [("batch", 32), (1, 32), (32,), (1, 32, 1), (2, 4, 4)])
-def test_flat_inputs_are_read_with_the_shape_of_the_image(
-    shape: tuple[Any, ...], tmp_path: Path
-) -> None:
-    nodes = [
-        node("Reshape", "image row", "flat"),
-        node("Gemm", "flat weight", "scores", transB=1),
-    ]
-    model = model_of(nodes, {"weight": WEIGHT, "row": np.array([1, -1])}, shape)
-    path = saved(model, tmp_path)
-    assert_as_onnxruntime(path, input_shape=IMAGE)
-    with pytest.raises(NetworkError, match=r"classifier\.input_shape"):
-        read_network(path)
-    with pytest.raises(NetworkError):
-        read_network(path, input_shape=(1, 4, 4))
-
-
-def test_channels_may_come_last(tmp_path: Path) -> None:
-    kernel = RNG.normal(size=(3, 2, 4, 4)).astype(np.float32)
-    nodes = [
-        node("Transpose", "image", "first", perm=[0, 3, 1, 2]),
-        node("Conv", "first kernel", "maps"),
-        node("Flatten", "maps", "scores"),
-    ]
-    path = saved(model_of(nodes, {"kernel": kernel}, ("batch", 4, 4, 2)), tmp_path)
-    assert_as_onnxruntime(path)
-    assert [type(op).__name__ for op in read_network(path).ops] == ["Conv", "Flatten"]
-
-
-def test_channels_that_come_last_into_a_flattening_have_to_be_declared(tmp_path: Path) -> None:
-    path = saved(
-        model_of(
-            [node("Flatten", "image", "flat"), node("Gemm", "flat weight", "scores", transB=1)],
-            {"weight": WEIGHT},
-            ("batch", 4, 4, 2),
-        ),
-        tmp_path,
-    )
-    assert_as_onnxruntime(path, input_shape=IMAGE)
-    network = read_network(path, input_shape=IMAGE)
-    image = RNG.random(IMAGE)
-    np.testing.assert_allclose(
-        forward.scores(network, image[None])[0], WEIGHT @ image.transpose(1, 2, 0).ravel()
-    )
-
-
-def test_open_rows_and_columns_are_those_declared(tmp_path: Path) -> None:
-    nodes = [
-        node("GlobalAveragePool", "image", "means"),
-        node("Flatten", "means", "flat"),
-        node("Gemm", "flat weight", "scores", transB=1),
-    ]
-    path = saved(model_of(nodes, {"weight": WEIGHT[:, :2]}, ("n", 2, "h", "w")), tmp_path)
-    with pytest.raises(NetworkError, match="one size"):
-        read_network(path)
-    assert_as_onnxruntime(path, input_shape=(2, 5, 3))
-
-
-def constants_in_all_forms() -> list[Any]:
-    return [
-        helper.make_node("Constant", [], ["one"], value_int=1),
-        helper.make_node("Constant", [], ["half"], value_float=0.5),
-        helper.make_node("Constant", [], ["tail"], value_ints=[-1]),
-        helper.make_node("Constant", [], ["shift"], value_floats=[0.5, -0.5, 0.25]),
-    ]
-
-
-def test_shapes_and_constants_are_folded(tmp_path: Path) -> None:
-    nodes = [
-        *constants_in_all_forms(),
-        node("Shape", "image", "sizes"),
-        node("Constant", "", "zero", value=numpy_helper.from_array(np.array(0))),
-        node("Gather", "sizes zero", "batch"),
-        node("Unsqueeze", "batch axis", "first"),
-        node("Concat", "first tail", "target", axis=0),
-        node("Reshape", "image target", "flat"),
-        node("Transpose", "weight", "turned", perm=[1, 0]),
-        node("Mul", "turned half", "halved"),
-        node("Cast", "one", "as_float", to=TensorProto.FLOAT),
-        node("Sub", "shift as_float", "moved"),
-        node("MatMul", "flat halved", "product"),
-        node("Add", "product moved", "scores"),
-    ]
-    path = saved(model_of(nodes, {"weight": WEIGHT, "axis": np.array([0])}), tmp_path)
-    assert_as_onnxruntime(path)
-    assert [type(op).__name__ for op in read_network(path).ops] == ["Flatten", "Linear", "Scale"]
-
-
-def test_a_constant_condition_chooses_its_branch(tmp_path: Path) -> None:
-    def branch(name: str, kind: str) -> Any:
-        made = helper.make_node(kind, ["image"], [name])
-        return helper.make_graph([made], name, [], [helper.make_empty_tensor_value_info(name)])
-
-    nodes = [
-        node("If", "yes", "maps", then_branch=branch("a", "Neg"), else_branch=branch("b", "Abs")),
-        node("Flatten", "maps", "flat"),
-        node("Gemm", "flat weight", "scores", transB=1),
-    ]
-    path = saved(model_of(nodes, {"weight": WEIGHT, "yes": np.array(True)}), tmp_path)
-    assert_as_onnxruntime(path)
-
-
-@pytest.mark.parametrize("opset", [7, 9, 11, 13, 15, 18, 21])
-def test_opsets_differ_only_in_how_they_are_written(opset: int, tmp_path: Path) -> None:
-    """Axes, pads and limits moved from attributes to inputs."""
-    kernel = RNG.normal(size=(2, 2, 3, 3)).astype(np.float32)
-    pads, axes = [0, 0, 1, 0, 0, 0, 1, 2], [1]
-    constants = {"kernel": kernel, "weight": WEIGHT, "pads": np.array(pads)}
-    constants |= {"axes": np.array(axes), "low": np.float32(-0.5), "high": np.float32(0.5)}
-    padded = (
-        node("Pad", "image", "wide", pads=pads) if opset < 11 else node("Pad", "image pads", "wide")
-    )
-    clip = (
-        node("Clip", "maps", "cut", min=-0.5, max=0.5)
-        if opset < 11
-        else node("Clip", "maps low high", "cut")
-    )
-    unsqueezed, squeezed = (
-        (node("Unsqueeze", "cut", "more", axes=axes), node("Squeeze", "more", "less", axes=axes))
-        if opset < 13
-        else (node("Unsqueeze", "cut axes", "more"), node("Squeeze", "more axes", "less"))
-    )
-    total = (
-        node("ReduceSum", "less", "sums", axes=axes)
-        if opset < 13
-        else node("ReduceSum", "less axes", "sums")
-    )
-    mean = (
-        node("ReduceMean", "less", "means", axes=axes)
-        if opset < 18
-        else node("ReduceMean", "less axes", "means")
-    )
-    nodes = [
-        *(padded, node("Conv", "wide kernel", "maps"), clip, unsqueezed, squeezed, total, mean),
-        *(node("Concat", "sums means", "both", axis=1), node("Flatten", "both", "flat")),
-        node("Gemm", "flat weight zeros", "scores", transB=1),
-    ]
-    constants["zeros"] = np.zeros(3, np.float32)
-    constants["weight"] = RNG.normal(size=(3, 32)).astype(np.float32)
-    assert_as_onnxruntime(saved(model_of(nodes, constants, opset=opset), tmp_path))
-
-
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
@@ -346,16 +155,3 @@ def test_what_differs_from_onnxruntime_is_refused(tmp_path: Path) -> None:
     assert largest_difference(found) < 1e-5
     with pytest.raises(NetworkError, match="differ from those of onnxruntime by up to 0"):
         largest_difference(wrong)
-
-
-def test_a_declared_shape_that_the_file_has_is_taken_as_it_is(tmp_path: Path) -> None:
-    """Though what reads the input looks as if its channels came last."""
-    nodes = [
-        node("Transpose", "image", "turned", perm=[0, 3, 1, 2]),
-        node("Flatten", "turned", "flat"),
-        node("Gemm", "flat weight", "scores", transB=1),
-    ]
-    path = saved(model_of(nodes, {"weight": WEIGHT}), tmp_path)
-    found = read_classifier(path, input_shape=IMAGE)
-    np.testing.assert_array_equal(found.places.ravel(), np.arange(32))
-    assert_as_onnxruntime(path, input_shape=IMAGE)

@@ -12,7 +12,8 @@ from hypothesis.strategies import SearchStrategy
 from law import law
 from onnx import TensorProto, helper, numpy_helper
 from onnx_files import by_onnxruntime
-from strategies import Rng, one_of, seeded
+from random_ops import Rng, one_of
+from strategies import seeded
 
 from mlspec.core import forward
 from mlspec.core.fuse import fused

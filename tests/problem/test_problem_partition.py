@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from law import law
-from strategies import Mask, Rng, seeded
+from random_ops import Rng
+from strategies import Mask, seeded
 
 from mlspec import load_spec
 from mlspec.core.layering import Layering

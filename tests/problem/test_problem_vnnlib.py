@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from oracles import level
-from strategies import Rng
+from random_ops import Rng
 
 from mlspec.core import forward
 from mlspec.errors import InputError

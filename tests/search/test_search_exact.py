@@ -9,8 +9,9 @@ from hypothesis import assume, reject
 from law import law
 from machines import cascade
 from oracles import TooManyCellsError, level
+from random_ops import TINY
 from search_cases import maximised, new_search
-from strategies import TINY, Question, questions
+from strategies import Question, questions
 
 from mlspec.core.network import Array
 from mlspec.core.objective import OBJECTIVES

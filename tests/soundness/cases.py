@@ -23,7 +23,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from strategies import one_of
+from random_ops import one_of
 
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from strategies import TINY, Question, Rng, one_of, problem_of, random_problem
+from random_ops import TINY, Rng, one_of
+from strategies import Question, problem_of, random_problem
 
 from mlspec.core.layering import Layering
 from mlspec.core.network import Network, Op

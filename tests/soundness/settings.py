@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from strategies import one_of
+from random_ops import one_of
 
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box, Neighborhood

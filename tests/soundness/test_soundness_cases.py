@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import assume
 from law import law
-from oracles import ORACLE_ERROR, TooManyCellsError, level, plain_margin, plain_scores, points
+from oracles import ORACLE_ERROR, TooManyCellsError, level, points
+from plain import plain_margin, plain_scores
 
 from mlspec.core import forward
 from soundness import exact

@@ -7,7 +7,8 @@ from hypothesis import assume, reject
 from law import law
 from machines import cascade, stages
 from oracles import TooManyCellsError, level
-from strategies import TINY, Question, questions
+from random_ops import TINY
+from strategies import Question, questions
 
 from mlspec import load_spec, run
 from mlspec.core.deadline import Deadline

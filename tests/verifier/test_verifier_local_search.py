@@ -7,7 +7,8 @@ import pytest
 from attacks import fmn
 from law import law
 from machines import complete_stage, context_of, highs
-from strategies import SMALL, Question, problem_of, questions
+from random_ops import SMALL
+from strategies import Question, problem_of, questions
 
 from mlspec.bounds.crown import Crown
 from mlspec.core.deadline import Deadline
