@@ -59,6 +59,7 @@ from mlspec.tensors import device_of, single_threaded
 from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
+from mlspec.verifier.float32 import verify_in_float32
 from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import Level, LevelFinder
 from mlspec.verifier.local_search import LocalSearch
@@ -128,28 +129,33 @@ def solve_experiment(
         return saver.dataset(trace)
 
 
-def verify(spec: ExperimentSpec, eps: Array | float) -> Verdict:
-    """Decide whether the neighborhood of radius ``eps`` is robust.
+def verify(spec: ExperimentSpec, eps: Array | float, *, float32: bool = False) -> Verdict:
+    """Decide whether the neighborhood of radius ``eps`` is robust; with ``float32``, whether it is
+    for the network as it computes in float32.
 
     ``eps`` is one value, or one per layer; of an asymmetric spec also ``(K, 2)``, one downwards and
     one upwards for each layer, or those values in a row.
     """
     problem = prepare(spec).problem
-    return decide(problem, spec, problem.layering.eps_meant(eps))
+    return decide(problem, spec, problem.layering.eps_meant(eps), float32=float32)
 
 
-def decide(problem: Problem, spec: ExperimentSpec, eps: Array) -> Verdict:
+def decide(problem: Problem, spec: ExperimentSpec, eps: Array, *, float32: bool = False) -> Verdict:
     """Decide whether the neighborhood ``eps`` ``(R,)`` of ``problem`` is robust, with the verifier,
-    solver and budget of ``spec``.
+    solver and budget of ``spec``; with ``float32``, whether it is for float32 scores.
 
     Raises LicenceError where only the solver could decide and the models are too large for it.
     """
     end = Deadline.after(spec.budget.limit, clock_of(spec))
+
+    def asked(of: Problem) -> Verdict:
+        verdict = verifier_of(of, spec, end.clock).verify(eps, end)
+        if verdict.outcome is Outcome.UNKNOWN:
+            preflight_of(of).require_licence(chosen(spec.solver, spec.source), eps)
+        return verdict
+
     with single_threaded():
-        verdict = verifier_of(problem, spec, end.clock).verify(eps, end)
-    if verdict.outcome is Outcome.UNKNOWN:
-        preflight_of(problem).require_licence(chosen(spec.solver, spec.source), eps)
-    return verdict
+        return verify_in_float32(problem, eps, asked) if float32 else asked(problem)
 
 
 def level(spec: ExperimentSpec, eps: Array | float) -> Level:
@@ -169,14 +175,21 @@ def level_of(problem: Problem, spec: ExperimentSpec, eps: Array) -> Level:
         return verifier_of(problem, spec, end.clock).level(eps, end)
 
 
-def recertify(result: xr.Dataset, solver: str | None = None, origin: str = "<result>") -> Verdict:
-    """Decide again, from the result alone, whether its neighborhood is robust.
+def recertify(
+    result: xr.Dataset,
+    solver: str | None = None,
+    origin: str = "<result>",
+    *,
+    float32: bool = False,
+) -> Verdict:
+    """Decide again, from the result alone, whether its neighborhood is robust; with ``float32``,
+    whether it is for the network as it computes in float32.
 
     ``solver`` is ``NAME`` or ``NAME,NAME``, instead of what the result was made with; ``origin`` is
     what errors call the result.
     """
     again = stored(result, solver, origin)
-    return decide(again.problem, again.spec, again.eps)
+    return decide(again.problem, again.spec, again.eps, float32=float32)
 
 
 def verifier_of(problem: Problem, spec: ExperimentSpec, clock: Clock = WALL) -> Cascade:

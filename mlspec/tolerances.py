@@ -71,3 +71,12 @@ UNIT_ROUNDOFF: Final = 2.0**-53
 
 SMALLEST_NORMAL: Final = 2.0**-1022
 """The smallest normal float64: one operation whose result underflows is off by less than this."""
+
+FLOAT32_ROUNDOFF: Final = 2.0**-24
+"""One float32 operation is off by at most this share of its result, rounding to nearest."""
+
+FLOAT32_SMALLEST_NORMAL: Final = 2.0**-126
+"""The smallest normal float32."""
+
+FLOAT32_LARGEST: Final = 2.0**127
+"""Float32 numbers up to this overflow in no operation but a product or a sum that exceeds it."""

@@ -37,12 +37,18 @@ def verify(
             help="Write the violating image, if there is one: exactly as .npy, rounded as .png.",
         ),
     ] = None,
+    float32: Annotated[
+        bool,
+        typer.Option(
+            "--float32", help="Allow for what the network's computation in float32 may lose."
+        ),
+    ] = False,
     set_: Overrides = None,
     solver: SolverName = None,
 ) -> None:
     """Decide one neighborhood: of a SPEC at --eps, or that of a RESULT from its file alone."""
-    if level and (explain or witness is not None):
-        option = "--explain" if explain else "--witness"
+    if level and (explain or float32 or witness is not None):
+        option = "--explain" if explain else "--float32" if float32 else "--witness"
         raise InputError(f"{option} is about a decision: leave it out, or --level")
     if witness is not None:
         from mlspec.data.images import require_image_name
@@ -57,10 +63,15 @@ def verify(
     from mlspec import run
     from mlspec.report.verdict import account, verdict_lines
 
-    verdict = run.decide(case.problem, case.spec, case.eps)
+    verdict = run.decide(case.problem, case.spec, case.eps, float32=float32)
     out.print(Text(verdict.outcome.value, style="bold"))
     for line in verdict_lines(verdict, case.problem, case.eps):
         say(line)
+    if float32:
+        from mlspec.bounds.float32 import float32_errors
+
+        most = float32_errors(case.problem, case.problem.neighborhood(case.eps).box).max()
+        say(f"in float32: scores may be off by {most:.2g}")
     if explain:
         out.print(account(verdict))
     if witness is not None:

@@ -18,7 +18,7 @@ margins:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -120,12 +120,27 @@ class Property:
     absent: tuple[int, ...] = ()
     """Labels that must stay out; a property has either targets or these, as attacks need claims of
     one ``k``."""
+    slack: tuple[float, ...] = ()
+    """One per label, or none: every margin is lowered by ``|row| . slack``, or raised where that is
+    negative. With the error of a score as its slack, what holds of the exact scores holds of all
+    scores within the errors."""
+
+    @property
+    def exact_claims(self) -> tuple[Claim, ...]:
+        """The claims without slack."""
+        stay = (self.rule.claim(target, self.labels) for target in self.targets)
+        return (*stay, *(self.rule.counterclaim(label, self.labels) for label in self.absent))
 
     @cached_property
     def claims(self) -> tuple[Claim, ...]:
         """One claim per target, or per absent label; ``k`` and ``N`` are the same for all."""
-        stay = (self.rule.claim(target, self.labels) for target in self.targets)
-        return (*stay, *(self.rule.counterclaim(label, self.labels) for label in self.absent))
+        if not self.slack:
+            return self.exact_claims
+        slack = np.array(self.slack)
+        return tuple(
+            replace(claim, offsets=claim.offsets - np.abs(claim.rows) @ slack)
+            for claim in self.exact_claims
+        )
 
     def weakest_claim(self, scores: Array) -> Claim:
         """Return the claim of the smallest margin for ``scores`` ``(M,)``."""

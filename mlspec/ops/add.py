@@ -21,6 +21,7 @@ from mlspec.ops.operation import (
     Relaxation,
     TensorOp,
     magnitude,
+    rounded_to_float32,
 )
 from mlspec.ops.reading import Node, Reader
 from mlspec.ops.scale import negated, read_arithmetic, scaled, shifted
@@ -59,6 +60,14 @@ class Add(AffineOperation):
     ) -> Tensor | None:
         """Return None: rows pass as they are."""
         return None
+
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Add the errors, and the rounding of the sum."""
+        sizes = [magnitude(*each) for each in ends]
+        carried = sum(errors[1:], errors[0])
+        return rounded_to_float32(sum(sizes[1:], sizes[0]), carried, len(sizes))
 
     def backward(
         self, item: TensorOp, rows: Tensor, relaxation: Relaxation | None

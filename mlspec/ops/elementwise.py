@@ -26,6 +26,7 @@ from mlspec.ops.operation import (
     Relaxation,
     TensorOp,
     magnitude,
+    rounded_to_float32,
 )
 from mlspec.ops.window import Gather, Window
 from mlspec.rounding import sum_error
@@ -233,6 +234,15 @@ class ElementwiseOperation(PiecewiseOperation):
         reach = magnitude(*self.interval(item, lower, upper))
         reach = reach + torch.where(self.is_open(low, up), magnitude(low, up), 0.0)
         return sum_error(math.prod(item.shape_out) + self.roundings) * reach
+
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Return them as they are, as slopes are at most 1, or the range of the function where that
+        is smaller; and the rounding of a product."""
+        low, up = (self.run(item, [end], 0.0) for end in ends[0])
+        error = errors[0].minimum(up - low)
+        return error if self.exact else rounded_to_float32(magnitude(*ends[0]), error, 2)
 
     def carried(self, item: TensorOp, lower: Tensor, upper: Tensor, error: Tensor) -> Tensor:
         """Return them as they are, as slopes are at most 1; none where the function is constant."""

@@ -49,6 +49,12 @@ class Flatten(AffineOperation):
         """Return None: nothing is computed."""
         return None
 
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Flatten the errors."""
+        return errors[0].flatten(1)
+
     def needed(self, site: Site) -> Needed:
         """Return the same units."""
         return site.needed

@@ -86,6 +86,16 @@ class MaxPool(PiecewiseOperation):
         candidates = math.prod(self.kernel)
         return sum_error(3 * candidates + math.prod(item.shape_out) + 8) * inside
 
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Return the largest error of what can win a window: nothing is computed."""
+        lower, upper, error = (self._windows(each) for each in (*ends[0], errors[0]))
+        floor = lower.amax(-1, keepdim=True)
+        return torch.where(
+            upper >= (floor.clamp_min(0.0) if self.relu else floor), error, 0.0
+        ).amax(-1)
+
     def carried(self, item: TensorOp, lower: Tensor, upper: Tensor, error: Tensor) -> Tensor:
         """Return their sums in each window: coefficients of planes are at most 1."""
         return self._windows(error).sum(-1)

@@ -5,7 +5,8 @@ are relaxed by bounds and encoded with binaries by models. Every method of an op
 where the operation does not define it; nothing passes through as if it were the identity.
 
 Bounds hold in exact arithmetic: an operation states what float64 may lose, of its interval in
-``interval`` itself, of a step of a CROWN pass in ``backward_error``.
+``interval`` itself, of a step of a CROWN pass in ``backward_error``. ``float32_error`` bounds
+instead what a float32 evaluation of the operation may lose.
 
 Axes: ``B`` boxes or images, ``S`` rows (specifications), then the shape of the value, ``P``
 positions of local rows.
@@ -25,6 +26,8 @@ from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Op, Shape, undefined
 from mlspec.ops.window import Gather, Window
+from mlspec.rounding import float32_share, float32_underflow
+from mlspec.tolerances import FLOAT32_LARGEST
 
 Ends = tuple[Tensor, Tensor]
 """Lower and upper bounds."""
@@ -119,6 +122,18 @@ class Operation(Op):
         """
         raise undefined(self, "error of a step of a CROWN pass")
 
+    @abstractmethod
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Return how far the output, computed in float32, may be from the exact one, ``(B, ...)``.
+
+        Of each input, ``ends`` are bounds of its values, exact or in float32, and ``errors`` how
+        far its float32 values may be from the exact ones. Sums may run in any order, with or
+        without fused multiply-add. Infinite where float32 may overflow.
+        """
+        raise undefined(self, "error of its float32 evaluation")
+
     def window_before(self, item: TensorOp, window: Window) -> Window | None:
         """Return what a unit sees of the input, given its ``window`` of the output; None if that
         is no window."""
@@ -192,6 +207,14 @@ class PiecewiseOperation(Operation):
         if relaxation is None:
             raise NetworkError(f"{type(self).__name__} has no relaxation to propagate rows through")
         return relaxation.backward(item, rows)
+
+
+def rounded_to_float32(sizes: Tensor, errors: Tensor, operations: int) -> Tensor:
+    """Return ``errors`` plus what ``operations`` float32 roundings may lose of sums whose terms'
+    absolute values add up to ``sizes``; infinite where they may overflow."""
+    share = float32_share(operations)
+    found = errors * (1.0 + share) + share * sizes + float32_underflow(operations)
+    return torch.where(sizes + found < FLOAT32_LARGEST, found, torch.inf)
 
 
 def magnitude(lower: Tensor, upper: Tensor) -> Tensor:

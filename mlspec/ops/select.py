@@ -96,6 +96,12 @@ class Select(AffineOperation):
         largest = magnitude(lower[0], upper[0])
         return sum_error(most) * self.run(item, [largest], 0.0)
 
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Choose among the errors."""
+        return self.run(item, errors, 0.0)
+
     def window_before(self, item: TensorOp, window: Window) -> Window | None:
         """Return the same window where whole channels are chosen."""
         return window if self._channels(item.shape_in) is not None else None

@@ -12,13 +12,20 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
+import torch
 from scipy import sparse
 from torch import Tensor
 
 from mlspec.ops.affine_map import Affine
 from mlspec.ops.encoding import ModelBuilder, Needed, Site
 from mlspec.ops.op import Array, Shape, undefined
-from mlspec.ops.operation import AffineOperation, Ends, TensorOp, magnitude
+from mlspec.ops.operation import (
+    AffineOperation,
+    Ends,
+    TensorOp,
+    magnitude,
+    rounded_to_float32,
+)
 from mlspec.rounding import EXACT, ParameterError, sum_error
 
 
@@ -92,6 +99,17 @@ class Weighted(AffineOperation):
         of_rows = sum_error(terms.row + self.error.weights) * magnitude(lower[0], upper[0])
         of_biases = sum_error(terms.bias) * bias + self.error.bias
         return self.apply(of_rows, weight, of_biases)
+
+    def float32_error(
+        self, item: TensorOp, ends: Sequence[Ends], errors: Sequence[Tensor]
+    ) -> Tensor:
+        """Return ``|W| e + gamma (|W| (m + e) + |b|)``; parameters are rounded to float32 too."""
+        weight, bias = (each.abs() for each in item.parameters)
+        carried = self.apply(errors[0], weight, torch.zeros_like(bias))
+        joined = sum_error(self.error.weights) if self.error.weights else 0.0
+        terms = self.apply(magnitude(*ends[0]), weight, bias)
+        carried = carried + joined * (terms + carried) + self.error.bias
+        return rounded_to_float32(terms, carried, self.terms(item).output + 2)
 
     @abstractmethod
     def matrix(self, shape: Shape) -> tuple[sparse.csr_array, Array]:

@@ -53,7 +53,7 @@ class Demanded(Property):
     demanded: tuple[Claim, ...] = ()
 
     @property
-    def claims(self) -> tuple[Claim, ...]:
+    def exact_claims(self) -> tuple[Claim, ...]:
         """Return them."""
         return self.demanded
 
@@ -152,7 +152,7 @@ def _problem(classifier: Classifier, regions: Sequence[Region], count: int) -> P
         image=np.full((channels, height, width), 0.5),
         object_mask=np.ones((height, width), dtype=bool),
         layering=Layering(np.zeros((height, width), dtype=np.int16), 1),
-        property=Demanded(Threshold(()), (), network.labels, (), claims),
+        property=Demanded(Threshold(()), (), network.labels, demanded=claims),
         weights=np.ones(1),
         label_names=labels,
     )

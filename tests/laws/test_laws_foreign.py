@@ -13,7 +13,7 @@ import pytest
 import torch
 from onnx_files import model_of_network
 
-from mlspec.bounds import interval, patches, propagation
+from mlspec.bounds import float32, interval, patches, propagation
 from mlspec.bounds.alpha import AlphaCrown
 from mlspec.bounds.analysis import Intervals
 from mlspec.bounds.crown import Crown
@@ -124,6 +124,7 @@ STAGES: dict[str, Callable[[Network], object]] = {
     "rows backward": backward,
     "local rows": local_rows,
     "alpha": closed,
+    "float32": lambda n: float32.carried(tensors(n), known(n)),
     "tighten": lambda n: Tightening().tightened(tensors(n), known(n)),
     "model": compiled,
 }
