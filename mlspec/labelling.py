@@ -23,16 +23,16 @@ from mlspec.verifier.labels import LabelSurvey
 
 def labels(spec: ExperimentSpec, eps: Array | float) -> xr.Dataset:
     """Return which labels the classifier always, never or sometimes predicts in the neighborhood of
-    radius ``eps``, and which labels are proved to stay above which.
+    ``eps``, and which labels are proved to stay above which.
 
     ``eps`` is as for ``verify``. The target of the spec is ignored, and the image may be misread.
     What is not decided within ``budget`` is unknown, with its reason.
     """
     experiment = prepare(spec, misread=True)
     problem = experiment.problem
-    radius = problem.layering.eps_meant(eps)
-    found = survey(problem, spec, radius)
-    return labels_dataset(problem, radius, found, origin_of(problem, experiment.provenance))
+    epsilons = problem.layering.eps_meant(eps)
+    found = survey(problem, spec, epsilons)
+    return labels_dataset(problem, epsilons, found, origin_of(problem, experiment.provenance))
 
 
 def labels_of_result(
@@ -51,7 +51,7 @@ def labels_of_result(
 
 
 def survey(problem: Problem, spec: ExperimentSpec, eps: Array) -> LabelRelations:
-    """Return how the labels of ``problem`` stand in the neighborhood of radius ``eps`` ``(R,)``,
+    """Return how the labels of ``problem`` stand in the neighborhood of ``eps`` ``(R,)``,
     with the verifier, solver and budget of ``spec``."""
     asked = replace(problem, property=Property(problem.property.rule, (), problem.network.labels))
     with single_threaded():

@@ -130,7 +130,7 @@ def solve_experiment(
 
 
 def verify(spec: ExperimentSpec, eps: Array | float, *, float32: bool = False) -> Verdict:
-    """Decide whether the neighborhood of radius ``eps`` is robust; with ``float32``, whether it is
+    """Decide whether the neighborhood of ``eps`` is robust; with ``float32``, whether it is
     for the network as it computes in float32.
 
     ``eps`` is one value, or one per layer; of an asymmetric spec also ``(K, 2)``, one downwards and
@@ -159,7 +159,7 @@ def decide(problem: Problem, spec: ExperimentSpec, eps: Array, *, float32: bool 
 
 
 def level(spec: ExperimentSpec, eps: Array | float) -> Level:
-    """Return the robustness level over the neighborhood of radius ``eps``, the least margin of all
+    """Return the robustness level over the neighborhood of ``eps``, the least margin of all
     its images, and its weakest images; ``eps`` is as for ``verify``.
 
     It is as exact as ``budget`` allows.

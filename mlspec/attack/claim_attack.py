@@ -1,8 +1,8 @@
-"""One attack on many claims about the same box: where does each of them fail?
+"""One attack on many claims about the same box: for each, images at which its margins are low.
 
 All claims descend together, in one batch per number of margins, by minimax SLP (see
-``minimax_slp``) from the image at the centre and from a few random images. What breaks one claim
-may break others as well, so the caller looks at all images found.
+``minimax_slp``) from the image at the centre and from a few random images. An image that
+violates one claim may violate others as well, so the caller checks all images found.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Minimum-norm attack: the violation of the least share of a path of growing neighborhoods.
 
-An attack at one radius that finds nothing says little: it may violate a smaller one. So no failure
-ends the attack. Batches of descents look for the radius itself (see ``fmn_descent``), in phases:
+An attack on one neighborhood that finds nothing proves nothing: a smaller one may be violated. So
+no failure ends the search. Batches of descents look for the least share itself (``fmn_descent``),
+in phases:
 
 1. explore: from random images, for every likely target subset;
 2. settle: in each of several populations, from random images again, for the subsets whose shares
@@ -43,7 +44,8 @@ class Fmn:
     refine: Schedule = Schedule(steps=30, first_step=0.2, first_change=0.02, last_change=0.002)
     """The descent from the best images."""
     populations: int = 2
-    """Where images settle is decided early: so many populations settle apart before they join."""
+    """Populations that descend separately before they are joined: in which basin an image ends is
+    decided early."""
     rounds: int = 8
     """Refinements of all populations together; each population alone has half as many before."""
     elite: int = 8
@@ -60,14 +62,13 @@ class Fmn:
     """The first images begin at the share at which linearised margins fall to zero, times a random
     factor between these."""
     free_every: int = 4
-    """Every so many of the first images one begins at any share above that, uniform in its
-    logarithm."""
+    """One of so many first images begins at a random share above that, uniform in its logarithm."""
     settle_spread: tuple[float, float] = (0.9, 1.1)
     """A population begins at the least share known, times a random factor between these."""
     settled_every: int = 4
-    """Every so many images of a population one is a violation that is known."""
+    """One of so many images of a population is a violation that is known."""
     pool: int = 4
-    """So many times the elite are kept from one refinement to the next."""
+    """Images kept from one refinement to the next, as a multiple of ``elite``."""
     extra_margins: int = 3
     """Margins beyond the ``k`` smallest at the centre whose subsets are targeted."""
     slp_steps: int = 40
@@ -126,8 +127,8 @@ class FmnAttack:
             start = run.random_for_likely_targets()
             found = found.joined(run.descend(start, method.explore, found))
         if not len(found) and not deadline.passed:
-            (radius,) = path(np.ones(1))
-            points = self._plain.find(radius, deadline=deadline)
+            (eps,) = path(np.ones(1))
+            points = self._plain.find(eps, deadline=deadline)
             found = run.known(points.images[points.margins <= 0.0])
         if not len(found):
             return None
@@ -159,7 +160,8 @@ class _Run:
     deadline: Deadline
 
     def descend(self, start: Candidates, schedule: Schedule, found: Candidates) -> Candidates:
-        """Return the violations that ``start`` leads to; those ``found`` limit where it looks."""
+        """Return the violations that ``start`` leads to, at most a little beyond the least of
+        ``found``."""
         known = found.shares.min(initial=np.inf)
         return self.method.descent.descend(self.boxes, start, schedule, known, self.deadline)
 
@@ -203,7 +205,7 @@ class _Run:
         members = self.descend(start, self.method.settle, found)
         if not len(members):
             return members
-        # Signed steps zigzag where margins compete, which may be all that keeps a subset behind.
+        # Signed steps zigzag where margins compete: a subset may look worse for that reason alone.
         best = members.best()
         best = best.take(best.targets.distinct()[: self.method.elite])
         slp = self.method.slp

@@ -1,10 +1,10 @@
-"""The descent of the minimum-norm attack: the radius of each image is found along with the image.
+"""The descent of the minimum-norm attack: an image and its share of the path are found together.
 
 Every candidate has a neighborhood of its own on the path. While it violates it goes on in a smaller
-one, otherwise in a larger one, by changes that decrease. Bisection over radii would need an attack
-for each radius, and would trust each failure. After Pintor, Roli, Brendel, Biggio 2021 (Fast
-Minimum-Norm attacks), with layered boxes in place of norm balls and target subsets in place of
-target labels.
+one, otherwise in a larger one, by changes that decrease. A bisection over shares would need an
+attack for each share, and would trust each attack that finds nothing. After Pintor, Roli, Brendel,
+Biggio 2021 (Fast Minimum-Norm attacks), with layered boxes in place of norm balls and target
+subsets in place of target labels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The neighborhoods on a path, and violating images inside them: what minimum-norm attacks work on.
 
-A path maps a share in [0, 1] to a radius that grows with the share. The attack looks for the image
-of the least share. Axes: ``B`` candidates.
+A path maps a share in [0, 1] to an eps that grows with the share. The attack looks for the
+violating image of the least share. Axes: ``B`` candidates.
 """
 
 from __future__ import annotations

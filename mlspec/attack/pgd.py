@@ -94,7 +94,7 @@ class PgdAttack:
     def find(
         self, eps: Array, start: Sequence[Array] = (), deadline: Deadline = NEVER
     ) -> WeakestPoints:
-        """Return the weakest points found in the neighborhood of radius ``eps`` ``(R,)``.
+        """Return the weakest points found in the neighborhood of ``eps`` ``(R,)``.
 
         ``start`` holds images ``(C, H, W)`` to begin from beside the random ones. Once ``deadline``
         has passed, the weakest points by then are returned, of which the centre is always one.
@@ -131,8 +131,8 @@ class PgdAttack:
         )
 
     def deepened(self, image: Array, eps: Array, deadline: Deadline = NEVER) -> Array:
-        """Return an image ``(C, H, W)`` of radius ``eps`` ``(R,)`` that violates by more than
-        ``image``, or as much."""
+        """Return an image ``(C, H, W)`` in the neighborhood of ``eps`` ``(R,)`` whose margin is at
+        most that of ``image``, which violates."""
         box = self.context.problem.neighborhood(eps).box
         steps = self.method.deepening_steps
         return np.asarray(self._lowered(image[None], box, steps, -np.inf, deadline)[0])

@@ -24,9 +24,9 @@ class WitnessReduction:
     """
 
     tried: int = 16
-    """Radii tried in one batch."""
+    """Neighborhoods of the path tried in one batch."""
     rounds: int = 2
-    """Batches: each divides the interval between two radii of the one before."""
+    """Batches: each divides the interval between two neighborhoods of the one before."""
 
     def reduce(
         self, problem: Problem, witness: Array, path: EpsPath, deadline: Deadline = NEVER

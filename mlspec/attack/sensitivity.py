@@ -17,8 +17,8 @@ from mlspec.tensors import TensorNetwork
 def sensitivities(network: Network, image: Array, property_: Property, layering: Layering) -> Array:
     """Return the mean ``|d margin / d pixel|`` of each layer ``(K,)`` at ``image`` ``(C, H, W)``.
 
-    With a radius for each direction, ``(R,)``: the mean of what the margin loses that way. The
-    margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).
+    With an epsilon for each direction, ``(R,)``: the mean decrease of the margin in that direction.
+    The margin is that of the weakest claim (Simonyan, Vedaldi, Zisserman 2013 take a class score).
     """
     return _at(TensorNetwork(network, torch.float64), image, property_, layering)
 

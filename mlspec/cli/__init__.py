@@ -12,7 +12,7 @@ from mlspec.errors import ExitCode
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C while it is still loading ends it without a word."""
+    """Run the command line; Ctrl-C while it is still loading ends it without a message."""
     began = time.monotonic()
     try:
         from mlspec.cli.entry import run
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _leave() -> None:
-    """Leave at once: Ctrl-C comes too late, and a last look for garbage takes more than a
+    """Ignore Ctrl-C from now on, and skip the last garbage collection, which takes more than a
     second."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()

@@ -24,8 +24,9 @@ class Layering:
     """A partition of the pixels: ``index`` ``(H, W)`` holds each pixel's layer, or ``FIXED``.
 
     Layers count from 0 to ``layers - 1``, as a rule from the object outwards. The epsilons of a
-    neighborhood are a vector ``eps`` ``(R,)``; a place in it is a *radius index*. A layer has one
-    entry for both directions or, once ``directed``, one downwards and one upwards.
+    neighborhood are a vector ``eps`` ``(R,)``. An entry of it is a *radius*, its place a *radius
+    index*: a layer has one for both directions or, once ``directed``, one downwards and one
+    upwards.
     """
 
     FIXED: ClassVar[int] = -1

@@ -43,7 +43,7 @@ class Neighborhood:
     """The image ``(C, H, W)``, in [0, 1]."""
     layering: Layering
     eps: Array
-    """The radii ``(R,)`` of the layering, in [0, 1]."""
+    """The epsilons ``(R,)`` of the layering, in [0, 1]."""
 
     @property
     def box(self) -> Box:
@@ -52,7 +52,7 @@ class Neighborhood:
         return Box(np.clip(self.centre - down, 0.0, 1.0), np.clip(self.centre + up, 0.0, 1.0))
 
     def derivatives(self, by_lower: Array, by_upper: Array) -> Array:
-        """Return the derivatives ``(R,)`` by the radii of what has these by the ends of the box,
+        """Return the derivatives ``(R,)`` by the epsilons of what has these by the ends of the box,
         both ``(C, H, W)``: where [0, 1] stops an end it does not move."""
         down, up = self.layering.reach(self.eps)
         moving_down, moving_up = self.centre - down > 0.0, self.centre + up < 1.0

@@ -19,7 +19,7 @@ from mlspec.core.property import Property
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Find the radius of the largest value for which the neighborhood of ``image`` is robust."""
+    """Find the eps of the largest value whose neighborhood around ``image`` is robust."""
 
     network: Network
     image: Array
@@ -36,7 +36,7 @@ class Problem:
 
     @cached_property
     def objective(self) -> Objective:
-        """What radii are worth."""
+        """What an eps is worth."""
         return OBJECTIVES[self.aim](self.weights)
 
     @cached_property
@@ -45,7 +45,7 @@ class Problem:
         return fused(self.network)
 
     def neighborhood(self, eps: Array) -> Neighborhood:
-        """Return the layered neighborhood of radius ``eps`` ``(R,)``."""
+        """Return the layered neighborhood of ``eps`` ``(R,)``."""
         return Neighborhood(self.image, self.layering, np.asarray(eps, dtype=np.float64))
 
     def margin(self, images: Array) -> Array:

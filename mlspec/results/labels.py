@@ -64,7 +64,7 @@ ORIGIN: Final = (
 def labels_dataset(
     problem: Problem, eps: Array, found: LabelRelations, origin: Mapping[str, Any]
 ) -> xr.Dataset:
-    """Return what was found of the labels in the neighborhood of radius ``eps`` ``(R,)``."""
+    """Return what was found of the labels in the neighborhood of ``eps`` ``(R,)``."""
     layering, names = problem.layering, np.array(problem.label_names, dtype=np.str_)
     verdicts = found.verdicts
     margins = [np.nan if each.margin is None else each.margin for each in verdicts]

@@ -20,21 +20,21 @@ class Cegis:
     """Shrinks an eps towards a robust one by a shrink policy.
 
     An eps that a known witness or a fresh attack violates takes one step of the policy, without a
-    complete query. After a violation that only a complete query found, a minimum-norm attack
-    started from that witness finds how far the segment to the robust eps holds, and the policy
-    takes as many steps as lead a little below that: one step at a time, a layer that hardly shrinks
-    would cost a query each, and proofs close to a violation take longest. After UNKNOWN
-    all layers shrink by the same factor.
+    complete query. After a violation that only a complete query found, a minimum-norm attack,
+    started from that witness, finds how far the segment from the robust eps holds. The policy then
+    steps until the eps lies a little below that point: with one step per query, a layer that hardly
+    shrinks would cost many queries, and proofs take longest close to a violation. After UNKNOWN all
+    layers shrink by the same factor.
     """
 
     policy: ShrinkPolicy
     bracket: AttackBracket = field(default_factory=AttackBracket)
     given_up: float = 0.5
-    """Share of the gain in value that one step gives up at most, and that an undecided query
-    costs."""
+    """One step gives up at most this share of the gain in value; after an undecided query exactly
+    this share is given up."""
     kept: float = 0.8
-    """After a violation that a complete query found: the next eps asked for has at most this
-    share of the gain that holds against the attack."""
+    """After a violation that a complete query found, the next eps has at most this share of the
+    gain at which the attack finds no violation."""
     secants: int = 20
     """Secant steps to the point on a segment that has a given gain, at most."""
     nearly: float = 1e-9

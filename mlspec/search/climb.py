@@ -18,26 +18,28 @@ from mlspec.search.slp import SequentialLinearProgramming
 
 @dataclass(frozen=True)
 class Band:
-    """How far to go, between what bounds prove of a segment and what an attack breaks.
+    """Which point of a segment to prove, between the value that bounds prove and the value at which
+    an attack finds a violation.
 
     Proofs take longest next to a violation, and the attack knows the nearest violation only
     approximately: the target of a proof lies a minimum distance below the attacked value.
     """
 
     most_share: float = 0.8
-    """Share of the band that is asked to be proved at first."""
+    """Share of the band that the first target takes."""
     least_share: float = 0.02
-    """A climb ends once only less than this share is likely to be proved."""
+    """A climb ends once less than this share is likely to be proved."""
     nearest: float = 0.003
     """Least distance from the attacked value, as a share of that value."""
     narrow: float = 1.0 / 3.0
     """Least distance from the attacked value as a share of the band, where that is less."""
 
     def asked(self, low: float, high: float, share: float, farthest: float) -> float:
-        """Return the share of the band that is asked to be proved.
+        """Return the share of the band that the target of the next proof takes.
 
-        That is ``share``, but at a distance from the attacked value ``high`` of at most the share
-        ``farthest`` of it, and of at least ``nearest``; ``low`` is the value that bounds prove.
+        It is ``share``, changed where needed so that the distance from the attacked value ``high``,
+        as a share of that value, is at most ``farthest`` and at least ``nearest``. ``low`` is the
+        value that bounds prove.
         """
         if high <= low:
             return share
@@ -48,7 +50,8 @@ class Band:
 
 @dataclass(frozen=True)
 class Climb:
-    """Proves proposals by CEGIS; with a finite time limit of queries only the first one."""
+    """Proves proposals by CEGIS, one after the other; only the first where ``seconds`` is
+    finite."""
 
     cegis: Cegis
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -62,20 +65,22 @@ class Climb:
     seconds: float = np.inf
     """Time limit of one complete query."""
     farthest: float = 1.0
-    """Distance from the attacked value that is kept at most, as a share of that value."""
+    """The target of a proof keeps at most this distance from the attacked value, as a share of that
+    value."""
     negligible: float = 0.03
-    """Layers that bring the last share of a proposal's gain stay where they are: fewer moving
-    layers make proofs easier."""
+    """Layers that together contribute no more than this share of a proposal's gain stay where they
+    are: proofs are easier where fewer layers move."""
     negligible_in_all: float = 0.005
-    """So do layers that bring the last share of all that is gained since the start: what costs
-    nothing by the attack may cost the proofs of other layers."""
+    """So do layers that together contribute no more than this share of the whole gain since the
+    start: growth that the attack does not notice may make the proofs of other layers harder."""
     dropped: float = 0.5
-    """Share of a proposal's gain that is dropped in that way at most."""
+    """At most this share of a proposal's gain is given up in that way."""
     proved: float = 0.99
-    """Where at least this share of what was asked is proved, the next band is asked as the
-    first."""
+    """Where at least this share of the target is proved, the next target takes ``most_share`` of
+    its band."""
     backed_off: float = 0.25
-    """Factor on the share of the band that is asked, after a proof that did not come."""
+    """Elsewhere it takes the share that was proved, or this factor times the last target's share
+    where that is more."""
 
     def run(self, search: Search, start: Array, robust: Array, proposal: Array) -> None:
         """Prove as much of ``proposal`` as possible, and go on from there with new proposals.
@@ -104,8 +109,8 @@ class Climb:
             proposal = self._worthwhile(search, start, robust, proposal)
 
     def propose(self, search: Search, optimizer: Optimizer, start: Array, floor: Array) -> Array:
-        """Return an eps grown from ``start`` until an attack hardly leaves a margin, no layer of
-        it below ``floor``; it is not proved."""
+        """Return an eps grown from ``start`` until an attack leaves almost no margin; no layer is
+        below ``floor``. It is not proved."""
         return self.slp.improve(search, optimizer.expand(search, start), floor)
 
     def bounded(self, search: Search, robust: Array, goal: Array) -> Array:

@@ -40,7 +40,7 @@ class CountingVerifier:
     ) -> Verdict:
         """Ask a complete query, of at most ``seconds``, whether ``eps`` is robust.
 
-        It may run into the time that is reserved, as a query that is cut short is lost.
+        It may use the reserved time, because a query that is cut short proves nothing.
         """
         self._budget.require_query(self._record.trace.complete_queries)
         self._record.tell(Proving(eps, move, grown))

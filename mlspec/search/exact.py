@@ -4,13 +4,14 @@ Another strategy has the first share of the budget: the larger the certified val
 slices or vertices lie between it and the bound.
 
 A weighted sum is bounded slice by slice (``slices``): either no eps of some value is robust, or
-an eps is found that no attack breaks, and one a little inside is asked to be proved. The next
-slice halves (geometrically) what lies between the certified value and the bound.
+an eps is found in whose neighborhood no attack finds a violation; then the verifier is asked to
+prove an eps a little below it. The next slice halves (geometrically) what lies between the
+certified value and the bound.
 
 Other objectives are bounded by outer approximation (Tuy 2000): the vertex of the largest value that
 the cuts leave is attacked, and then smaller and smaller eps below it; the smallest violation found
-cuts the vertex off. A vertex below which no attack succeeds is asked to be proved, a little
-inside.
+cuts the vertex off. Where no attack below a vertex succeeds, the verifier is asked to prove an eps
+a little below it.
 
 Meant for few layers, as the number of pieces or vertices multiplies with each; only ``max_min`` has
 a single vertex whatever their number.
@@ -39,7 +40,8 @@ class ExactStrategy:
     """Closes the gap between the certified value and the upper bound."""
 
     gap: float = 0.02
-    """Share of the certified value that the upper bound may exceed it by at the end."""
+    """The search ends once the upper bound exceeds the certified value by no more than this share
+    of it."""
     first: Strategy | None = None
     """The strategy that runs first, if any."""
     head_start: float = 0.15
@@ -48,10 +50,11 @@ class ExactStrategy:
     cutting: VertexCutting = field(default_factory=VertexCutting)
     bracket: AttackBracket = field(default_factory=AttackBracket)
     inside: float = 0.25
-    """Share of the gap, or of what is left below a slice, that a proof gives away at first; the
-    second and third proof give away two and three times as much."""
+    """The first proof aims below the vertex, or below the slice, by this share of the gap, or of
+    the distance to the certified value; the second and third aim two and three times as far
+    below."""
     least_gain: float = 0.1
-    """Share of the gap that a proof must gain at least to be asked."""
+    """A proof is asked for only where it would gain at least this share of the gap."""
 
     def run(self, search: Search, start: Array) -> StopReason:
         """Return OPTIMAL once the gap is closed; STALLED where an eps near the bound is neither

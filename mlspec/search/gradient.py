@@ -20,12 +20,12 @@ from mlspec.search.segments import farthest
 
 @dataclass(frozen=True)
 class GradientStrategy:
-    """Moves all layers at once; spends complete queries only on an eps that no attack breaks.
+    """Moves all layers at once; asks a complete query only where an attack finds no violation.
 
     What bounds certify comes first, without a complete query. Then several proposals are made. How
-    much of a proposal can be proved shows only by trying, with queries of a short time limit: the
-    most promising one is tried first, and what it brought says what to expect of the others. From
-    the best eps so far longer queries go on.
+    much of a proposal can be proved is known only after a trial, by queries with a short time
+    limit. The most promising proposal is tried first, and its result says what to expect of the
+    others. From the best eps so far the search goes on with longer queries.
     """
 
     climb: Climb
@@ -34,8 +34,8 @@ class GradientStrategy:
     quick_seconds: float = 8.0
     """Time limit of a complete query while proposals are compared."""
     farthest: float = 0.025
-    """While proposals are compared, the first eps asked keeps at most this distance from what
-    the attack breaks, as a share of the attacked value."""
+    """While proposals are compared, the target of a proof keeps at most this distance from the
+    attacked value, as a share of that value."""
     lambda_factors: tuple[float, ...] = (1.0, 4.0)
     """Each makes one proposal, with the optimizer's first lambda times the factor: a larger one
     favours layers with a high ratio of weight to sensitivity."""
@@ -45,8 +45,8 @@ class GradientStrategy:
     proposing: float = 0.15
     """Share of the budget after which no more proposals are made."""
     promise: float = 0.8
-    """Where, between the value that bounds prove and its own value, the first proposal is expected
-    to end."""
+    """The first proposal is expected to end at this share of the way from the value that bounds
+    prove to its own value."""
     finer: float = 0.05
     """The longer climbs go on while they gain this share of the tolerance."""
 
@@ -82,10 +82,10 @@ class GradientStrategy:
                 promise = min((search.value(search.best) - low) / (high - low), 1.0)
 
     def _proposals(self, search: Search, robust: Array) -> Iterator[Array]:
-        """Yield proposals on the boundary of what the attack breaks, grown from different starts.
+        """Yield proposals at which the attack leaves almost no margin, grown from different starts.
 
-        There is at least one, and no more once their share of the budget is spent, or if the
-        objective leaves one way to grow only.
+        There is at least one; there are no more once their share of the budget is spent, or where
+        the objective allows one direction of growth only.
         """
         for start, optimizer in self._starts(search, robust):
             yield self.climb.propose(search, optimizer, start(), floor=robust)
@@ -103,7 +103,8 @@ class GradientStrategy:
             yield partial(self._grown_alone, search, robust, r), optimizer
 
     def _grown_alone(self, search: Search, robust: Array, r: int) -> Array:
-        """Return ``robust`` with the entry ``r`` grown as far as no attack breaks it."""
+        """Return ``robust`` with the entry ``r`` grown as far as no attack finds a
+        violation."""
         raised = robust.copy()
         raised[r] = Neighborhood.CAP
 

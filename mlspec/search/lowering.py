@@ -30,8 +30,8 @@ class VertexCutting:
         """Return the path down from ``vertex`` on which lowering any one layer costs the same share
         of the value.
 
-        A cut on it lowers all the vertices that replace this one alike. On other paths one layer
-        reaches its floor before the others, and the bound stays.
+        A cut on this path lowers the value of all vertices that replace this one by the same share.
+        On other paths one layer reaches its floor before the others, and the bound stays.
         """
 
         def at(share: float) -> Array:
@@ -61,7 +61,7 @@ class VertexCutting:
 class UpperBoundLowering:
     """Lowers the bound after a strategy, for objectives where one witness lowers it as a whole.
 
-    For other objectives that takes one witness for each of many vertices: the exact strategy.
+    For other objectives each of many vertices needs a witness: that is left to the exact strategy.
     """
 
     cutting: VertexCutting

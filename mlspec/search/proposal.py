@@ -10,9 +10,9 @@ An eps that is not robust shrinks, until it is, by the cutting weights of the po
 
     eps' = eps * cw + eps* * (1 - cw)
 
-lambda decays after a step of which nothing is left, or that does not move. At lambda = 0 such a
-step blocks the layer that loses the most margin for what it is worth, and that layer freezes. The
-loop ends when no direction is left. It is a baseline, beside ``naive``.
+lambda decays after a step that shrinking undoes, or that does not move. At lambda = 0 such a step
+freezes the layer that loses the most margin per weight. The loop ends when no direction is left. It
+is a baseline, beside ``naive``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class ProposalStrategy:
     """Time for the weakest points of one robust eps: the optimum of the margin where it ends
     sooner, else the weakest images by then."""
     tolerance: float = 0.02
-    """Nothing is left of a step that gains less than this share of the value."""
+    """A step counts as undone where less than this share of the value is gained."""
 
     def run(self, search: Search, start: Array) -> StopReason:
         """Go on from ``start`` until no direction is left; ends with STALLED then."""
@@ -111,7 +111,7 @@ class ProposalStrategy:
         return Expansion(robust, margin, gradient, lambda_, direction, reached)
 
     def _proved(self, search: Search, step: Expansion) -> Array | None:
-        """Return what is robust of a step; None where less than the tolerance is left of it."""
+        """Return the robust eps to which a step shrinks; None where the step is undone."""
         least = (1.0 + self.tolerance) * search.value(step.robust)
         eps = step.reached
         verdict = self._tried(search, step, eps, Move.EXPANSION, step.direction)
@@ -146,6 +146,6 @@ class ProposalStrategy:
 
 
 def _dearest(step: Expansion, weights: Array) -> int:
-    """Return which layer of a step loses the most margin for what it is worth."""
+    """Return which layer of a step loses the most margin per weight."""
     price = -step.gradient / np.maximum(weights, SMALLEST_DIVISOR)
     return int(np.argmax(np.where(step.direction > 0.0, price, -np.inf)))

@@ -17,9 +17,10 @@ def segment(low: Array, high: Array) -> EpsPath:
 def farthest(
     robust: Array, goal: Array, holds: Callable[[Array], bool], bisection: Bisection
 ) -> Array:
-    """Return the eps nearest to ``goal``, on the segment from ``robust``, that is found to hold.
+    """Return the eps nearest to ``goal``, on the segment from ``robust``, at which the condition is
+    found to hold.
 
-    ``robust`` holds; both are ``(R,)``.
+    It holds at ``robust``; both are ``(R,)``.
     """
     if holds(goal):
         return goal

@@ -1,12 +1,12 @@
 """An upper bound of a weighted sum: all eps vectors of one value are refuted, piece by piece.
 
-The eps vectors of value ``v`` at or above the floor are a simplex, with one vertex for each layer,
-which has all of what ``v`` leaves above the floor. If none of them is robust, neither is any eps of
+The eps vectors of value ``v`` at or above the floor are a simplex, with one vertex for each layer:
+there, only that layer is above its floor. If none of them is robust, neither is any eps of
 a larger value, as it lies above one of them. A piece of the simplex is done once a known witness
 lies in the neighborhood of each of its points, or once the verifier refutes all convex combinations
-of its vertices; else it is cut in two. Single witnesses rule out corners only, and would have to be
-as dense as the gap is small; convex combinations follow the boundary (simplicial branch and bound,
-Horst and Tuy, Global Optimization, 1996).
+of its vertices; else it is cut in two. A single witness rules out a corner only: the smaller
+the gap, the more of them are needed. Convex combinations follow the boundary (simplicial branch and
+bound, Horst and Tuy, Global Optimization, 1996).
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ class SliceRefutation:
     """Simplicial branch and bound over the eps vectors of one value."""
 
     smallest: float = 1e-4
-    """Pieces whose edges are this share of what each layer can have are given up."""
+    """A piece is given up once its longest edge is at most this share of each layer's range, from
+    the floor to its cap."""
     alone: Bisection = field(
         default_factory=lambda: Bisection(relative=0.05, absolute=1e-9, geometric=True, spread=16.0)
     )
-    """Of how far a layer can grow alone, as a share of the slice; by factors of 4 at first."""
+    """Finds how far a layer can grow alone, as a share of the slice; by factors of 4 at first."""
     at_cap: float = 1e-9
-    """An eps counts as at a cap within this share of what the layer can have."""
+    """An eps counts as at a cap within this share of the layer's range."""
 
     def run(self, search: Search, value: float) -> Slice:
         """Try to show that no eps of ``value`` is robust; a success lowers the upper bound.

@@ -29,8 +29,8 @@ class CertifiedStart:
         """Return the eps to start from, which is certified, and make it the floor of the search.
 
         On the way the largest uniform eps, and from the floor on the largest one along the
-        weights, are certified as first answers. The floor is never above a resumed eps: so that
-        one stays feasible, and layers may shrink below it again.
+        weights, are certified as first answers. The floor is never above the eps of an earlier
+        search, which so stays feasible.
         """
         ones = np.ones(search.radii)
         uniform = self._largest(lambda eps: search.verifier.bounded(eps * ones)) * ones

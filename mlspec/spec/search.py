@@ -89,7 +89,7 @@ class Bracket(SpecModel):
     """The minimum-norm attack that finds how far along a segment no violation is found."""
 
     beyond: Annotated[float, Field(ge=1)] = 1.1
-    """It searches up to radii of this multiple of the value of the segment's end."""
+    """The attack searches up to this multiple of the value of the segment's end."""
     seconds: Positive = 7.0
     """Time limit of one attack."""
 

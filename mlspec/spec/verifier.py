@@ -20,17 +20,17 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 class Attack(SpecModel):
-    """The search for violating images by gradient steps: at one radius (projected gradient
-    descent), and for the smallest radius that has one (minimum-norm attack)."""
+    """The search for violating images by gradient steps: in one neighborhood (projected gradient
+    descent), and for the smallest neighborhood on a path that has one (minimum-norm attack)."""
 
     restarts: Count = 32
     """Random starting images; they form one batch."""
     steps: Count = 100
-    """Gradient steps from each, at one radius."""
+    """Gradient steps from each, in one neighborhood."""
     momentum: Share = 0.75
     """Factor on the sum of the former gradients in each step."""
     first_step: Annotated[float, Field(gt=0, le=2)] = 0.5
-    """Length of the first step at one radius, as a share of half a pixel's range."""
+    """Length of the first step in one neighborhood, as a share of half a pixel's range."""
     last_step: Annotated[float, Field(gt=0, le=2)] = 0.01
     """Length of the last step, as a share of half a pixel's range; step lengths fall along half a
     cosine."""

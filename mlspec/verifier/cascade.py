@@ -50,7 +50,7 @@ class Cascade:
         )
 
     def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
-        """Decide whether the neighborhood of radius ``eps`` is robust."""
+        """Decide whether the neighborhood of ``eps`` is robust."""
         began = time.monotonic()
         question = Question(eps, self._problem.neighborhood(eps).box, deadline)
         return self._noted(question, self._decide(question), began)
@@ -84,8 +84,8 @@ class Cascade:
     def weakest(
         self, eps: Array, deadline: Deadline = NEVER, *, thorough: bool = False
     ) -> WeakestPoints:
-        """Return the weakest points an attack finds; ``thorough`` spends as much on it as
-        ``verify``."""
+        """Return the weakest points that an attack finds: the attack of ``verify`` if ``thorough``,
+        else a cheaper one."""
         points = self._centre()
         with self._limit.around(Stage.ATTACK):
             if thorough:
@@ -128,10 +128,10 @@ class Cascade:
         smaller = self._stages.reduction.reduce(self._problem, witness, path)
         return Cut(self._memory.note_witness(smaller), smaller)
 
-    def refute(self, radii: Array, deadline: Deadline = NEVER) -> Refutation:
-        """Look for a proof that no convex combination of ``radii`` ``(V, R)`` is robust."""
+    def refute(self, vertices: Array, deadline: Deadline = NEVER) -> Refutation:
+        """Look for a proof that no convex combination of ``vertices`` ``(V, R)`` is robust."""
         with self._limit.around(Stage.ATTACK):
-            return self._stages.hull_refutation.refute(radii, self._memory, deadline)
+            return self._stages.hull_refutation.refute(vertices, self._memory, deadline)
         return Refutation(throughout=False, unbroken=0, cuts=())
 
     def nearest(self, path: EpsPath, deadline: Deadline) -> tuple[float, Cut] | None:
@@ -147,7 +147,8 @@ class Cascade:
     def learn(self, images: Array) -> list[Cut]:
         """Remember the violating ones among ``images`` ``(N, C, H, W)`` and return them as cuts.
 
-        Images that no radius contains (a fixed pixel moved, a value beyond [0, 1]) are left out.
+        Images that no neighborhood contains (a fixed pixel moved, a value beyond [0, 1]) are left
+        out.
         """
         largest = self._problem.neighborhood(np.ones(self._problem.layering.count)).box
         return [

@@ -1,9 +1,9 @@
 """Hull refutation: proves that no convex combination of given eps vectors is robust.
 
-Take one image in the neighborhood of each radius. A convex combination of the images lies in the
-neighborhood of the same combination of the radii. So where bounds show that all images of the
-convex hull violate, no convex combination of the radii is robust, and by monotonicity no larger
-radius either.
+Take one image in the neighborhood of each eps vector. A convex combination of the images lies in
+the neighborhood of the same combination of the vectors. So where bounds show that all images of the
+convex hull violate, no convex combination of the vectors is robust, and by monotonicity no larger
+vector either.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mlspec.verifier.memory import Memory
 
 @dataclass(frozen=True, eq=False)
 class HullRefutation:
-    """Finds violating images at the radii, and bounds the margins over their convex hull."""
+    """Finds violating images of the eps vectors, and bounds the margins over their convex hull."""
 
     problem: Problem
     attack: PgdAttack
@@ -35,24 +35,24 @@ class HullRefutation:
     bounded: int = 2
     """Sets of images whose hull is bounded, at most."""
     _images: dict[bytes, Array] = field(default_factory=dict, init=False)
-    """The violating image of each radius that was asked for."""
+    """The violating image of each eps vector that was asked for, by its bytes."""
 
-    def refute(self, radii: Array, memory: Memory, deadline: Deadline = NEVER) -> Refutation:
-        """Refute all convex combinations of ``radii`` ``(V, R)``, if it can before ``deadline``.
+    def refute(self, vertices: Array, memory: Memory, deadline: Deadline = NEVER) -> Refutation:
+        """Refute all convex combinations of ``vertices`` ``(V, R)``, if it can before ``deadline``.
 
         Witnesses are looked up in ``memory``, and new ones noted there. Once ``deadline`` has
-        passed, nothing is refuted, and no radius counts as unbroken.
+        passed, nothing is refuted, and no vertex counts as unbroken.
         """
         cuts: list[Cut] = []
         images = []
-        for number, eps in enumerate(radii):
+        for number, eps in enumerate(vertices):
             image = self._violating(eps, memory, cuts, deadline)
             if image is None:
                 return Refutation(False, None if deadline.passed else number, tuple(cuts))
             images.append(image)
         if deadline.passed:
             return Refutation(False, None, tuple(cuts))
-        candidates = self.patterns.across(radii, np.stack(images))[: self.bounded]
+        candidates = self.patterns.across(vertices, np.stack(images))[: self.bounded]
         throughout = any(
             not deadline.passed and self.crown.violated_throughout(each, deadline)
             for each in candidates
@@ -63,7 +63,8 @@ class HullRefutation:
     def _violating(
         self, eps: Array, memory: Memory, cuts: list[Cut], deadline: Deadline
     ) -> Array | None:
-        """Return a violating image of radius ``eps`` ``(R,)``, replayed; None if none is found.
+        """Return a violating image in the neighborhood of ``eps`` ``(R,)``, replayed; None if none
+        is found.
 
         The cuts of new witnesses are appended to ``cuts``.
         """

@@ -46,7 +46,7 @@ class LabelState:
         return [label for label in range(self._labels) if label not in self.verdicts]
 
     def open_claims(self) -> list[Claim]:
-        """Return what attacks have to break: the claims of open labels, and open pairs."""
+        """Return the claims that attacks target: those of open labels, and of open pairs."""
         claims = [self.item(label).claim for label in self.open_labels()]
         for item in self.analysis().claims[self._labels :]:
             for (row,) in item.subsets:

@@ -51,7 +51,7 @@ class LabelSurvey:
     attack: ClaimAttack = field(default_factory=ClaimAttack)
 
     def run(self, eps: Array, deadline: Deadline = NEVER) -> LabelRelations:
-        """Return how the labels stand in the neighborhood of radius ``eps`` ``(R,)``.
+        """Return how the labels stand in the neighborhood of ``eps`` ``(R,)``.
 
         Raises ContradictionError where an image shows what bounds exclude.
         """

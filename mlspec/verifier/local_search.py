@@ -30,15 +30,15 @@ class LocalSearch:
     attack: FmnAttack
     crown: CrownBounder
     complete: CompleteStage | None
-    """Searches around violations; without it the attack has all the time."""
+    """Searches around violations; if None, the attack has all of the time."""
     attack_share: float = 0.8
     """Share of a round's time that the attack has at most."""
     seconds_per_round: float = 10.0
-    """One round for so much of the time: which basins are found depends on the random images of the
-    attack, and every round has its own."""
+    """The time is divided into rounds of about this length. Each round draws new random images, and
+    on these it depends which basins the attack finds."""
     seconds_per_refinement: float = 3.0
-    """One round of refinement of the attack for so much of the time, so that it mostly ends before
-    a deadline ends it."""
+    """The attack makes one refinement for so much of its time, and so mostly ends before its
+    deadline."""
     step: float = 0.005
     """Relative reduction of the share of the path at which a violation is searched for."""
     least_seconds: float = 1.0
@@ -77,7 +77,7 @@ class LocalSearch:
         """Return a violation of less share than ``found``, from around it; None if none is
         found."""
         share = (1.0 - self.step) * found.share
-        (radius,) = path(np.array([share]))
-        box = self.problem.neighborhood(radius).box
+        (eps,) = path(np.array([share]))
+        box = self.problem.neighborhood(eps).box
         image = complete.around(box, self.crown.analyse(box, deadline=end), found.image, end)
         return None if image is None else self.attack.lowered(path, Violation(share, image), end)

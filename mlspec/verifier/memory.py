@@ -1,7 +1,8 @@
 """What a verifier learned of one problem: proofs and witnesses, used by monotonicity.
 
-A proved radius certifies all smaller ones; a witness rules out every radius that contains it. A
-witness inside a proved neighborhood means that a stage is unsound: ContradictionError is raised.
+A proved neighborhood certifies every smaller one; a witness refutes every neighborhood that
+contains it. A witness inside a proved neighborhood means that a stage is unsound:
+ContradictionError is raised.
 """
 
 from __future__ import annotations

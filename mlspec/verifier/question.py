@@ -15,7 +15,7 @@ from mlspec.verifier.memory_limit import TOO_LITTLE
 
 @dataclass(eq=False)
 class Question:
-    """Is the neighborhood of radius ``eps`` robust?"""
+    """Is the neighborhood of ``eps`` robust?"""
 
     eps: Array
     box: Box
