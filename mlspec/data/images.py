@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -112,19 +114,11 @@ def write_image(path: Path, image: FloatArray) -> FloatArray:
 def _picture(path: Path) -> FloatArray:
     """Return the pixels of an image file, float64 ``(H, W)`` or ``(C, H, W)``."""
     try:
-        with Image.open(path) as opened:
+        with _read_as(path, "an image"), Image.open(path) as opened:
             _require_size(path, opened.size)
             picture = opened.convert("RGB") if opened.mode == "P" else opened.copy()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: a folder; name the file in it") from error
-    except DataError:
-        raise
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: not an image in a known format (PNG, JPEG, ...)") from error
-    except Exception as error:  # Damaged files make Pillow raise errors of many kinds.
-        raise DataError(f"{path}: cannot be read as an image: {error}") from error
     white = _white(picture.mode)
     if white is None:
         raise DataError(
@@ -168,16 +162,23 @@ def _array(path: Path) -> FloatArray:
 
 def _load(path: Path) -> NDArray[Any]:
     """Return the array of a ``.npy`` file; raises DataError where there is none."""
-    try:
+    with _read_as(path, "a NumPy array"):
         content = path.read_bytes()
         if content.startswith(b"PK"):  # a zip file, as numpy.savez writes
             raise DataError(f"{path}: an archive of several arrays; save one with numpy.save")
         return np.asarray(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+
+
+@contextmanager
+def _read_as(path: Path, what: str) -> Iterator[None]:
+    """Let the block read ``path``; whatever goes wrong is a DataError that names the file."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except IsADirectoryError as error:
         raise DataError(f"{path}: a folder; name the file in it") from error
-    except DataError:
+    except (DataError, UnidentifiedImageError):
         raise
-    except Exception as error:  # Damaged headers make NumPy raise errors of many kinds.
-        raise DataError(f"{path}: cannot be read as a NumPy array: {error}") from error
+    except Exception as error:  # Damaged files make Pillow and NumPy raise errors of many kinds.
+        raise DataError(f"{path}: cannot be read as {what}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,26 @@ def without_mathematics(figure: Figure) -> None:
     for text in figure.findobj(Text):
         if isinstance(text, Text) and not re.fullmatch(r"\$\\bf\{\w\}\$[^$]*", text.get_text()):
             text.set_parse_math(False)
+
+
+def headed(figure: Figure, headline: str, footer: str) -> None:
+    """Put the headline above the figure and the footer below; its texts are final then."""
+    figure.suptitle(
+        headline,
+        fontsize=FIGURE.headline_size,
+        fontweight="bold",
+        color=FIGURE.colours.ink,
+        x=0.01,
+        ha="left",
+    )
+    figure.supxlabel(footer, fontsize=FIGURE.small, color=FIGURE.colours.muted, x=0.01, ha="left")
+    without_mathematics(figure)
+
+
+def wrapped(sentence: str, characters: int) -> str:
+    """Break a sentence into lines of about the same length, of at most so many ``characters``."""
+    lines = -(-len(sentence) // characters)
+    return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))
 
 
 def title(axes: Axes, letter: str, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import xarray as xr
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from mlspec.core.layering import DIRECTIONS
-from mlspec.report.drawing import without_mathematics, written
+from mlspec.report.drawing import headed, wrapped, written
 from mlspec.report.epsilons import layer_epsilon_panel
 from mlspec.report.explanation import headline, reasons
 from mlspec.report.gallery import chosen, gallery
@@ -66,25 +65,8 @@ def draw(ds: xr.Dataset) -> Figure:
         iteration_panels(panels, ds, letters)
     if shown:
         gallery(figure.add_subfigure(rows[-1]), ds, shown, next(letters))
-    figure.suptitle(
-        wrapped(headline(ds)),
-        fontsize=FIGURE.headline_size,
-        fontweight="bold",
-        color=FIGURE.colours.ink,
-        x=0.01,
-        ha="left",
-    )
-    figure.supxlabel(
-        _footer(ds), fontsize=FIGURE.small, color=FIGURE.colours.muted, x=0.01, ha="left"
-    )
-    without_mathematics(figure)
+    headed(figure, wrapped(headline(ds), FIGURE.headline_characters), _footer(ds))
     return figure
-
-
-def wrapped(sentence: str, characters: int = FIGURE.headline_characters) -> str:
-    """Break a sentence into lines of about the same length, of at most so many ``characters``."""
-    lines = -(-len(sentence) // characters)
-    return "\n".join(textwrap.wrap(sentence[:1].upper() + sentence[1:], len(sentence) // lines + 8))
 
 
 def _footer(ds: xr.Dataset) -> str:

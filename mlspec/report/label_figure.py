@@ -12,8 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from mlspec.core.standing import Standing
-from mlspec.report.drawing import as_plot, title, without_mathematics, written
-from mlspec.report.figure import wrapped
+from mlspec.report.drawing import as_plot, headed, title, wrapped, written
 from mlspec.report.label_table import effort, labels_sentence
 from mlspec.report.style import FIGURE
 
@@ -39,23 +38,11 @@ def draw_labels(ds: xr.Dataset) -> Figure:
     _scores(right, ds, rows)
     eps = ds["epsilon"].values
     ends = f"{eps.min():.4g}" if eps.min() == eps.max() else f"{eps.min():.4g} to {eps.max():.4g}"
-    figure.suptitle(
-        wrapped(labels_sentence(ds), FIGURE.label_characters),
-        fontsize=FIGURE.headline_size,
-        fontweight="bold",
-        color=FIGURE.colours.ink,
-        x=0.01,
-        ha="left",
-    )
-    figure.supxlabel(
+    footer = (
         f"{ds.attrs['name']} · classifier {ds.attrs['classifier_file']} · epsilon {ends} · "
-        f"{effort(ds)}",
-        fontsize=FIGURE.small,
-        color=FIGURE.colours.muted,
-        x=0.01,
-        ha="left",
+        f"{effort(ds)}"
     )
-    without_mathematics(figure)
+    headed(figure, wrapped(labels_sentence(ds), FIGURE.label_characters), footer)
     return figure
 
 
