@@ -28,7 +28,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3.14 python3 python
 IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help solve test check lint slow soundness fuzz docs bench bench-radius bench-peers bench-strategies bench-labels train install clean
+.PHONY: help solve test check lint slow soundness fuzz docs bench bench-radius bench-neighbours bench-peers bench-strategies bench-labels train install clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ bench: $(INSTALLED)  ## Time every stage of the pipeline on the shipped specs
 
 bench-radius: $(INSTALLED)  ## How near the attack comes to the exact radius
 	$(BENCHMARKS) radius $(ARGS)
+
+bench-neighbours: $(INSTALLED)  ## Queries that follow others, against the same from nothing
+	$(BENCHMARKS) neighbours $(ARGS)
 
 bench-peers: $(INSTALLED_PEERS)  ## The same queries to mlspec, Marabou and OMLT
 	$(BENCHMARKS) peers $(ARGS)

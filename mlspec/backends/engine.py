@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from mlspec.backends.program import LinearProgram
 from mlspec.core.deadline import Deadline
@@ -82,6 +82,19 @@ class Engine(Protocol):
 
     def cancel(self) -> None:
         """Make ``run`` end soon, from another thread; may be called again, or when it is over."""
+        ...
+
+
+@runtime_checkable
+class LearningEngine(Engine, Protocol):
+    """An engine that can begin with what another one learnt."""
+
+    def learnt(self) -> object:
+        """Return what it learnt, for ``follow``."""
+        ...
+
+    def follow(self, learnt: object) -> None:
+        """Begin with what an engine for another box of the same network has learnt."""
         ...
 
 

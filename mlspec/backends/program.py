@@ -43,6 +43,11 @@ class LinearProgram:
     """``(m,)``."""
     pieces: tuple[Piece, ...] = ()
     """What its integers stand for, each after those it reads; empty where it is not known."""
+    names: tuple[str, ...] = ()
+    """A name of each variable, the same in every program of one network; empty where there are
+    none."""
+    row_names: tuple[str, ...] = ()
+    """The same of each row."""
 
     @property
     def columns(self) -> int:
@@ -142,6 +147,8 @@ def _arrays_of(model: MilpModel) -> tuple[LinearProgram, Layout]:
         kind=np.array(rows.kinds, dtype=int),
         rhs=np.array(rows.rhs, dtype=float),
         pieces=tuple(_pieces(model.structure, places)) if model.decision else (),
+        names=tuple(variable.name for variable in kept) if model.decision else (),
+        row_names=tuple(rows.names()) if model.decision else (),
     )
     margins = {id(constraint): row for row, constraint in model.margins.items()}
     return program, Layout(
@@ -244,6 +251,11 @@ class Rows:
             self._factors += factors
             self._columns += columns
             self._starts.append(len(self._columns))
+
+    def names(self) -> Iterator[str]:
+        """Yield a name for each row."""
+        for constraint, kind in zip(self.constraints, self.kinds, strict=True):
+            yield f"{constraint.name} {kind}"
 
     def matrix(self, width: int) -> sparse.csr_array:
         """Return the rows over ``width`` columns, without zeros."""

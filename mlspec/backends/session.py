@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.checks import checked, failure
-from mlspec.backends.engine import PATIENCE, Engine, Patience, RunEnd
+from mlspec.backends.engine import PATIENCE, Engine, LearningEngine, Patience, RunEnd
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
@@ -97,6 +97,17 @@ class ProgramSession:
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
+
+    def learnt(self) -> object:
+        """Return what was learnt, for ``follow`` of a session on another box."""
+        if isinstance(self._engine, LearningEngine) and not self._abandoned:
+            return self._engine.learnt()
+        return None
+
+    def follow(self, learnt: object) -> None:
+        """Begin with what a session on another box of the same network has learnt."""
+        if isinstance(self._engine, LearningEngine):
+            self._engine.follow(learnt)
 
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""

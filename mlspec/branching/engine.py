@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, RunEnd, SolverInterface
 from mlspec.backends.highs import HIGHS, HighsEngine
 from mlspec.backends.program import LinearProgram
+from mlspec.branching.learnt import Experience, Learnt, Question, begin, branchings_by, named
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -46,6 +47,17 @@ class BranchingEngine:
         self._relaxation: Relaxation | None = None
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
+        self._learnt: dict[Question, Learnt] = {}
+        """What was learnt, here or by an engine before."""
+
+    def learnt(self) -> Experience:
+        """Return what was learnt, with what ``follow`` brought."""
+        return Experience(dict(self._learnt))
+
+    def follow(self, learnt: object) -> None:
+        """Begin with what an engine for another box of the same network has learnt."""
+        if isinstance(learnt, Experience):
+            self._learnt = dict(learnt.answers)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -81,21 +93,26 @@ class BranchingEngine:
             return self._whole.run(deadline)
 
     def _branched(self, row: int, deadline: Deadline) -> RunEnd:
-        if self._relaxation is None:
-            self._relaxation = Relaxation(
-                self._program, self._options, self._cancelled, self._method.cuts.loose
-            )
-        relaxation = self._relaxation
+        question = self._question(row)
+        learnt = self._learnt.get(question, Learnt())
+        relaxation = self._begun(learnt)
         # The row is lifted and its limit is that of the objective: so nodes have bounds.
         relaxation.set_limits({**self._limits, row: np.inf})
         relaxation.set_cost(self._cost)
         relaxation.known = self._remembered
         program = replace(self._program, cost=self._cost)
         limit = self._limits[row]
-        tree = Tree(self._method, program, relaxation, limit, deadline, self._cancelled)
+        method = self._method
+        if learnt.cuts:
+            method = replace(method, cuts=method.cuts.followed)
+        known = branchings_by(learnt, program)
+        tree = Tree(method, program, relaxation, limit, deadline, self._cancelled, known)
         hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
+        root = tree.learnt if tree.learnt.cuts else learnt
+        latest = dict(list(tree.branchings.items())[-method.branchings :])
+        self._learnt[question] = replace(root, branchings=named(program, latest))
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return RunEnd(Termination.OPTIMAL, point, None, done)
@@ -104,6 +121,22 @@ class BranchingEngine:
         left = self._limits[row] - tree.bound
         done = f"{done}, {left:.3g} left to prove"
         return RunEnd(Termination.LIMIT, None, tree.bound, done, certified=True)
+
+    def _begun(self, learnt: Learnt) -> Relaxation:
+        """Return the relaxation; a new one begins with the cuts and the basis of ``learnt``."""
+        if self._relaxation is None:
+            cuts = self._method.cuts
+            self._relaxation = Relaxation(self._program, self._options, self._cancelled, cuts.loose)
+            begin(self._relaxation, learnt, self._program, cuts.hull.smallest_coefficient)
+        return self._relaxation
+
+    def _question(self, row: int) -> Question:
+        """Return the names of the objective and of the margin rows that are active."""
+        names = self._program.row_names
+        if not names:
+            return ()
+        active = sorted(names[each] for each, limit in self._limits.items() if np.isfinite(limit))
+        return names[row], *active
 
     def _near(self, row: int, deadline: Deadline) -> RunEnd:
         """Search for a point where the session has fixed variables; that there is none is no

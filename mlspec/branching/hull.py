@@ -39,6 +39,10 @@ class HullCut:
     limit: float
     violation: float
     """By how much the point that it cuts off violates it, in the norm of its coefficients."""
+    piece: Piece
+    """The piece whose hull it belongs to."""
+    choice: NDArray[np.intp]
+    """The candidate ``I(i)`` that it chooses for each input of the piece."""
 
 
 class Hull:
@@ -74,6 +78,7 @@ class Hull:
             high = np.maximum(step * self._lower, step * self._upper)
             low = np.maximum(-step * self._lower, -step * self._upper)
             second = step * inputs + low * wins[0] < high * wins[1]
+            choice = second.astype(np.intp)
             weight = np.where(second, self._weights[1], self._weights[0])
             gains = np.array([low[second].sum(), high[~second].sum()])
         else:
@@ -90,10 +95,24 @@ class Hull:
         # What is not a number exceeds nothing.
         if not excess > least_violation * norm:
             return None
-        cut = self._as_cut(weight, gains, float(excess / norm), smallest)
-        return cut if np.isfinite(cut.limit) else None
+        return self._as_cut(choice, weight, gains, float(excess / norm), smallest)
 
-    def _as_cut(self, weight: Array, gains: Array, violation: float, smallest: float) -> HullCut:
+    def chosen(self, choice: NDArray[np.intp], smallest: float) -> HullCut | None:
+        """Return the cut that chooses these candidates for the inputs, ``(n,)``; None where float64
+        does not hold it. ``smallest`` is as for ``cut``."""
+        weight = self._weights[choice, self._places]
+        steps = self._weights - weight
+        gains = np.maximum(steps * self._lower, steps * self._upper).sum(axis=1)
+        return self._as_cut(choice, weight, gains + self._constants, 0.0, smallest)
+
+    def _as_cut(
+        self,
+        choice: NDArray[np.intp],
+        weight: Array,
+        gains: Array,
+        violation: float,
+        smallest: float,
+    ) -> HullCut | None:
         """Return ``output - weight @ inputs - gains @ wins <= 0`` as a row of order one."""
         limit = 0.0
         if self._has_rest:
@@ -114,7 +133,10 @@ class Hull:
         limit -= float(ends.sum())
         limit += float(gamma(operations)) * (float(np.abs(ends).sum()) + abs(limit))
         limit += operations * SMALLEST_NORMAL * (1.0 + float(reach.max()))
-        return HullCut(self._columns[~small].astype(np.int32), values[~small], limit, violation)
+        if not np.isfinite(limit):
+            return None
+        columns = self._columns[~small].astype(np.int32)
+        return HullCut(columns, values[~small], limit, violation, self.piece, choice)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.hull import HullCuts, hulls_of
+from mlspec.branching.learnt import Learnt, learnt_from
 from mlspec.branching.relaxation import (
     STATUS,
     Basis,
@@ -53,6 +54,11 @@ class CuttingPlanes:
     loose: float = 1e-3
     """So far from tight, in rows of order one, a cut does not bind. What a known point of the
     program may be off by is far less: a cut that it violates by more is wrong."""
+
+    @property
+    def followed(self) -> CuttingPlanes:
+        """For a relaxation that begins with the cuts of another one: their rounds are behind it."""
+        return replace(self, tail_rounds=1, tail_gain=self.tail_gain / self.tail_rounds)
 
 
 @dataclass(order=True)
@@ -106,6 +112,9 @@ class NodeSolver:
         self._deadline = deadline
         self._cancelled = cancelled
         self._root_cuts = 0
+        self._program = program
+        self.learnt = Learnt()
+        """What the root knows that is of use to other programs."""
 
     def spent(self) -> bool:
         """Whether the deadline has passed, or the search was cancelled."""
@@ -134,6 +143,8 @@ class NodeSolver:
             relaxed = self.relaxed()
             history.append(relaxed.bound)
         self._root_cuts = self._relaxation.cuts
+        held = self._relaxation.basis.held
+        self.learnt = learnt_from(self._program, self._relaxation.binding(), held)
         return replace(relaxed, bound=max(history))
 
     def solved(self, node: Node) -> Solved | float | None:

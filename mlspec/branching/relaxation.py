@@ -197,17 +197,36 @@ class Relaxation:
         self._cuts += cuts
         self._stacked = None
 
+    def binding(self) -> list[tuple[HullCut, Any]]:
+        """Return the cuts that bind at the last optimum, each with the status of its row in the
+        basis; none where there is no basis or no optimum."""
+        statuses = list(self._highs.getBasis().row_status)[self._base :]
+        rows = len(self._highs.getSolution().row_value)
+        if len(statuses) != len(self._cuts) or rows != self._base + len(self._cuts):
+            return []
+        loose = set(self._loose_ones())
+        pairs = zip(self._cuts, statuses, strict=True)
+        return [pair for number, pair in enumerate(pairs) if number not in loose]
+
+    def begin(self, cuts: Sequence[HullCut], basis: Any) -> None:
+        """Add cuts, and start the next run from a basis of HiGHS."""
+        self.add(cuts)
+        self._highs.setBasis(basis)
+
     def drop_loose(self) -> None:
         """Drop the cuts that do not bind at the last optimum."""
+        loose = self._loose_ones()
+        if loose:
+            self._drop(loose)
+            self._epoch += 1
+
+    def _loose_ones(self) -> list[int]:
         activity = np.array(self._highs.getSolution().row_value)[self._base :]
-        loose = [
+        return [
             number
             for number, (cut, value) in enumerate(zip(self._cuts, activity, strict=True))
             if cut.limit - value > self._loose
         ]
-        if loose:
-            self._drop(loose)
-            self._epoch += 1
 
     def _drop(self, numbers: Sequence[int]) -> None:
         rows = np.array(numbers, dtype=np.int32) + self._base

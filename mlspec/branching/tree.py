@@ -15,7 +15,8 @@ import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver
+from mlspec.branching.learnt import Branchings, Learnt
+from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver, Sides, Solved
 from mlspec.branching.relaxation import Relaxation
 from mlspec.branching.rule import BranchingRule, ReliabilityBranching
 from mlspec.branching.submips import LargeNeighborhoods, SubMipSearch, SubMipSolver
@@ -35,6 +36,9 @@ class BranchAndCut:
     """Where points are looked for beside the tree."""
     remembered: int = 8
     """Points near given images that are remembered: violations may be near them too."""
+    branchings: int = 2000
+    """Branchings that are remembered for the next tree, the latest; few trees have as many
+    nodes."""
     agreed: float = 0.3
     """Near an image only those integers stay free whose relaxed value is farther than this from
     that of the best point there (RINS)."""
@@ -51,7 +55,9 @@ class Tree:
         limit: float,
         deadline: Deadline,
         cancelled: threading.Event,
+        branchings: Branchings,
     ) -> None:
+        """``branchings`` are those of a tree on another box, as far as there was one."""
         self._method = method
         self._cost = program.cost
         self._limit = limit
@@ -64,6 +70,8 @@ class Tree:
         self._rule = BranchingRule(method.branching, self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a replayed input whose linear region was searched."""
+        self.branchings = dict(branchings)
+        """The integers that were branched on, in this tree or that one."""
         self.nodes = 0
         self.bound = -np.inf
         """A proved lower bound of the cost; infinite if all leaves are closed."""
@@ -72,6 +80,11 @@ class Tree:
     def proved(self) -> bool:
         """Whether it is proved that no point is within the limit."""
         return self.bound > self._limit
+
+    @property
+    def learnt(self) -> Learnt:
+        """What the root knows that is of use to other programs."""
+        return self._solver.learnt
 
     def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
         """Return a point within the limit; None if there is none (``proved``) or time ran out.
@@ -111,9 +124,12 @@ class Tree:
             point = self._near(solved.values)
             if point is not None:
                 return point
-            place, sides = self._rule.choose(node, solved)
+            place, sides = self._branching(node, solved)
             if place is None:
                 return solved.values
+            key = frozenset(node.fixed.items())
+            self.branchings.pop(key, None)  # the latest ones are last
+            self.branchings[key] = place
             for value, bound in zip((0.0, 1.0), sides, strict=True):
                 if bound <= self._limit:
                     made += 1
@@ -121,6 +137,14 @@ class Tree:
                     heapq.heappush(nodes, Node(bound, made, child, solved.basis))
         self.bound = np.inf
         return None
+
+    def _branching(self, node: Node, solved: Solved) -> tuple[int | None, Sides]:
+        """Return the integer to branch on, and bounds of both sides: one that another tree branched
+        on in the same node needs no trial."""
+        known = self.branchings.get(frozenset(node.fixed.items()))
+        if known is None:
+            return self._rule.choose(node, solved)
+        return known, (solved.bound, solved.bound)
 
     def _near(self, values: Array) -> Array | None:
         """Return the best point of the linear region of a relaxed point's input, if it is within

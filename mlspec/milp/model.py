@@ -141,6 +141,15 @@ class Session(Protocol):
 class ProvingSession(Session, Protocol):
     """One model loaded into branch and cut, which certifies what it decides."""
 
+    def learnt(self) -> object:
+        """Return what was learnt, for ``follow`` of a session on another box; None if nothing."""
+        ...
+
+    def follow(self, learnt: object) -> None:
+        """Begin with what a session on another box of the same network has learnt: only what is
+        proved in this model counts."""
+        ...
+
     @property
     def binaries(self) -> int:
         """Number of binaries of the model."""

@@ -53,6 +53,8 @@ class CompleteStage:
     """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
+    learnt: dict[int, object] = field(default_factory=dict)
+    """What the last query on the claim of each target label learnt: the next one begins with it."""
 
     def decide(
         self,
@@ -132,6 +134,22 @@ class CompleteStage:
             return unknown(str(error))
         deadline.spend(self.model_operations * proving.binaries)
         accounts.append(_account(began, f"model of {proving.binaries} binaries"))
+        proving.follow(self.learnt.get(item.claim.target))
+        try:
+            return self._decide_model(box, item, proving, asking, near, deadline, accounts)
+        finally:
+            self.learnt[item.claim.target] = proving.learnt()
+
+    def _decide_model(
+        self,
+        box: Box,
+        item: OpenClaim,
+        proving: ProvingSession,
+        asking: Session | None,
+        near: Sequence[Array],
+        deadline: Deadline,
+        accounts: list[Account],
+    ) -> Verdict:
         queries = [SubsetQuery(self.problem, box, item, subset) for subset in item.subsets]
         found = self._in_regions(queries, proving, near, deadline, accounts)
         if found is not None:
@@ -165,8 +183,7 @@ class CompleteStage:
         accounts: list[Account],
     ) -> Verdict | None:
         """Return the verdict if the linear region of one of the images ``near`` violates."""
-        began = time.monotonic()
-        found = None
+        began, found = time.monotonic(), None
         for image, query in product(near, queries):
             if found is not None or deadline.passed:
                 break

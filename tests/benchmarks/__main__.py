@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from benchmarks import labels, peers, radius, stages, strategies
+from benchmarks import labels, neighbours, peers, radius, stages, strategies
 from benchmarks.cases import CLASSIFIERS, SPECS
 
 
@@ -15,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.add_subparsers(dest="benchmark", required=True)
     _stages(chosen.add_parser("stages", help="seconds of every stage"))
     _radius(chosen.add_parser("radius", help="how near the attack comes to the exact radius"))
+    _neighbours(chosen.add_parser("neighbours", help="queries after others, and from nothing"))
     _peers(chosen.add_parser("peers", help="the same queries to mlspec, Marabou and OMLT"))
     _strategies(chosen.add_parser("strategies", help="the search strategies side by side"))
     _labels(chosen.add_parser("labels", help="how soon all labels of an image are decided"))
@@ -37,6 +38,15 @@ def _radius(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directions", nargs="+", default=())
     parser.add_argument("--seconds", type=float, default=60.0, help="limit of one decision")
     parser.set_defaults(run=lambda given: radius.main(given.specs, given.directions, given.seconds))
+
+
+def _neighbours(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--specs", nargs="+", default=CLASSIFIERS)
+    parser.add_argument("--directions", nargs="+", default=("object only", "decaying"))
+    parser.add_argument("--seconds", type=float, default=20.0, help="limit of a query, as work")
+    parser.set_defaults(
+        run=lambda given: neighbours.main(given.specs, given.directions, given.seconds)
+    )
 
 
 def _peers(parser: argparse.ArgumentParser) -> None:

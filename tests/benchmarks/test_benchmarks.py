@@ -218,6 +218,12 @@ def test_radius_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+def test_neighbours_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["neighbours", "--specs", "none_img3", "--directions", "object only"])
+    assert "| `none_img3` | object only | 7 |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_strategies_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     main(["strategies", "--specs", "small", "--variants", "naive", "exact", "--seconds", "1"])
     printed = capsys.readouterr().out

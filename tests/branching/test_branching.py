@@ -57,7 +57,7 @@ def test_pieces_hold_at_every_point_of_the_program(question: Question) -> None:
             point = found.x
             values = piece.weights @ point[piece.inputs] + piece.constants
             # A row may be off by the solver's tolerance in its own unit, not in that of the piece.
-            slack = 1e-5 * (1.0 + np.abs(piece.weights).max())
+            slack = 1e-5 * (1.0 + np.abs(piece.weights).max(initial=0.0))
             assert point[piece.output] >= values.max() - slack
             winner = point[piece.wins].round().astype(bool)
             if winner.any():

@@ -60,7 +60,7 @@ def cuts_with(**changes: int) -> int:
     for question in random_questions(3):
         model = compiled(question, "interval", decision=True)
         for row in model.margins:
-            report = complete.prover.open(model).solve((row,), Deadline.after(SECONDS), row)
+            report = complete.models.prover.open(model).solve((row,), Deadline.after(SECONDS), row)
             assert report.message.startswith("branch and cut, ")
             cuts += int(report.message.split()[5])
     return cuts

@@ -63,6 +63,7 @@ class Told:
         self.delay = delay
         self.asked: list[tuple[int, ...]] = []
         self.regions = 0
+        self.followed: list[object] = []
 
     def open(self, model: MilpModel) -> Told:
         return self
@@ -88,6 +89,12 @@ class Told:
     ) -> SolveReport:
         self.regions += 1
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
+
+    def learnt(self) -> object:
+        return f"after {len(self.asked)}"
+
+    def follow(self, learnt: object) -> None:
+        self.followed.append(learnt)
 
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         return True
@@ -237,3 +244,13 @@ def test_the_margin_that_is_said_is_proved() -> None:
     least = level(problem.network, problem.neighborhood(EPS).box, problem.property).margin
     assert verdict.margin is not None
     assert least - 1e-4 <= verdict.margin <= least
+
+
+def test_a_query_is_told_what_the_one_before_it_learnt() -> None:
+    problem = several(3.0)
+    robust = SolveReport(Termination.INFEASIBLE, None, 1.0, 0.0, certified=True)
+    told = Told([robust] * 6)
+    stage = stage_of(problem, told)
+    for _ in range(2):
+        assert decided(stage)[0].robust
+    assert told.followed == [None, "after 3"]

@@ -67,6 +67,12 @@ class Scripted:
     ) -> SolveReport:
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 
+    def learnt(self) -> object:
+        return None
+
+    def follow(self, learnt: object) -> None:
+        assert learnt is None
+
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         assert not deadline.passed
         return self.contains
