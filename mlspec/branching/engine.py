@@ -106,7 +106,7 @@ class BranchingEngine:
         if learnt.cuts:
             method = replace(method, cuts=method.cuts.followed)
         known = branchings_by(learnt, program)
-        tree = Tree(method, program, relaxation, limit, deadline, self._cancelled, known)
+        tree = Tree(method, program, relaxation, limit, deadline, known)
         hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
@@ -139,8 +139,8 @@ class BranchingEngine:
         return names[row], *active
 
     def _near(self, row: int, deadline: Deadline) -> RunEnd:
-        """Search for a point where the session has fixed variables; that there is none is no
-        claim."""
+        """Search for a point where the session has fixed variables; an end without a point proves
+        nothing."""
         inside = [point for point in self._remembered if self._holds(point)]
         start = min(inside, key=lambda point: float(self._cost @ point), default=None)
         if start is None:

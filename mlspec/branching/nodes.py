@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -38,9 +37,9 @@ class CuttingPlanes:
     root_cuts: int = 500
     """Cuts of one round at the root, at most."""
     tail_rounds: int = 4
-    """The root is done when so many rounds ..."""
+    """The root is done when this many rounds together close less than ``tail_gain``."""
     tail_gain: float = 0.2
-    """... together close less than this share of what is left to the limit."""
+    """Share of what is left to the limit that the last ``tail_rounds`` must close together."""
     drop_every: int = 3
     """Rounds at the root after which cuts that do not bind are dropped."""
     node_rounds: int = 3
@@ -50,10 +49,12 @@ class CuttingPlanes:
     node_gain: float = 0.05
     """A node is done when a round closes less than this share of what is left to the limit."""
     most: float = 1.5
-    """Cuts that do not bind are dropped when there are so many times as many as after the root."""
+    """Cuts that do not bind are dropped once there are more cuts than this multiple of the
+    root's."""
     loose: float = 1e-3
-    """So far from tight, in rows of order one, a cut does not bind. What a known point of the
-    program may be off by is far less: a cut that it violates by more is wrong."""
+    """A cut counts as not binding where it is farther than this from tight, in rows of order one.
+    The error of a known point of the program is far smaller: a cut that it violates by more is
+    wrong."""
 
     @property
     def followed(self) -> CuttingPlanes:
@@ -101,7 +102,6 @@ class NodeSolver:
         pieces: Pieces,
         limit: float,
         deadline: Deadline,
-        cancelled: threading.Event,
     ) -> None:
         self._planes = planes
         self._relaxation = relaxation
@@ -110,7 +110,6 @@ class NodeSolver:
         self._hulls = hulls_of(program)
         self._limit = limit
         self._deadline = deadline
-        self._cancelled = cancelled
         self._root_cuts = 0
         self._program = program
         self.learnt = Learnt()
@@ -118,7 +117,7 @@ class NodeSolver:
 
     def spent(self) -> bool:
         """Whether the deadline has passed, or the search was cancelled."""
-        return self._cancelled.is_set() or self._deadline.passed
+        return self._relaxation.cancelled.is_set() or self._deadline.passed
 
     def root(self) -> Relaxed:
         """Return the relaxation of the whole problem, cut until rounds of cuts gain little."""

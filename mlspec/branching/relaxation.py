@@ -27,7 +27,7 @@ STATUS = highspy.HighsModelStatus
 
 
 class NumericalTroubleError(Exception):
-    """A linear program ended in a way that neither bounds nor solves it, or a cut is wrong."""
+    """A linear program ended with neither a bound nor an optimum, or a cut is wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,9 @@ class Relaxation:
     ) -> None:
         self._loose = loose
         self._program = replace(program, integer=np.zeros_like(program.integer))
-        self._options, self._cancelled = {**options, **self.runs}, cancelled
+        self._options = {**options, **self.runs}
+        self.cancelled = cancelled
+        """Set where its run has to end soon."""
         self._highs = opened(self._program, self._options, cancelled)
         self._limits: dict[int, float] = {}
         self._cost = program.cost.copy()
@@ -118,7 +120,7 @@ class Relaxation:
         """Return another relaxation of the same program, for short runs from a basis of this one;
         ``take_cuts_of`` this one comes before each."""
         options = {**self._options, **self.short}
-        other = Relaxation(self._program, options, self._cancelled, self._loose)
+        other = Relaxation(self._program, options, self.cancelled, self._loose)
         other.set_limits(self._limits)
         other.set_cost(self._cost)
         return other

@@ -19,19 +19,19 @@ class ReliabilityBranching:
     """Tries both sides of a few integers by some simplex iterations, and learns from it."""
 
     tried_first: int = 6
-    """Integers that were never tried, of which both sides are tried, at each of the first nodes."""
+    """At each of the first nodes, both sides of this many integers are tried that never were."""
     first_nodes: int = 10
     """Nodes that count as the first."""
     tried_later: int = 3
-    """Integers that were never tried, of which both sides are tried, at each later node."""
+    """The same at each later node."""
     tried_again: int = 2
-    """Integers of the best pseudocosts of which both sides are tried at each node."""
+    """At each node, both sides of this many integers of the best pseudocosts are tried."""
     idle: int = 2
-    """So many trials in a row that find nothing better end the search."""
+    """The choice ends after this many trials in a row without an improvement."""
     iterations: int = 250
     """Simplex iterations of one trial, at most."""
     integral: float = 1e-6
-    """So near to an integer a value is one."""
+    """A value within this of an integer counts as that integer."""
     least_gain: float = 1e-6
     """A smaller gain of the bound counts as this one: products of gains shall not vanish."""
 

@@ -8,7 +8,6 @@ of the input of each relaxed point, and in sub-MIPs (``submips``).
 from __future__ import annotations
 
 import heapq
-import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,7 +53,6 @@ class Tree:
         relaxation: Relaxation,
         limit: float,
         deadline: Deadline,
-        cancelled: threading.Event,
         branchings: Branchings,
     ) -> None:
         """``branchings`` are those of a tree on another box, as far as there was one."""
@@ -64,9 +62,7 @@ class Tree:
         self._began = deadline.clock.now()
         self._deadline = deadline
         self._pieces = Pieces(program)
-        self._solver = NodeSolver(
-            method.cuts, relaxation, program, self._pieces, limit, deadline, cancelled
-        )
+        self._solver = NodeSolver(method.cuts, relaxation, program, self._pieces, limit, deadline)
         self._rule = BranchingRule(method.branching, self._solver, self._pieces, limit)
         self._best = np.inf
         """The least cost of a replayed input whose linear region was searched."""

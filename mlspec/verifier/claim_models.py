@@ -13,6 +13,16 @@ from mlspec.milp.model import Backend, Prover, ProvingSession, Session
 
 
 @dataclass(frozen=True, eq=False)
+class ClaimSessions:
+    """The open models of one claim."""
+
+    proving: ProvingSession
+    """A decision model on the prover."""
+    asking: Session | None
+    """The model on the solver that is asked; None where that is the prover."""
+
+
+@dataclass(frozen=True, eq=False)
 class ClaimModels:
     """Opens the models of a claim over a box, with the margins ``rows`` of it."""
 
@@ -32,6 +42,14 @@ class ClaimModels:
         """Return the same, where the least margin is asked for."""
         return replace(self, compiler=replace(self.compiler, decision=False))
 
+    def opened(
+        self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
+    ) -> ClaimSessions:
+        """Open both models; raises SolverError where one of them cannot be."""
+        return ClaimSessions(
+            self.proving(box, bounds, item, rows), self._asking(box, bounds, item, rows)
+        )
+
     def proving(
         self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
     ) -> ProvingSession:
@@ -39,7 +57,7 @@ class ClaimModels:
         compiler = replace(self.compiler, decision=True)
         return self.prover.open(compiler.compile(box, bounds, item.claim, rows))
 
-    def asking(
+    def _asking(
         self, box: Box, bounds: Bounds, item: OpenClaim, rows: Sequence[int]
     ) -> Session | None:
         """Open a model on the solver that is asked; None where that is the prover."""

@@ -24,7 +24,7 @@ from mlspec.core.verdict import Account, Outcome, Proof, Stage, Verdict
 from mlspec.errors import SolverError
 from mlspec.milp.model import ProvingSession, Session, SolveReport, Termination
 from mlspec.tolerances import MILP_MARGIN, ROBUST_MARGIN
-from mlspec.verifier.claim_models import ClaimModels
+from mlspec.verifier.claim_models import ClaimModels, ClaimSessions
 from mlspec.verifier.minimum import MinimumSearch
 from mlspec.verifier.subset_query import TIME_LIMIT, SubsetQuery, unknown
 from mlspec.verifier.trial import ModelTrial
@@ -127,31 +127,31 @@ class CompleteStage:
         began = time.monotonic()
         rows = sorted({row for subset in item.subsets for row in subset})
         try:
-            proving = self.models.proving(box, bounds, item, rows)
-            asking = self.models.asking(box, bounds, item, rows)
+            sessions = self.models.opened(box, bounds, item, rows)
         except SolverError as error:
             accounts.append(_account(began, f"no model: {error}"))
             return unknown(str(error))
+        proving = sessions.proving
         deadline.spend(self.model_operations * proving.binaries)
         accounts.append(_account(began, f"model of {proving.binaries} binaries"))
         proving.follow(self.learnt.get(item.claim.target))
         try:
-            return self._decide_model(box, item, proving, asking, near, deadline, accounts)
+            return self._decide_open(box, item, sessions, near, deadline, accounts)
         finally:
             self.learnt[item.claim.target] = proving.learnt()
 
-    def _decide_model(
+    def _decide_open(
         self,
         box: Box,
         item: OpenClaim,
-        proving: ProvingSession,
-        asking: Session | None,
+        sessions: ClaimSessions,
         near: Sequence[Array],
         deadline: Deadline,
         accounts: list[Account],
     ) -> Verdict:
+        """Decide the subsets that are open, one after the other."""
         queries = [SubsetQuery(self.problem, box, item, subset) for subset in item.subsets]
-        found = self._in_regions(queries, proving, near, deadline, accounts)
+        found = self._in_regions(queries, sessions.proving, near, deadline, accounts)
         if found is not None:
             return found
         margin = item.closed
@@ -162,7 +162,7 @@ class CompleteStage:
                 return unknown(f"{TIME_LIMIT} with {left} subset(s) of margins open: {advice}")
             began = time.monotonic()
             try:
-                ended = self._decide_subset(query, proving, asking, near, deadline)
+                ended = self._decide_subset(query, sessions, near, deadline)
             except SolverError as error:
                 ended = unknown(str(error))
             said = ended.outcome.value if isinstance(ended, Verdict) else f"margin > {ended:.3g}"
@@ -170,7 +170,7 @@ class CompleteStage:
             if isinstance(ended, Verdict):
                 return ended
             margin = min(margin, ended)
-        if not self.trial.passed(proving, box, deadline.clock):
+        if not self.trial.passed(sessions.proving, box, deadline.clock):
             return unknown("the model leaves out an image of the neighborhood")
         return Verdict(Outcome.ROBUST, Stage.MILP, margin, proof=Proof.DUAL_BOUNDS, complete=True)
 
@@ -197,13 +197,13 @@ class CompleteStage:
     def _decide_subset(
         self,
         query: SubsetQuery,
-        proving: ProvingSession,
-        asking: Session | None,
+        sessions: ClaimSessions,
         near: Sequence[Array],
         deadline: Deadline,
     ) -> Verdict | float:
         """Return a proved lower bound of the subset's largest margin, or the verdict that ends the
         query."""
+        proving, asking = sessions.proving, sessions.asking
         centre = (query.box.lower + query.box.upper) / 2
         claim, known = "", [centre, *(query.box.clip(image) for image in near)]
         if asking is not None:

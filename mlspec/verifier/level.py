@@ -148,19 +148,18 @@ class LevelFinder:
         if not order:
             return
         rows = sorted({row for subset in order for row in subset})
-        proving = self.models.proving(box, analysis.bounds(), item, rows)
-        asked = self.models.optimising().asking(box, analysis.bounds(), item, rows)
+        sessions = self.models.optimising().opened(box, analysis.bounds(), item, rows)
         found: dict[Subset, float] = {}
         for subset in order:
             if deadline.passed:
                 break
-            if asked is not None:
-                report = asked.solve(subset, deadline.within(self.asking * deadline.left))
+            if sessions.asking is not None:
+                report = sessions.asking.solve(subset, deadline.within(self.asking * deadline.left))
                 if report.image is not None:
                     weakest.add(report.image)
             query = SubsetQuery(self.problem, box, item, subset)
             found[subset] = self.minimum.lower_end(
-                proving, query, bounds[subset], weakest.least, weakest.add, deadline
+                sessions.proving, query, bounds[subset], weakest.least, weakest.add, deadline
             )
-        if found and self.trial.passed(proving, box, deadline.clock):
+        if found and self.trial.passed(sessions.proving, box, deadline.clock):
             bounds.update(found)

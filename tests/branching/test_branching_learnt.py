@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from backend_cases import compiled, random_questions
+from branching_cases import NO_CUTS
 from law import law
 from machines import SECONDS, solver
 from strategies import Question, questions
@@ -24,14 +25,12 @@ from mlspec.branching.learnt import (
     learnt_from,
     named,
 )
-from mlspec.branching.nodes import CuttingPlanes
 from mlspec.branching.tree import BranchAndCut
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
 
 HULL = HullCuts()
-NO_CUTS = BranchAndCut(cuts=CuttingPlanes(root_rounds=0, node_rounds=0))
 
 
 @law(questions(), quick=20, deep=300)
