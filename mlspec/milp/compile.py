@@ -47,13 +47,14 @@ class Compiler:
             raise SolverError("a bound is missing or not finite: there is no big-M to encode with")
         needed, sites = self._sites(bounds)
         build = Builder()
-        moving = _inputs(build, box, needed)
+        moving = _inputs(build, box, needed[0])
         values = [moving.image]
         inputs = tuple(build.columns)
         for op, site, sources in zip(self.network.ops, sites, self.network.inputs, strict=True):
             # Other branches may have added variables since a value was made.
             read = [values[source].over(len(build.columns)) for source in sources]
-            values.append(operation_of(op).encode(build, site, read))
+            known = site.where_still(read[0], needed[sources[0]])
+            values.append(operation_of(op).encode(build, known, read))
         level, margins = self._margins(build, values[-1], claim, rows)
         build.model.objective = pyo.Objective(expr=level)
         return MilpModel(
@@ -70,8 +71,8 @@ class Compiler:
             structure=build.structure(),
         )
 
-    def _sites(self, bounds: Bounds) -> tuple[Needed, list[Site]]:
-        """Return which pixels can influence the scores, and the place of every op."""
+    def _sites(self, bounds: Bounds) -> tuple[list[Needed], list[Site]]:
+        """Return which units of each value can influence the scores, and the place of every op."""
         sizes = [int(np.prod(self.network.shape_of(v))) for v in range(len(bounds.lower))]
         needed: list[Needed] = [np.zeros(size, dtype=bool) for size in sizes]
         needed[-1][:] = True
@@ -84,7 +85,7 @@ class Compiler:
             sites.append(Site(tag, shape, low, up, needed[position + 1]))
             for source in sources:
                 needed[source] |= op.needed(sites[-1])
-        return needed[0], sites[::-1]
+        return needed, sites[::-1]
 
     def _margins(
         self, build: Builder, scores: Affine, claim: Claim, rows: Sequence[int]

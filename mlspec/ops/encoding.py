@@ -7,7 +7,7 @@ network and the unit's number: ``relu1_y[37]`` is the output of unit 37 of the R
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -45,6 +45,18 @@ class Site:
     upper: Array
     needed: Needed
     """``(units,)``: which of its outputs can influence the scores."""
+
+    def where_still(self, value: Affine, units: Needed) -> Site:
+        """Return the site with narrower bounds of those ``units`` of its input ``value`` that
+        depend on no variable: branches that cancel leave a constant, which intervals do not see."""
+        wide = self.upper - self.lower > BOUND_ROUNDING * np.maximum(abs(self.lower), self.upper)
+        chosen = value.still & units & wide
+        if not chosen.any():
+            return self
+        error = value.error + sum_error(2) * (np.abs(value.constant) + value.error)
+        lower = np.where(chosen, np.maximum(self.lower, value.constant - error), self.lower)
+        upper = np.where(chosen, np.minimum(self.upper, value.constant + error), self.upper)
+        return replace(self, lower=lower, upper=upper)
 
 
 class ModelBuilder(Protocol):
