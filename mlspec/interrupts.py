@@ -1,12 +1,14 @@
-"""Ctrl-C and SIGTERM, kept away where they would break something."""
+"""Ctrl-C and SIGTERM, kept away where they would break something; calls that may never return."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -30,3 +32,28 @@ def undisturbed(*, afterwards: bool) -> Iterator[None]:
             signal.signal(each, signal.SIG_DFL if handler is None else handler)
         if afterwards and came:
             signal.raise_signal(came[0])
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what ``call`` returns, or raise what it raises.
+
+    Raises TimeoutError where it has not ended after ``seconds``: it is left behind in a thread,
+    with the locks that it holds. A call into a C library cannot be stopped in any other way.
+    """
+    returned: list[T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            returned.append(call())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if not returned:
+        raise TimeoutError(f"not ended after {seconds:.3g} s")
+    return returned[0]

@@ -33,6 +33,10 @@ class Layout:
     """Of all variables of a file, unpacked: one that claims to hold more is not read. A search sees
     hundreds of witnesses; a thousand of a colour photograph of 300 by 300 pixels take half of
     it."""
+    seconds: ClassVar[float] = 20.0
+    """For opening a file, with its bytes by ``bytes_per_second`` on top: HDF5 may never return from
+    a damaged one. A result of 1 MB takes a hundredth of a second."""
+    bytes_per_second: ClassVar[float] = 1e6
     compressed_from: ClassVar[int] = 4096
     """Bytes; compressing less saves nothing."""
 

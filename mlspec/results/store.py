@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import xarray as xr
 
 from mlspec.errors import DataError
 from mlspec.files import is_hdf, written_whole
-from mlspec.interrupts import undisturbed
+from mlspec.interrupts import undisturbed, within
 from mlspec.results.digests import CONTENTS, contents_digest, digests
 from mlspec.results.schema import ASYMMETRIC, ATTRIBUTES, LATER, VARIABLES, Layout
 
@@ -54,13 +55,8 @@ def open_result(path: str | Path) -> xr.Dataset:
     if not path.is_file():
         raise DataError(f"{path} is a device, pipe or socket, a result is a file")
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
-            if opened.nbytes > Layout.most_bytes:
-                raise DataError(
-                    f"{path}: it claims to hold {opened.nbytes / 2**30:.3g} GiB, more than the "
-                    f"{Layout.most_bytes / 2**30:.0f} GiB that a result may have"
-                )
-            ds = opened.load()
+        limit = Layout.seconds + path.stat().st_size / Layout.bytes_per_second
+        ds = within(limit, partial(_loaded, path))
         ds.attrs = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in ds.attrs.items()
@@ -68,6 +64,10 @@ def open_result(path: str | Path) -> xr.Dataset:
         _check(ds, path)
     except DataError:
         raise
+    except TimeoutError as error:
+        raise DataError(
+            f"{path}: damaged: reading it has {error}; this process can read no other file now"
+        ) from None
     except MemoryError:
         raise DataError(f"{path}: reading it needs more memory than there is") from None
     # netCDF, HDF and xarray report damage by whatever error the broken part leads to.
@@ -76,6 +76,16 @@ def open_result(path: str | Path) -> xr.Dataset:
     ds.attrs.pop(CONTENTS, None)
     # How this file was packed must not bind the next one.
     return ds.drop_encoding()
+
+
+def _loaded(path: Path) -> xr.Dataset:
+    with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
+        if opened.nbytes > Layout.most_bytes:
+            raise DataError(
+                f"{path}: it claims to hold {opened.nbytes / 2**30:.3g} GiB, more than the "
+                f"{Layout.most_bytes / 2**30:.0f} GiB that a result may have"
+            )
+        return opened.load()
 
 
 def _encoding(ds: xr.Dataset) -> Mapping[str, dict[str, Any]]:

@@ -23,8 +23,10 @@ from typing import Any
 
 MEMORY = 5 * 2**30
 """Bytes of address space that reading may take; PyTorch's libraries alone take half of that."""
-SECONDS = 30.0
+SECONDS = 60.0
 """Within which every file is read or refused, on the slowest machine."""
+STUCK = 15.0
+"""After so long a thread may be left behind within HDF5: the process reads nothing more."""
 READ, REFUSED, BROKEN, HUNG, DIED = "read", "refused", "broken", "hung", "died"
 LONGEST = 4000
 """Characters of a message at most."""
@@ -82,7 +84,10 @@ class Reader:
             code = process.wait()
             self._end()
             return Answer(DIED, f"exit code {code}")
-        return Answer(**json.loads(line))
+        answer = Answer(**json.loads(line))
+        if answer.seconds > STUCK:
+            self._end()
+        return answer
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -5,10 +5,12 @@ The reading runs in a process of its own under limits of memory and time: see ``
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import fuzz
 import numpy as np
@@ -19,8 +21,10 @@ from fuzz_files import KINDS, mutated, read, valid
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from shell import mlspec
 
 from mlspec.errors import MlspecError, NetworkError
+from mlspec.interrupts import within
 from mlspec.problem.onnx_import import read_network
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "15"))
@@ -234,3 +238,24 @@ def test_a_type_of_numbers_that_onnx_does_not_know_is_refused(tmp_path: Path) ->
     model.graph.input[0].type.tensor_type.elem_type = 33
     with pytest.raises(NetworkError, match=r"computes in an unknown type \(33\)"):
         read_network(model.SerializeToString())
+
+
+@pytest.mark.slow
+def test_a_result_that_hdf5_never_ends_to_read_is_refused(tmp_path: Path) -> None:
+    """A changed byte makes the library run in a circle: found by fuzzing."""
+    packed = Path(__file__).with_name("never_ending.nc.gz").read_bytes()
+    (tmp_path / "r.nc").write_bytes(gzip.decompress(packed))
+    ran = mlspec("show", "r.nc", cwd=tmp_path)
+    assert ran.code == 2
+    assert ran.err.startswith("r.nc: damaged: reading it has not ended after 20")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_call_ends_within_its_time_or_is_left_behind() -> None:
+    assert within(5.0, lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        within(5.0, lambda: 1 // 0)
+    stop = Event()
+    with pytest.raises(TimeoutError, match=r"not ended after 0\.05 s"):
+        within(0.05, stop.wait)
+    stop.set()
