@@ -68,10 +68,9 @@ def verify(
     for line in verdict_lines(verdict, case.problem, case.eps):
         say(line)
     if float32:
-        from mlspec.bounds.float32 import float32_errors
+        from mlspec.verifier.float32 import score_error
 
-        most = float32_errors(case.problem, case.problem.neighborhood(case.eps).box).max()
-        say(f"in float32: scores may be off by {most:.2g}")
+        say(f"in float32: scores may be off by {score_error(case.problem, case.eps):.2g}")
     if explain:
         out.print(account(verdict))
     if witness is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from mlspec.bounds.float32 import with_float32
+from mlspec.bounds.float32 import float32_errors, with_float32
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.core.verdict import Outcome, Proof, Stage, Verdict
@@ -36,6 +36,11 @@ def verify_in_float32(
         reason = "an image is nearer to the decision boundary than the float32 error"
         return replace(_unknown(verdict.stage, reason), seconds=verdict.seconds + surely.seconds)
     return replace(surely, margin=float(problem.margin(surely.witness[None])[0]))
+
+
+def score_error(problem: Problem, eps: Array) -> float:
+    """Return by how much float32 may change a score over the neighborhood ``eps`` ``(R,)``."""
+    return float(float32_errors(problem, problem.neighborhood(eps).box).max())
 
 
 def _unknown(stage: Stage, reason: str) -> Verdict:
