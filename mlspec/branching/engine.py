@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, RunEnd, SolverInterface
 from mlspec.backends.highs import HIGHS, HighsEngine
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.learnt import Experience, Learnt, Question, begin, branchings_by, named
+from mlspec.branching.learnt import Experience, Learnt, MarginRows, begin, branchings_by, named
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
@@ -47,7 +47,7 @@ class BranchingEngine:
         self._relaxation: Relaxation | None = None
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
-        self._learnt: dict[Question, Learnt] = {}
+        self._learnt: dict[MarginRows, Learnt] = {}
         """What was learnt, here or by an engine before."""
 
     def learnt(self) -> Experience:
@@ -93,8 +93,8 @@ class BranchingEngine:
             return self._whole.run(deadline)
 
     def _branched(self, row: int, deadline: Deadline) -> RunEnd:
-        question = self._question(row)
-        learnt = self._learnt.get(question, Learnt())
+        rows = self._margin_rows(row)
+        learnt = self._learnt.get(rows, Learnt())
         relaxation = self._begun(learnt)
         # The row is lifted and its limit is that of the objective: so nodes have bounds.
         relaxation.set_limits({**self._limits, row: np.inf})
@@ -112,7 +112,7 @@ class BranchingEngine:
         point = tree.run(hint, submips)
         root = tree.learnt if tree.learnt.cuts else learnt
         latest = dict(list(tree.branchings.items())[-method.branchings :])
-        self._learnt[question] = replace(root, branchings=named(program, latest))
+        self._learnt[rows] = replace(root, branchings=named(program, latest))
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return RunEnd(Termination.OPTIMAL, point, None, done)
@@ -130,7 +130,7 @@ class BranchingEngine:
             begin(self._relaxation, learnt, self._program, cuts.hull.smallest_coefficient)
         return self._relaxation
 
-    def _question(self, row: int) -> Question:
+    def _margin_rows(self, row: int) -> MarginRows:
         """Return the names of the objective and of the margin rows that are active."""
         names = self._program.row_names
         if not names:

@@ -23,7 +23,7 @@ from mlspec.branching.relaxation import Relaxation
 
 Branchings = Mapping[frozenset[tuple[int, float]], int]
 """The place of the integer that was branched on in each node, by what the node fixes."""
-Question = tuple[str, ...]
+MarginRows = tuple[str, ...]
 """The names of the row that is minimised and of those that limit a decision."""
 REST: Final = ""
 """Stands for the value of a piece where none of its candidates wins."""
@@ -56,9 +56,10 @@ class Learnt:
 
 @dataclass(frozen=True)
 class Experience:
-    """What one engine learnt of each question: the same questions on another box begin with it."""
+    """What one engine learnt by decisions on each set of margin rows: the same decisions on another
+    box begin with it."""
 
-    answers: Mapping[Question, Learnt]
+    answers: Mapping[MarginRows, Learnt]
 
 
 def learnt_from(program: LinearProgram, cuts: Sequence[tuple[HullCut, Any]], basis: Any) -> Learnt:

@@ -107,12 +107,12 @@ def _write_witness(path: Path, image: Any, problem: Any) -> None:
 def _level(case: Any) -> None:
     from mlspec import run
     from mlspec.core.verdict import Outcome
-    from mlspec.report.verdict import question
+    from mlspec.report.verdict import describe_query
 
     found = run.level_of(case.problem, case.spec, case.eps)
     least = float(found.margins[0])
     out.print(Text(found.outcome.value, style="bold"))
-    say(question(case.problem, case.eps))
+    say(describe_query(case.problem, case.eps))
     between = f"{least:.6g} (exact)" if found.exact else f"in [{found.lower:.6g}, {least:.6g}]"
     out.print(f"robustness level {between} after {found.seconds:.2f} s")
     out.print(f"proof of its lower end: {found.proof.value}")

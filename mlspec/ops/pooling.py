@@ -209,7 +209,7 @@ def _reduce(node: Node, graph: Graph) -> Value:
         case "ReduceMean" | "ReduceSum":
             found = _weighed(graph, value, axes, mean=node.kind == "ReduceMean")
         case _:
-            raise NetworkError(f"{node.kind} is no reduction")
+            raise NetworkError(f"{node.kind} is not a reduction")
     if node.attributes.get("keepdims", 1):
         return found
     shape = tuple(size for axis, size in enumerate(found.shape) if axis not in axes)

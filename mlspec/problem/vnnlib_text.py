@@ -81,7 +81,9 @@ def parse(text: str) -> Question:
                 else:
                     alternatives.append(found)
             case _:
-                raise InputError(f"'{_shown(expression)}' is no declaration of a Real, no assert")
+                raise InputError(
+                    f"'{_shown(expression)}' is neither a declaration of a Real nor an assert"
+                )
     counts = [_count(names, kind) for kind in ("X", "Y")]
     if len(names) != sum(counts):
         raise InputError("constants are called X_0, X_1, ... (inputs) and Y_0, ... (outputs)")
@@ -135,7 +137,7 @@ def _cases(expression: Expression) -> list[Case]:
             return product([_cases(["<=", left, right]), _cases([">=", left, right])])
         case _:
             raise InputError(
-                f"'{_shown(expression)}' is no condition: known are <=, >=, =, and, or"
+                f"'{_shown(expression)}' is not a condition: known are <=, >=, =, and, or"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import xarray as xr
@@ -103,8 +104,14 @@ def limit(ds: xr.Dataset) -> str:
         capped = f" ({counts[Block.CAP]} at the cap)" if counts[Block.CAP] else ""
         return f"no {layering_of(ds).kind.part} can grow alone{capped}"
     ended = stop_words(StopReason(reason), layering_of(ds))
-    known = all_ - counts[Block.BUDGET]
-    return f"limited by time: {known} of {all_} {parts} known to be maximal ({ended})"
+    known = f"{all_ - counts[Block.BUDGET]} of {all_} {parts}"
+    if StopReason(reason) in _OUT_OF_TIME:
+        return f"limited by time: {known} known to be maximal ({ended})"
+    return f"known to be maximal: {known} ({ended})"
+
+
+_OUT_OF_TIME: Final = (StopReason.SECONDS, StopReason.WORK, StopReason.INTERRUPTED)
+"""More time would have told more."""
 
 
 def changes(first: xr.Dataset, second: xr.Dataset) -> Array | None:

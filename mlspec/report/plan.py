@@ -65,7 +65,7 @@ def _licences(spec: ExperimentSpec, size: ModelSize) -> Iterator[str]:
         if limit is not None:
             fits = "fits" if limit.fits(size.variables, size.constraints) else "too large for"
             ends = f"{limit.variables:,} / {limit.constraints:,}"
-            yield f"{fits} the free one of {profile.name} ({ends})"
+            yield f"{fits} the free licence of {profile.name} ({ends})"
 
 
 def _rule(rule: DecisionRule) -> str:

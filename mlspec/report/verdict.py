@@ -21,7 +21,7 @@ from mlspec.report.style import TABLE
 
 def verdict_lines(verdict: Verdict, problem: Problem, eps: Array) -> Iterator[str]:
     """Yield the lines that ``mlspec verify`` prints below the outcome; ``eps`` is ``(R,)``."""
-    yield question(problem, eps)
+    yield describe_query(problem, eps)
     match verdict.outcome:
         case Outcome.ROBUST:
             if verdict.margin is not None:
@@ -47,7 +47,7 @@ def verdict_lines(verdict: Verdict, problem: Problem, eps: Array) -> Iterator[st
             assert_never(verdict.proof)
 
 
-def question(problem: Problem, eps: Array) -> str:
+def describe_query(problem: Problem, eps: Array) -> str:
     """Return what is asked of the neighborhood ``eps`` ``(R,)``: targets and epsilons."""
     targets = [problem.label_names[target] for target in problem.property.targets]
     least, most = f"{eps.min():.4g}", f"{eps.max():.4g}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,14 @@ from mlspec.core.trace import Ask, Cut, Move, Query, Refutation
 from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict, WeakestPoints
 from mlspec.search.budget import SearchBudget
 from mlspec.search.record import SearchRecord
+
+
+class Ended(Protocol):
+    """Notes how an incomplete request ended."""
+
+    def __call__(self, outcome: Outcome, proof: Proof | None = None) -> None:
+        """Note the outcome, and what it rests on."""
+        ...
 
 
 class CountingVerifier:
@@ -129,22 +138,26 @@ class CountingVerifier:
         """Look for a proof that no convex combination of ``vertices`` ``(V, R)`` is robust."""
         with self._timed(event, Ask.REFUTE, Stage.CROWN) as ended:
             refutation = self._verifier.refute(vertices, self._budget.deadline)
-            ended(Outcome.VIOLATED if refutation.throughout else Outcome.UNKNOWN)
+            if refutation.throughout:
+                ended(Outcome.VIOLATED, Proof.BOUNDS)
+            else:
+                ended(Outcome.UNKNOWN)
         for cut in refutation.cuts:
             self._record.cut(cut)
         return refutation
 
     @contextmanager
-    def _timed(self, event: Event, ask: Ask, stage: Stage) -> Iterator[Callable[[Outcome], None]]:
-        """Let the block make an incomplete request; it calls what it is given with the outcome."""
+    def _timed(self, event: Event, ask: Ask, stage: Stage) -> Iterator[Ended]:
+        """Let the block make an incomplete request; it calls what it is given with the outcome, and
+        with what that rests on where it is not what such answers mostly rest on."""
         self._budget.require_time()
         self._record.tell(event)
         began = time.monotonic()
 
-        def ended(outcome: Outcome) -> None:
+        def ended(outcome: Outcome, proof: Proof | None = None) -> None:
             seconds = time.monotonic() - began
-            basis = _BASIS_OF_INCOMPLETE[outcome].value
-            self._record.query(Query(ask, stage, outcome, seconds, False, basis))
+            basis = proof or _BASIS_OF_INCOMPLETE[outcome]
+            self._record.query(Query(ask, stage, outcome, seconds, False, basis.value))
 
         yield ended
 

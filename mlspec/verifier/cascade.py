@@ -23,7 +23,7 @@ from mlspec.core.verdict import CertifiedMargin, Outcome, Proof, Stage, Verdict,
 from mlspec.verifier.level import Level
 from mlspec.verifier.memory import Memory
 from mlspec.verifier.memory_limit import TOO_LITTLE, MemoryLimit
-from mlspec.verifier.question import Question
+from mlspec.verifier.query import NeighborhoodQuery
 from mlspec.verifier.stages import AttackStage, BoundsStage, Decider, Stages, violated
 from mlspec.verifier.subset_query import unknown
 
@@ -52,15 +52,15 @@ class Cascade:
     def verify(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Decide whether the neighborhood of ``eps`` is robust."""
         began = time.monotonic()
-        question = Question(eps, self._problem.neighborhood(eps).box, deadline)
-        return self._noted(question, self._decide(question), began)
+        query = NeighborhoodQuery(eps, self._problem.neighborhood(eps).box, deadline)
+        return self._noted(query, self._decide(query), began)
 
     def bound(self, eps: Array, deadline: Deadline = NEVER) -> Verdict:
         """Certify by bounds alone, without optimising them: ROBUST or UNKNOWN."""
         began = time.monotonic()
-        question = Question(eps, self._problem.neighborhood(eps).box, deadline)
-        verdict = self._asked(question, self._plain_bounds)
-        return self._noted(question, verdict or question.undecided(), began)
+        query = NeighborhoodQuery(eps, self._problem.neighborhood(eps).box, deadline)
+        verdict = self._asked(query, self._plain_bounds)
+        return self._noted(query, verdict or query.undecided(), began)
 
     def certified(self, eps: Array, deadline: Deadline = NEVER) -> CertifiedMargin:
         """Return the margin that CROWN certifies, with its gradient through the bounds."""
@@ -71,14 +71,14 @@ class Cascade:
             margin, by_lower, by_upper = self._stages.crown.slopes(neighborhood.box, deadline)
             derivatives = neighborhood.derivatives(by_lower, by_upper)
         found = CertifiedMargin(np.array([margin]), derivatives[None])
-        question = Question(eps, neighborhood.box, deadline)
-        question.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
+        query = NeighborhoodQuery(eps, neighborhood.box, deadline)
+        query.note(Stage.CROWN, began, f"certified margin {margin:.3g}")
         verdict = (
             Verdict(Outcome.UNKNOWN, Stage.CROWN, margin, reason="no margin is certified")
             if found.lost
             else Verdict(Outcome.ROBUST, Stage.CROWN, margin, proof=Proof.BOUNDS)
         )
-        self._noted(question, verdict, began)
+        self._noted(query, verdict, began)
         return found
 
     def weakest(
@@ -157,51 +157,49 @@ class Cascade:
             if largest.contains(image) and self._problem.margin(image[None])[0] <= 0.0
         ]
 
-    def _decide(self, question: Question) -> Verdict:
+    def _decide(self, query: NeighborhoodQuery) -> Verdict:
         began = time.monotonic()
-        witness = self._memory.witness_inside(question.eps)
+        witness = self._memory.witness_inside(query.eps)
         if witness is not None:
-            question.note(Stage.RECALL, began, "a known witness lies inside")
+            query.note(Stage.RECALL, began, "a known witness lies inside")
             return violated(self._problem, witness, Stage.RECALL)
         deciders = self._deciders
-        if self._attack.knows(question.eps):
+        if self._attack.knows(query.eps):
             # A stored attack costs nothing: use it first.
             deciders = tuple(sorted(deciders, key=lambda each: each is not self._attack))
-        verdict = self._asked(question, deciders)
+        verdict = self._asked(query, deciders)
         if verdict is not None:
             return verdict
         complete = self._stages.complete
-        if complete is None or question.analysis is None:
-            return question.undecided()
+        if complete is None or query.analysis is None:
+            return query.undecided()
         began = time.monotonic()
         with self._limit.around(Stage.MILP):
-            near = self._weak(question.box, question.points)
-            return complete.decide(
-                question.box, question.analysis, near, question.deadline, question.accounts
-            )
-        question.note(Stage.MILP, began, TOO_LITTLE)
+            near = self._weak(query.box, query.points)
+            return complete.decide(query.box, query.analysis, near, query.deadline, query.accounts)
+        query.note(Stage.MILP, began, TOO_LITTLE)
         return unknown(f"the complete stage does not answer: {TOO_LITTLE}")
 
-    def _asked(self, question: Question, deciders: Sequence[Decider]) -> Verdict | None:
+    def _asked(self, query: NeighborhoodQuery, deciders: Sequence[Decider]) -> Verdict | None:
         """Ask ``deciders`` one after the other until one has a verdict."""
         began = time.monotonic()
-        proved = self._memory.proof_around(question.eps)
+        proved = self._memory.proof_around(query.eps)
         if proved is not None:
-            question.note(Stage.RECALL, began, "inside a neighborhood that is proved")
+            query.note(Stage.RECALL, began, "inside a neighborhood that is proved")
             margin, proof = proved
             return Verdict(Outcome.ROBUST, Stage.RECALL, margin, proof=proof)
         for decider in deciders:
-            verdict = self._tried(question, decider)
+            verdict = self._tried(query, decider)
             if verdict is not None:
                 return verdict
         return None
 
-    def _tried(self, question: Question, decider: Decider) -> Verdict | None:
+    def _tried(self, query: NeighborhoodQuery, decider: Decider) -> Verdict | None:
         """Ask one stage, and return its verdict if it decides."""
         began = time.monotonic()
         with self._limit.around(decider.stage):
-            return decider.decide(question)
-        question.note(decider.stage, began, TOO_LITTLE)
+            return decider.decide(query)
+        query.note(decider.stage, began, TOO_LITTLE)
         return None
 
     def _centre(self) -> WeakestPoints:
@@ -219,19 +217,19 @@ class Cascade:
             images[np.argsort(self._problem.margin(images), kind="stable")[: self._stages.near]]
         )
 
-    def _noted(self, question: Question, verdict: Verdict, began: float) -> Verdict:
+    def _noted(self, query: NeighborhoodQuery, verdict: Verdict, began: float) -> Verdict:
         """Remember the verdict, and complete it by its duration, the accounts and the witness's
         extents."""
-        for account in question.accounts:
+        for account in query.accounts:
             self.tallies.setdefault(account.stage, Tally()).seconds += account.seconds
-        for stage in {account.stage for account in question.accounts}:
+        for stage in {account.stage for account in query.accounts}:
             self.tallies[stage].asked += 1
         if verdict.outcome is not Outcome.UNKNOWN:
             self.tallies.setdefault(verdict.stage, Tally()).decided += 1
         extents = None
         if verdict.robust:
-            self._memory.note_proof(np.asarray(question.eps), verdict)
+            self._memory.note_proof(np.asarray(query.eps), verdict)
         elif verdict.witness is not None:
             extents = self._memory.note_witness(verdict.witness)
-        accounts, seconds = tuple(question.accounts), time.monotonic() - began
+        accounts, seconds = tuple(query.accounts), time.monotonic() - began
         return replace(verdict, extents=extents, seconds=seconds, accounts=accounts)

@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlspec.attack.claim_attack import ClaimAttack
-from mlspec.attack.context import AttackContext
 from mlspec.bounds.analysis import Analysis, Intervals, OpenClaim, opened
 from mlspec.core.deadline import NEVER, Deadline
 from mlspec.core.neighborhood import Box
@@ -106,31 +105,31 @@ class LabelSurvey:
         """Decide one label by a full attack and the complete stage."""
         item, complete = state.item(label), self.stages.complete
         if deadline.passed:
-            return unknown(label, Stage.ALPHA, OUT_OF_TIME)
+            return unknown(label, self.stages.bounders[-1].stage, OUT_OF_TIME)
         asked = _asking(self.problem, label, label in state.centre)
         pgd = self.stages.attack
-        attack = pgd.method.on(AttackContext(asked, pgd.context.device), pgd.seed)
+        attack = pgd.method.on(replace(pgd.context, problem=asked), pgd.seed)
         points = attack.find(eps, state.seen.images(), deadline)
         state.seen.note(points.images)
         if state.seen.both(label):
             return either(label, Stage.ATTACK)
         if complete is None:
             left = f"bounds leave {len(item.subsets)} subset(s) of margins open"
-            return unknown(label, Stage.ALPHA, left)
+            return unknown(label, self.stages.bounders[-1].stage, left)
         accounts: list[Account] = []
         near = list(points.images[: self.stages.near])
         analysis = Analysis(state.bounded.intervals, (item,))
         complete = replace(complete, problem=asked)
         verdict = complete.decide(box, analysis, near, deadline, accounts)
-        judged = self._judged(label, verdict, state)
-        if verdict.witness is None or judged.standing is not Standing.UNKNOWN:
-            return judged
+        settled = self._label_verdict(label, verdict, state)
+        if verdict.witness is None or settled.standing is not Standing.UNKNOWN:
+            return settled
         # The witness ties, which does not count as predicted: one that is clear may lie elsewhere.
         deeper = Analysis(state.bounded.intervals, (_shifted(item, 2.0 * MILP_MARGIN),))
         verdict = complete.decide(box, deeper, near, deadline, accounts)
-        return judged if verdict.robust else self._judged(label, verdict, state)
+        return settled if verdict.robust else self._label_verdict(label, verdict, state)
 
-    def _judged(self, label: int, verdict: Verdict, state: LabelState) -> LabelVerdict:
+    def _label_verdict(self, label: int, verdict: Verdict, state: LabelState) -> LabelVerdict:
         """Return what a verdict on a label's claim says of the label."""
         if verdict.witness is not None:
             state.seen.note(verdict.witness[None])

@@ -1,4 +1,4 @@
-"""The stages before the complete one, each as what it decides of a question."""
+"""The stages before the complete one, each as what it decides of a query."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlspec.verifier.hull_refutation import HullRefutation
 from mlspec.verifier.level import LevelFinder
 from mlspec.verifier.local_search import LocalSearch
 from mlspec.verifier.memory import Memory
-from mlspec.verifier.question import Question
+from mlspec.verifier.query import NeighborhoodQuery
 
 
 class Decider(Protocol):
@@ -32,7 +32,7 @@ class Decider(Protocol):
         """What verdicts call it."""
         ...
 
-    def decide(self, question: Question) -> Verdict | None:
+    def decide(self, query: NeighborhoodQuery) -> Verdict | None:
         """Return the verdict, with its evidence, if this stage has one; note what was found."""
         ...
 
@@ -76,11 +76,11 @@ class BoundsStage:
         """That of the bounds."""
         return self.bounder.stage
 
-    def decide(self, question: Question) -> Verdict | None:
+    def decide(self, query: NeighborhoodQuery) -> Verdict | None:
         """Return ROBUST if the bounds leave nothing open."""
         began = time.monotonic()
-        analysis = self.bounder.analyse(question.box, question.analysis, question.deadline)
-        return question.learn(self.stage, began, analysis)
+        analysis = self.bounder.analyse(query.box, query.analysis, query.deadline)
+        return query.learn(self.stage, began, analysis)
 
 
 class AttackStage:
@@ -108,12 +108,12 @@ class AttackStage:
             self._last = (eps.copy(), found)
         return found
 
-    def decide(self, question: Question) -> Verdict | None:
+    def decide(self, query: NeighborhoodQuery) -> Verdict | None:
         """Return VIOLATED if the attack finds a violating image."""
         began = time.monotonic()
-        question.points = points = self.points(question.eps, question.deadline)
+        query.points = points = self.points(query.eps, query.deadline)
         found = "a violating image" if points.violates else "no violating image"
-        question.note(self.stage, began, f"{found}, least margin {points.margins[0]:.3g}")
+        query.note(self.stage, began, f"{found}, least margin {points.margins[0]:.3g}")
         return violated(self._problem, points.images[0], self.stage) if points.violates else None
 
 

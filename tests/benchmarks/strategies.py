@@ -19,6 +19,7 @@ from mlspec import load_spec, solve
 from mlspec.core.trace import Ask
 from mlspec.core.verdict import Outcome
 from mlspec.report.numbers import above, below
+from mlspec.report.words import stopped
 from mlspec.search.shrink import POLICIES
 
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -77,7 +78,7 @@ def row(name: str, variant: str, result: xr.Dataset, first: xr.Dataset) -> list[
         f"{np.count_nonzero(asks == Ask.CERTIFICATE.value)}",
         f"{np.count_nonzero(asks == Ask.ATTACK.value)}",
         f"{float(result.attrs['wall_seconds']):.0f}",
-        str(result.attrs["stop_reason"]),
+        stopped(result),
     ]
 
 

@@ -49,9 +49,9 @@ def test_check_says_what_fits_which_licence(tmp_path: Path) -> None:
     said = " ".join(ran.out.split())
     assert ran.code == 0
     small, large = said.split("none_img3: ready to solve")
-    assert "fits the free one of cplex" in small
-    assert "fits the free one of gurobi" in small
-    assert "too large for the free one of gurobi" in large
+    assert "fits the free licence of cplex" in small
+    assert "fits the free licence of gurobi" in small
+    assert "too large for the free licence of gurobi" in large
     assert re.search(r"models up to [\d,]+ variables and [\d,]+ constraints", small)
 
 

@@ -90,12 +90,12 @@ def test_alternatives_multiply_and_empty_boxes_are_left_out(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("(assert (< X_0 1))", "no condition"),
+        ("(assert (< X_0 1))", "not a condition"),
         ("(assert (<= X_0 (* X_0 X_1)))", "no linear expression"),
         ("(assert (<= X_0 Y_0))", "neither an end of one input"),
         ("(assert (<= Y_7 0))", "Y_7 is not declared"),
         ("(assert (<= Y_0 0)", "not closed"),
-        ("(check-sat)", "no declaration of a Real"),
+        ("(check-sat)", "neither a declaration of a Real"),
         ("assert", "outside of parentheses"),
     ],
 )

@@ -112,6 +112,16 @@ def test_who_does_not_know_the_shares_says_nothing_of_them() -> None:
             StopReason.INTERRUPTED,
             "limited by time: 0 of 3 layers known to be maximal (interrupted)",
         ),
+        (
+            (0,),
+            StopReason.OPTIMAL,
+            "known to be maximal: 1 of 3 layers (within the gap of the upper bound)",
+        ),
+        (
+            (0, 1),
+            StopReason.STALLED,
+            "known to be maximal: 2 of 3 layers (no larger neighborhood was certified)",
+        ),
     ],
 )
 def test_what_limits_the_answer(blocked: tuple[int, ...], stop: StopReason, said: str) -> None:

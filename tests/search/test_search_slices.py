@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from search_cases import new_search
 from strategies import seeded
 
+from mlspec.core.events import RefutingSlice
 from mlspec.core.trace import Move
+from mlspec.core.verdict import Outcome, Proof
 from mlspec.errors import ContradictionError
 from mlspec.search.search import Search
 from mlspec.search.slices import SliceRefutation
@@ -47,6 +49,14 @@ def test_a_value_beyond_all_robust_radii_is_refuted(
     assert SliceRefutation().run(search, value).refuted
     assert search.trace.objective_bound <= value
     assert search.trace.upper_bound <= value
+
+
+def test_what_bounds_refute_rests_on_bounds() -> None:
+    search = new_search(np.ones(1), LinearVerifier(1.0, np.array([2.0])))
+    refutation = search.verifier.refute(np.array([[0.9]]), RefutingSlice(0.9))
+    assert refutation.throughout
+    (query,) = search.trace.queries
+    assert (query.outcome, query.basis) == (Outcome.VIOLATED, Proof.BOUNDS.value)
 
 
 @given(seeded(random_case), st.floats(0.5, 0.999))

@@ -24,7 +24,7 @@ from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.spec.verifier import Verifier
 from mlspec.verifier.cascade import Cascade
-from mlspec.verifier.question import Question
+from mlspec.verifier.query import NeighborhoodQuery
 
 
 def test_the_cheapest_stage_that_can_answers() -> None:
@@ -218,7 +218,7 @@ class Guessing:
     asked: int = 0
     stage: Stage = Stage.MILP
 
-    def decide(self, question: Question) -> Verdict | None:
+    def decide(self, question: NeighborhoodQuery) -> Verdict | None:
         self.asked += 1
         assert question.points is not None
         assert question.analysis is not None

@@ -14,7 +14,7 @@ from mlspec.verifier.memory_limit import TOO_LITTLE
 
 
 @dataclass(eq=False)
-class Question:
+class NeighborhoodQuery:
     """Is the neighborhood of ``eps`` robust?"""
 
     eps: Array
@@ -28,7 +28,7 @@ class Question:
     analysis: Analysis | None = None
     """What the last bounds say."""
     bounds: Stage = Stage.INTERVAL
-    """Which those are."""
+    """The stage that these bounds come from."""
 
     @property
     def open_subsets(self) -> int:
