@@ -106,7 +106,7 @@ def _regions(property_: Path, classifier: Classifier) -> list[Region]:
 
 
 def _settings(seconds: float, solver: str) -> ExperimentSpec:
-    """Return a spec of default settings; what it says of image and object counts for nothing."""
+    """Return a spec of default settings; its image and object are not used."""
     spec = {
         "classifier": {"onnx": "network.onnx"},
         "image": {"file": "image.npy"},

@@ -43,7 +43,7 @@ class ProgramBackend:
         return self._interface.certifies
 
     def probe(self) -> None:
-        """Raise what would come later: MissingSolverError, LicenceError or OptionError."""
+        """Raise MissingSolverError, LicenceError or OptionError where a solve would."""
         self._loaded(LinearProgram.of_size(1, 1))
 
     def allows(self, variables: int, constraints: int) -> bool:

@@ -86,15 +86,15 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class LearningEngine(Engine, Protocol):
-    """An engine that can begin with what another one learnt."""
+class WarmStartedEngine(Engine, Protocol):
+    """An engine that can start from what another one returned."""
 
-    def learnt(self) -> object:
-        """Return what it learnt, for ``follow``."""
+    def warm_starts(self) -> object:
+        """Return what an engine for another box can start from."""
         ...
 
-    def follow(self, learnt: object) -> None:
-        """Begin with what an engine for another box of the same network has learnt."""
+    def start_from(self, warm_start: object) -> None:
+        """Start from what an engine for another box of the same network returned."""
         ...
 
 

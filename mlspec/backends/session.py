@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlspec.backends.checks import checked, failure
-from mlspec.backends.engine import PATIENCE, Engine, LearningEngine, Patience, RunEnd
+from mlspec.backends.engine import PATIENCE, Engine, Patience, RunEnd, WarmStartedEngine
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import Layout, LinearProgram
 from mlspec.core.deadline import NEVER, Deadline
@@ -98,16 +98,16 @@ class ProgramSession:
         """Say whether the model contains ``image`` ``(C, H, W)``, whatever its margins."""
         return self._report(self._at(image, deadline), 0.0).termination is Termination.OPTIMAL
 
-    def learnt(self) -> object:
-        """Return what was learnt, for ``follow`` of a session on another box."""
-        if isinstance(self._engine, LearningEngine) and not self._abandoned:
-            return self._engine.learnt()
+    def warm_starts(self) -> object:
+        """Return what a session on another box can start from."""
+        if isinstance(self._engine, WarmStartedEngine) and not self._abandoned:
+            return self._engine.warm_starts()
         return None
 
-    def follow(self, learnt: object) -> None:
-        """Begin with what a session on another box of the same network has learnt."""
-        if isinstance(self._engine, LearningEngine):
-            self._engine.follow(learnt)
+    def start_from(self, warm_start: object) -> None:
+        """Start from what a session on another box of the same network returned."""
+        if isinstance(self._engine, WarmStartedEngine):
+            self._engine.start_from(warm_start)
 
     def cancel(self) -> None:
         """Make the solve that runs in another thread end soon, and all later ones at once."""

@@ -15,10 +15,17 @@ from numpy.typing import NDArray
 from mlspec.backends.engine import Engine, Options, RunEnd, SolverInterface
 from mlspec.backends.highs import HIGHS, HighsEngine
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.learnt import Experience, Learnt, MarginRows, begin, branchings_by, named
 from mlspec.branching.relaxation import NumericalTroubleError, Relaxation
 from mlspec.branching.submips import SubMip, SubMipSolver
 from mlspec.branching.tree import BranchAndCut, Tree
+from mlspec.branching.warm_start import (
+    MarginRows,
+    WarmStart,
+    WarmStarts,
+    begin,
+    branchings_by,
+    named,
+)
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
@@ -47,17 +54,17 @@ class BranchingEngine:
         self._relaxation: Relaxation | None = None
         self._remembered: list[Array] = []
         """The last points that local searches found: the sub-MIPs of the tree start from them."""
-        self._learnt: dict[MarginRows, Learnt] = {}
-        """What was learnt, here or by an engine before."""
+        self._warm_starts: dict[MarginRows, WarmStart] = {}
+        """By the rows of a decision, made here or by an engine before."""
 
-    def learnt(self) -> Experience:
-        """Return what was learnt, with what ``follow`` brought."""
-        return Experience(dict(self._learnt))
+    def warm_starts(self) -> WarmStarts:
+        """Return what an engine for another box can start from, its own starts included."""
+        return WarmStarts(dict(self._warm_starts))
 
-    def follow(self, learnt: object) -> None:
-        """Begin with what an engine for another box of the same network has learnt."""
-        if isinstance(learnt, Experience):
-            self._learnt = dict(learnt.answers)
+    def start_from(self, warm_start: object) -> None:
+        """Start from what an engine for another box of the same network returned."""
+        if isinstance(warm_start, WarmStarts):
+            self._warm_starts = dict(warm_start.by_rows)
 
     def change_rows(self, rhs: Mapping[int, float]) -> None:
         """Set right-hand sides of rows of the kind <=."""
@@ -94,8 +101,8 @@ class BranchingEngine:
 
     def _branched(self, row: int, deadline: Deadline) -> RunEnd:
         rows = self._margin_rows(row)
-        learnt = self._learnt.get(rows, Learnt())
-        relaxation = self._begun(learnt)
+        warm_start = self._warm_starts.get(rows, WarmStart())
+        relaxation = self._begun(warm_start)
         # The row is lifted and its limit is that of the objective: so nodes have bounds.
         relaxation.set_limits({**self._limits, row: np.inf})
         relaxation.set_cost(self._cost)
@@ -103,16 +110,16 @@ class BranchingEngine:
         program = replace(self._program, cost=self._cost)
         limit = self._limits[row]
         method = self._method
-        if learnt.cuts:
-            method = replace(method, cuts=method.cuts.followed)
-        known = branchings_by(learnt, program)
+        if warm_start.cuts:
+            method = replace(method, cuts=method.cuts.with_warm_start)
+        known = branchings_by(warm_start, program)
         tree = Tree(method, program, relaxation, limit, deadline, known)
         hint = min(self._remembered, key=lambda point: float(self._cost @ point), default=None)
         submips = SubMipSolver(partial(self._searched, row), self._whole.cancel)
         point = tree.run(hint, submips)
-        root = tree.learnt if tree.learnt.cuts else learnt
+        root = tree.warm_start if tree.warm_start.cuts else warm_start
         latest = dict(list(tree.branchings.items())[-method.branchings :])
-        self._learnt[rows] = replace(root, branchings=named(program, latest))
+        self._warm_starts[rows] = replace(root, branchings=named(program, latest))
         done = f"branch and cut, {tree.nodes} nodes, {relaxation.cuts} cuts"
         if point is not None:
             return RunEnd(Termination.OPTIMAL, point, None, done)
@@ -122,12 +129,12 @@ class BranchingEngine:
         done = f"{done}, {left:.3g} left to prove"
         return RunEnd(Termination.LIMIT, None, tree.bound, done, certified=True)
 
-    def _begun(self, learnt: Learnt) -> Relaxation:
-        """Return the relaxation; a new one begins with the cuts and the basis of ``learnt``."""
+    def _begun(self, warm_start: WarmStart) -> Relaxation:
+        """Return the relaxation; a new one begins with the cuts and the basis of ``warm_start``."""
         if self._relaxation is None:
             cuts = self._method.cuts
             self._relaxation = Relaxation(self._program, self._options, self._cancelled, cuts.loose)
-            begin(self._relaxation, learnt, self._program, cuts.hull.smallest_coefficient)
+            begin(self._relaxation, warm_start, self._program, cuts.hull.smallest_coefficient)
         return self._relaxation
 
     def _margin_rows(self, row: int) -> MarginRows:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
 from mlspec.branching.hull import HullCuts, hulls_of
-from mlspec.branching.learnt import Learnt, learnt_from
 from mlspec.branching.relaxation import (
     STATUS,
     Basis,
@@ -17,6 +16,7 @@ from mlspec.branching.relaxation import (
     Relaxation,
     Relaxed,
 )
+from mlspec.branching.warm_start import WarmStart, warm_start_of
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 
@@ -57,8 +57,8 @@ class CuttingPlanes:
     wrong."""
 
     @property
-    def followed(self) -> CuttingPlanes:
-        """For a relaxation that begins with the cuts of another one: their rounds are behind it."""
+    def with_warm_start(self) -> CuttingPlanes:
+        """The numbers for a relaxation with a warm start, which has most of its cuts already."""
         return replace(self, tail_rounds=1, tail_gain=self.tail_gain / self.tail_rounds)
 
 
@@ -112,8 +112,8 @@ class NodeSolver:
         self._deadline = deadline
         self._root_cuts = 0
         self._program = program
-        self.learnt = Learnt()
-        """What the root knows that is of use to other programs."""
+        self.warm_start = WarmStart()
+        """What a tree on another box can start from."""
 
     def spent(self) -> bool:
         """Whether the deadline has passed, or the search was cancelled."""
@@ -143,7 +143,7 @@ class NodeSolver:
             history.append(relaxed.bound)
         self._root_cuts = self._relaxation.cuts
         held = self._relaxation.basis.held
-        self.learnt = learnt_from(self._program, self._relaxation.binding(), held)
+        self.warm_start = warm_start_of(self._program, self._relaxation.binding(), held)
         return replace(relaxed, bound=max(history))
 
     def solved(self, node: Node) -> Solved | float | None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from mlspec.backends.pieces import Pieces
 from mlspec.backends.program import LinearProgram
-from mlspec.branching.learnt import Branchings, Learnt
 from mlspec.branching.nodes import CuttingPlanes, Node, NodeSolver, Sides, Solved
 from mlspec.branching.relaxation import Relaxation
 from mlspec.branching.rule import BranchingRule, ReliabilityBranching
 from mlspec.branching.submips import LargeNeighborhoods, SubMipSearch, SubMipSolver
+from mlspec.branching.warm_start import Branchings, WarmStart
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 
@@ -78,9 +78,9 @@ class Tree:
         return self.bound > self._limit
 
     @property
-    def learnt(self) -> Learnt:
-        """What the root knows that is of use to other programs."""
-        return self._solver.learnt
+    def warm_start(self) -> WarmStart:
+        """What a tree on another box can start from."""
+        return self._solver.warm_start
 
     def run(self, hint: Array | None, solver: SubMipSolver) -> Array | None:
         """Return a point within the limit; None if there is none (``proved``) or time ran out.

@@ -141,12 +141,12 @@ class Session(Protocol):
 class ProvingSession(Session, Protocol):
     """One model loaded into branch and cut, which certifies what it decides."""
 
-    def learnt(self) -> object:
-        """Return what was learnt, for ``follow`` of a session on another box; None if nothing."""
+    def warm_starts(self) -> object:
+        """Return what a session on another box can start from; None if nothing."""
         ...
 
-    def follow(self, learnt: object) -> None:
-        """Begin with what a session on another box of the same network has learnt: only what is
+    def start_from(self, warm_start: object) -> None:
+        """Start from what a session on another box of the same network returned; only what is
         proved in this model counts."""
         ...
 

@@ -91,8 +91,8 @@ class SliceRefutation:
     def _caps(self, search: Search, vertices: Array) -> Array:
         """Return how far each layer can grow alone above the floor at most, ``(R,)``.
 
-        A violating image that leaves the floor in that layer only sets the limit; without one it
-        is 1.
+        The limit is set by violating images that exceed the floor in that layer alone; it is 1
+        where there are none.
         """
         floor = search.trace.floor
         caps = np.full(len(floor), Neighborhood.CAP)

@@ -1,4 +1,4 @@
-"""The verifier: stages from cheap to complete, each only for what the last left open.
+"""The verifier: stages from cheap to complete; each is asked what those before it left open.
 
 interval -> CROWN -> attack -> alpha-CROWN -> MILP. A stage may answer only with evidence: bounds or
 dual bounds in float64 for ROBUST, a witness replayed in float64 for VIOLATED.

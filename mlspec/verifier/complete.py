@@ -1,7 +1,8 @@
 """The complete stage: one MILP per subset of margins that the bounds left open.
 
-The solver that the spec names is asked first. What it finds is replayed; what it denies is only its
-claim, and robust is said where branch and cut proves it by dual bounds in float64 (``branching``).
+The solver that the spec names is asked first. An image that it finds is replayed. That there is
+none is only its claim: ROBUST needs a proof of branch and cut, by dual bounds in float64
+(``branching``).
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ class CompleteStage:
     """Operations that a model takes for each binary, where work is counted."""
     trial: ModelTrial = field(default_factory=ModelTrial)
     """What a model has to contain before its proofs count."""
-    learnt: dict[int, object] = field(default_factory=dict)
-    """What the last query on the claim of each target label learnt: the next one begins with it."""
+    warm_starts: dict[int, object] = field(default_factory=dict)
+    """What the next query on the claim of a target label starts from."""
 
     def decide(
         self,
@@ -134,11 +135,11 @@ class CompleteStage:
         proving = sessions.proving
         deadline.spend(self.model_operations * proving.binaries)
         accounts.append(_account(began, f"model of {proving.binaries} binaries"))
-        proving.follow(self.learnt.get(item.claim.target))
+        proving.start_from(self.warm_starts.get(item.claim.target))
         try:
             return self._decide_open(box, item, sessions, near, deadline, accounts)
         finally:
-            self.learnt[item.claim.target] = proving.learnt()
+            self.warm_starts[item.claim.target] = proving.warm_starts()
 
     def _decide_open(
         self,

@@ -1,8 +1,8 @@
 """Encloses the least value that the largest margin of a subset takes over a box.
 
-Each round asks branch and cut for an image whose margins all lie below the least value known. What
-it finds is moved to the minimum of its linear region, replayed, and lowers the question; that there
-is none is proved by dual bounds in float64, and so is the lower end that is left when time is up.
+Each round asks branch and cut for an image whose margins all lie below the least value known. An
+image that it finds is moved to the minimum of its linear region and replayed: its value is the new
+least one. Dual bounds in float64 prove that there is none, and the lower end when time is up.
 """
 
 from __future__ import annotations

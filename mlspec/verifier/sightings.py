@@ -45,7 +45,7 @@ class Sightings:
         return forward.scores(self._problem.network, images)
 
     def _learn(self, image: Array, scores: Array, *, dry: bool) -> bool:
-        """Take note of one image, unless ``dry``; say whether it shows anything new."""
+        """Say whether an image shows anything new, and note what it shows unless ``dry``."""
         predicted = self._problem.property.rule.predicted(scores[None])[0]
         reached = scores[:, None] <= scores[None, :]
         news = bool((reached & ~self.reached).any())

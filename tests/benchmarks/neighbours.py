@@ -1,4 +1,4 @@
-"""What a query costs that begins with what the one before it learnt: ``make bench-neighbours``.
+"""What a query costs that begins with what the one before it warm_start: ``make bench-neighbours``.
 
 Around one neighborhood single layers grow by 2 %, as they do for the certificate, and then all of
 them. Every such query is asked twice, after the one before it and from nothing, and its work is
@@ -62,7 +62,7 @@ def row(case: Case, seconds: float) -> list[str]:
     assert stage is not None
     pairs = []
     for number, eps in enumerate(neighbours(case.eps(SHARE))):
-        nothing, alone = work(case, replace(stage, learnt={}), eps, seconds)
+        nothing, alone = work(case, replace(stage, warm_starts={}), eps, seconds)
         after, said = work(case, stage, eps, seconds)
         if {alone, said} == {Outcome.ROBUST, Outcome.VIOLATED}:
             raise RuntimeError(f"{case.name}, {case.label}, {eps}: {alone} alone, but {said} after")

@@ -90,11 +90,11 @@ class Told:
         self.regions += 1
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 
-    def learnt(self) -> object:
+    def warm_starts(self) -> object:
         return f"after {len(self.asked)}"
 
-    def follow(self, learnt: object) -> None:
-        self.followed.append(learnt)
+    def start_from(self, warm_start: object) -> None:
+        self.followed.append(warm_start)
 
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         return True
@@ -246,7 +246,7 @@ def test_the_margin_that_is_said_is_proved() -> None:
     assert least - 1e-4 <= verdict.margin <= least
 
 
-def test_a_query_is_told_what_the_one_before_it_learnt() -> None:
+def test_a_query_starts_from_what_the_one_before_it_returned() -> None:
     problem = several(3.0)
     robust = SolveReport(Termination.INFEASIBLE, None, 1.0, 0.0, certified=True)
     told = Told([robust] * 6)

@@ -67,11 +67,11 @@ class Scripted:
     ) -> SolveReport:
         return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
 
-    def learnt(self) -> object:
+    def warm_starts(self) -> object:
         return None
 
-    def follow(self, learnt: object) -> None:
-        assert learnt is None
+    def start_from(self, warm_start: object) -> None:
+        assert warm_start is None
 
     def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
         assert not deadline.passed

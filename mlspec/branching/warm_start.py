@@ -1,10 +1,10 @@
-"""What one tree learnt, taken over by that of another box of the same network.
+"""Warm starts: cuts, basis and branchings of one tree, for a tree on another box of the network.
 
-A cut by the hull of a piece is a choice of candidates for its inputs (``hull``). The coefficients
-that belong to the choice follow from the bounds of the program; so whatever the bounds are, the
-choices that made one relaxation tight are likely to make another one tight, at once, and from
-nearly the same basis. The integers that one tree branched on need no trial in another one. All of
-that is only a start: cuts are valid, and leaves are proved, in the program that they are used for.
+A cut by the hull of a piece is a choice of candidates for its inputs (``hull``). Its coefficients
+follow from the choice and from the bounds of the program. The choices that made one relaxation
+tight are likely to make another one tight, at once, and from nearly the same basis. The integers
+that one tree branched on need no trial in another one. None of this is a proof: cuts are computed
+anew, and leaves are proved, in the program that they are used for.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ REST: Final = ""
 
 
 @dataclass(frozen=True)
-class LearntCut:
-    """A choice, by the names of variables, and how the basis of the root held its cut."""
+class WarmCut:
+    """A cut of the root, by the names of variables."""
 
     output: str
-    """That of the piece."""
+    """The output of its piece."""
     chosen: Mapping[str, str]
     """The winner that is chosen for each input."""
     status: Any
-    """Of its row in the basis."""
+    """How the basis held its row."""
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What the root of one program knows that is of use to another one."""
+class WarmStart:
+    """What the tree of one program hands on to the tree of another one."""
 
-    cuts: Sequence[LearntCut] = ()
+    cuts: Sequence[WarmCut] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
     """How the basis held each variable."""
     rows: Mapping[str, Any] = field(default_factory=dict)
@@ -55,18 +55,19 @@ class Learnt:
 
 
 @dataclass(frozen=True)
-class Experience:
-    """What one engine learnt by decisions on each set of margin rows: the same decisions on another
-    box begin with it."""
+class WarmStarts:
+    """The warm starts of one engine, by the margin rows of the decision that they come from."""
 
-    answers: Mapping[MarginRows, Learnt]
+    by_rows: Mapping[MarginRows, WarmStart]
 
 
-def learnt_from(program: LinearProgram, cuts: Sequence[tuple[HullCut, Any]], basis: Any) -> Learnt:
+def warm_start_of(
+    program: LinearProgram, cuts: Sequence[tuple[HullCut, Any]], basis: Any
+) -> WarmStart:
     """Return what ``program`` knows by ``cuts``, each with the status of its row, and by HiGHS's
     ``basis``, which has the rows of the program first."""
     if not program.names:
-        return Learnt()
+        return WarmStart()
     names = program.names
     rows = dict(zip(program.row_names, basis.row_status, strict=False))
     columns = dict(zip(names, basis.col_status, strict=True))
@@ -76,29 +77,33 @@ def learnt_from(program: LinearProgram, cuts: Sequence[tuple[HullCut, Any]], bas
         inputs = [names[column] for column in cut.piece.inputs.tolist()]
         chosen = (winners[number] for number in cut.choice.tolist())
         pairs = dict(zip(inputs, chosen, strict=True))
-        found.append(LearntCut(names[cut.piece.output], pairs, status))
-    return Learnt(found, columns, rows)
+        found.append(WarmCut(names[cut.piece.output], pairs, status))
+    return WarmStart(found, columns, rows)
 
 
-def begin(relaxation: Relaxation, learnt: Learnt, program: LinearProgram, smallest: float) -> None:
-    """Give ``relaxation`` of ``program`` the cuts and the basis of ``learnt``; coefficients below
-    ``smallest`` are replaced (``HullCuts``)."""
-    if learnt.cuts:
-        found = [*cuts_by(learnt, program, hulls_of(program), smallest)]
-        basis = basis_by(learnt, program, [status for _, status in found])
+def begin(
+    relaxation: Relaxation, warm_start: WarmStart, program: LinearProgram, smallest: float
+) -> None:
+    """Give ``relaxation`` of ``program`` the cuts and the basis of ``warm_start``.
+
+    Coefficients below ``smallest`` are replaced (``HullCuts``).
+    """
+    if warm_start.cuts:
+        found = [*cuts_by(warm_start, program, hulls_of(program), smallest)]
+        basis = basis_by(warm_start, program, [status for _, status in found])
         relaxation.begin([cut for cut, _ in found], basis)
 
 
 def cuts_by(
-    learnt: Learnt, program: LinearProgram, hulls: Sequence[Hull], smallest: float
+    warm_start: WarmStart, program: LinearProgram, hulls: Sequence[Hull], smallest: float
 ) -> Iterator[tuple[HullCut, Any]]:
-    """Yield the cuts of ``program`` that choose as ``learnt`` says, each with the status of its
-    row; an input that is new follows most of the others."""
+    """Yield the cuts of ``program`` that choose as ``warm_start`` says, each with the status of its
+    row; an input that is new takes the winner of most others."""
     names = program.names
     if not names:
         return
     by_output = {names[hull.piece.output]: hull for hull in hulls}
-    for each in learnt.cuts:
+    for each in warm_start.cuts:
         hull = by_output.get(each.output)
         if hull is None:
             continue
@@ -130,25 +135,25 @@ def named(
     }
 
 
-def branchings_by(learnt: Learnt, program: LinearProgram) -> Branchings:
-    """Return the branchings of ``learnt`` whose integers ``program`` has."""
+def branchings_by(warm_start: WarmStart, program: LinearProgram) -> Branchings:
+    """Return the branchings of ``warm_start`` whose integers ``program`` has."""
     if not program.names:
         return {}
     columns = np.flatnonzero(program.integer).tolist()
     places = {program.names[column]: place for place, column in enumerate(columns)}
     return {
         frozenset((places[name], value) for name, value in fixed): places[chosen]
-        for fixed, chosen in learnt.branchings.items()
+        for fixed, chosen in warm_start.branchings.items()
         if chosen in places and all(name in places for name, _ in fixed)
     }
 
 
-def basis_by(learnt: Learnt, program: LinearProgram, of_cuts: Sequence[Any]) -> Any:
+def basis_by(warm_start: WarmStart, program: LinearProgram, of_cuts: Sequence[Any]) -> Any:
     """Return a basis of ``program`` and cuts whose rows have the status ``of_cuts``; what is new is
     basic if it is a row, else at its lower end. HiGHS makes a basis of it."""
     status, basis = highspy.HighsBasisStatus, highspy.HighsBasis()
-    basis.col_status = [learnt.columns.get(name, status.kLower) for name in program.names]
-    rows = [learnt.rows.get(name, status.kBasic) for name in program.row_names]
+    basis.col_status = [warm_start.columns.get(name, status.kLower) for name in program.names]
+    rows = [warm_start.rows.get(name, status.kBasic) for name in program.row_names]
     basis.row_status = [*rows, *of_cuts]
     basis.valid = basis.alien = True
     return basis

@@ -1,4 +1,4 @@
-"""What one tree learnt helps another one, and changes no answer."""
+"""A warm start from another tree helps, and changes no answer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from mlspec.backends.backend import ProgramBackend
 from mlspec.backends.program import LinearProgram, Piece, arrays_of
 from mlspec.branching.engine import branching
 from mlspec.branching.hull import HullCuts, hulls_of
-from mlspec.branching.learnt import (
+from mlspec.branching.tree import BranchAndCut
+from mlspec.branching.warm_start import (
     Branchings,
-    Experience,
-    Learnt,
+    WarmStart,
+    WarmStarts,
     branchings_by,
     cuts_by,
-    learnt_from,
     named,
+    warm_start_of,
 )
-from mlspec.branching.tree import BranchAndCut
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.milp.model import Termination
@@ -43,7 +43,7 @@ def test_a_session_that_follows_another_says_what_it_says_alone(question: Questi
     subset = tuple(sorted(set(models[0].margins) & set(models[1].margins)))[:1]
     assert subset
     first.solve(subset, Deadline.after(SECONDS), subset[0])
-    second.follow(first.learnt())
+    second.start_from(first.warm_starts())
     found = second.solve(subset, Deadline.after(SECONDS), subset[0])
     expected = alone.solve(subset, Deadline.after(SECONDS), subset[0])
     ends = {found.termination, expected.termination}
@@ -62,13 +62,13 @@ def test_cuts_that_are_taken_over_hold_at_every_image(question: Question) -> Non
     points = small.lower + rng.random((3, small.columns)) * (small.upper - small.lower)
     cuts = [cut for x in points for cut in HULL.deepest(hulls_of(small), x, 20)]
     no_basis = SimpleNamespace(row_status=[], col_status=[None] * small.columns)
-    learnt = learnt_from(small, [(cut, None) for cut in cuts], no_basis)
+    warm_start = warm_start_of(small, [(cut, None) for cut in cuts], no_basis)
     smallest = HULL.smallest_coefficient
-    own = [cut for cut, _ in cuts_by(learnt, small, hulls_of(small), smallest)]
+    own = [cut for cut, _ in cuts_by(warm_start, small, hulls_of(small), smallest)]
     for cut, again in zip(cuts, own, strict=True):
         assert np.array_equal(cut.columns, again.columns)
         assert np.allclose(cut.values, again.values)
-    for cut, _ in cuts_by(learnt, large, hulls_of(large), smallest):
+    for cut, _ in cuts_by(warm_start, large, hulls_of(large), smallest):
         for _ in range(20):
             assert cut.values @ anywhere(large, cut.piece, rng)[cut.columns] <= cut.limit
 
@@ -92,10 +92,10 @@ def test_branchings_are_known_by_the_names_of_their_integers() -> None:
     )
     program = next(each for each in programs if each.integer.sum() > 1)
     branchings: Branchings = {frozenset(): 0, frozenset({(0, 1.0)}): 1}
-    learnt = Learnt(branchings=named(program, branchings))
-    assert branchings_by(learnt, program) == branchings
+    warm_start = WarmStart(branchings=named(program, branchings))
+    assert branchings_by(warm_start, program) == branchings
     names = tuple(f"other {name}" for name in program.names)
-    assert branchings_by(learnt, replace(program, names=names)) == {}
+    assert branchings_by(warm_start, replace(program, names=names)) == {}
 
 
 def test_cuts_of_an_engine_before_are_there_without_a_round_of_its_own() -> None:
@@ -106,7 +106,7 @@ def test_cuts_of_an_engine_before_are_there_without_a_round_of_its_own() -> None
             first = backend(BranchAndCut()).open(model)
             first.solve((row,), Deadline.after(SECONDS), row)
             second = backend(NO_CUTS).open(model)
-            second.follow(first.learnt())
+            second.start_from(first.warm_starts())
             report = second.solve((row,), Deadline.after(SECONDS), row)
             taken += int(report.message.split()[5]) if report.message.startswith("branch") else 0
     assert taken > 0
@@ -121,9 +121,9 @@ def test_only_the_latest_branchings_are_remembered() -> None:
             for number, each in enumerate((NO_CUTS, method)):
                 session = backend(each).open(model)
                 session.solve((row,), Deadline.after(SECONDS), row)
-                learnt = session.learnt()
-                assert isinstance(learnt, Experience)
-                for answer in learnt.answers.values():
+                warm_start = session.warm_starts()
+                assert isinstance(warm_start, WarmStarts)
+                for answer in warm_start.by_rows.values():
                     most[number] = max(most[number], len(answer.branchings))
     assert most[0] > most[1] == 2
 
