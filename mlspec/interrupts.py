@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 T = TypeVar("T")
+_LEFT_BEHIND: Final = "a call of mlspec within a limit of time"
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -49,7 +52,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         except BaseException as error:
             raised.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, name=_LEFT_BEHIND, daemon=True)
     thread.start()
     thread.join(seconds)
     if raised:
@@ -57,3 +60,13 @@ def within(seconds: float, call: Callable[[], T]) -> T:
     if not returned:
         raise TimeoutError(f"not ended after {seconds:.3g} s")
     return returned[0]
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code; at once where a call was left behind, as a C library that
+    is ended while it runs may crash."""
+    if any(thread.name == _LEFT_BEHIND for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

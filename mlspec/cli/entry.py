@@ -19,6 +19,7 @@ import mlspec.cli.solving
 import mlspec.cli.verifying  # noqa: F401 (their commands join the application)
 from mlspec.cli.app import app, err, say
 from mlspec.errors import ContradictionError, ExitCode, MlspecError
+from mlspec.interrupts import leave
 
 
 def run(began: float) -> None:
@@ -41,7 +42,7 @@ def run(began: float) -> None:
         say(str(error), err)
         if isinstance(error, ContradictionError):
             _keep(error)
-        sys.exit(error.exit_code)
+        leave(error.exit_code)
     except MemoryError:
         if debug:
             raise
