@@ -79,4 +79,4 @@ FLOAT32_SMALLEST_NORMAL: Final = 2.0**-126
 """The smallest normal float32."""
 
 FLOAT32_LARGEST: Final = 2.0**127
-"""Float32 numbers up to this overflow in no operation but a product or a sum that exceeds it."""
+"""Half of the largest float32: no sum or product whose terms stay below this overflows."""

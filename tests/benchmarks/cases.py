@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.problem import Problem
 from mlspec.spec import ExperimentSpec
+from mlspec.tensors import single_threaded
 
 CLASSIFIERS = ("none_img3", "l0_img3", "pgd_img3")
 """Specs that ask the same of three classifiers."""
@@ -59,6 +61,16 @@ def directions(layers: int) -> dict[str, Array]:
         "all layers": np.ones(layers),
     }
     return every if layers > 4 else {name: every[name] for name in ("object only", "all layers")}
+
+
+def rows_of(each: Iterable[Case], row: Callable[[Case], list[str]]) -> list[list[str]]:
+    """Return a row for every case, on one thread; each is printed as soon as it is there."""
+    rows = []
+    with single_threaded():
+        for case in each:
+            rows.append(row(case))
+            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    return rows
 
 
 def cases(names: Sequence[str], labels: Sequence[str] = ()) -> Iterator[Case]:

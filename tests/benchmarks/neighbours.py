@@ -1,4 +1,4 @@
-"""What a query costs that begins with what the one before it warm_start: ``make bench-neighbours``.
+"""What a query costs with a warm start from the one before it: ``make bench-neighbours``.
 
 Around one neighborhood single layers grow by 2 %, as they do for the certificate, and then all of
 them. Every such query is asked twice, after the one before it and from nothing, and its work is
@@ -8,21 +8,19 @@ counted (``budget.work``), so that the load of the machine does not matter.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from benchmarks.cases import Case, cases
+from benchmarks.cases import Case, cases, rows_of
 from benchmarks.tables import footer, markdown
 from mlspec import run
 from mlspec.core.clock import WorkClock
 from mlspec.core.deadline import Deadline
 from mlspec.core.network import Array
 from mlspec.core.verdict import Outcome
-from mlspec.tensors import single_threaded
 from mlspec.verifier.complete import CompleteStage
 
 SHARE = 0.97
@@ -78,10 +76,6 @@ def row(case: Case, seconds: float) -> list[str]:
 def main(specs: Sequence[str], labels: Sequence[str], seconds: float) -> None:
     """Print one row for each spec and direction; a query has ``seconds`` of work."""
     began = time.perf_counter()
-    rows = []
-    with single_threaded():
-        for case in cases(specs, labels):
-            rows.append(row(case, seconds))
-            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    rows = rows_of(cases(specs, labels), lambda case: row(case, seconds))
     print(markdown(HEADS, rows, words=2))
     print(f"\n{footer(('mlspec', 'torch', 'highspy'), began)}")

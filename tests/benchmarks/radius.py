@@ -6,14 +6,12 @@ attack is that near the exact radius; violated, it missed something.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
-from benchmarks.cases import Case, cases
+from benchmarks.cases import Case, cases, rows_of
 from benchmarks.stages import decision
 from benchmarks.tables import footer, markdown
-from mlspec.tensors import single_threaded
 
 SHARE = 0.99
 HEADS = ("spec", "direction", "attack radius", "seconds", f"decision at {SHARE:g}")
@@ -31,11 +29,7 @@ def row(case: Case, seconds: float) -> list[str]:
 def main(specs: Sequence[str], labels: Sequence[str], seconds: float) -> None:
     """Print one row for each spec and direction; a decision has ``seconds``."""
     began = time.perf_counter()
-    rows = []
-    with single_threaded():
-        for case in cases(specs, labels):
-            rows.append(row(case, seconds))
-            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
+    rows = rows_of(cases(specs, labels), lambda case: row(case, seconds))
     near = sum(each[-1].startswith("robust") for each in rows)
     print(markdown(HEADS, rows, words=2))
     print(f"\nWithin {1 - SHARE:.0%} of the exact radius, proved: {near} of {len(rows)}.")

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from machines import SECONDS, analyse, highs
 from oracles import level
+from scripted_solver import ScriptedSolver
 from strategies import problem_of
 
 from mlspec.backends.backend import ProgramBackend
-from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
-from mlspec.core.network import Array, Network
+from mlspec.core.network import Network
 from mlspec.core.problem import Problem
 from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Account, Outcome, Proof, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import Backend, MilpModel, Prover, SolveReport, Termination
+from mlspec.milp.model import Backend, Prover, SolveReport, Termination
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
@@ -52,56 +50,8 @@ def several(offset: float) -> Problem:
     )
 
 
-class Told:
-    """A solver that says what it is told to, one report for each subset in their order."""
-
-    name = "told"
-    binaries = 0
-
-    def __init__(self, reports: Sequence[SolveReport], delay: float = 0.0) -> None:
-        self.reports = list(reports)
-        self.delay = delay
-        self.asked: list[tuple[int, ...]] = []
-        self.regions = 0
-        self.followed: list[object] = []
-
-    def open(self, model: MilpModel) -> Told:
-        return self
-
-    def solve(
-        self,
-        subset: tuple[int, ...],
-        deadline: Deadline = NEVER,
-        guide: int | None = None,
-        beyond: float = 0.0,
-    ) -> SolveReport:
-        self.asked.append(subset)
-        time.sleep(self.delay)
-        return self.reports[len(self.asked) - 1]
-
-    def near(
-        self,
-        image: Array,
-        subset: tuple[int, ...],
-        deadline: Deadline = NEVER,
-        guide: int | None = None,
-        ties: int = 0,
-    ) -> SolveReport:
-        self.regions += 1
-        return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
-
-    def warm_starts(self) -> object:
-        return f"after {len(self.asked)}"
-
-    def start_from(self, warm_start: object) -> None:
-        self.followed.append(warm_start)
-
-    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
-        return True
-
-
 def stage_of(
-    problem: Problem, prover: Told | ProgramBackend, seconds: float = SECONDS
+    problem: Problem, prover: ScriptedSolver | ProgramBackend, seconds: float = SECONDS
 ) -> CompleteStage:
     """A stage whose solver is its own prover."""
     models = ClaimModels(Compiler(problem.relaxed), prover, prover)
@@ -152,19 +102,19 @@ def test_every_open_subset_is_decided_and_accounted_for() -> None:
 def test_only_all_subsets_together_are_a_proof() -> None:
     problem = several(3.0)
     everything = [PROVED] * 3
-    verdict, _ = decided(stage_of(problem, Told(everything)))
+    verdict, _ = decided(stage_of(problem, ScriptedSolver(everything)))
     assert verdict.outcome is Outcome.ROBUST
     for missing in range(3):
         for other in (LIMIT, FAILED):
             told = [other if number == missing else PROVED for number in range(3)]
-            verdict, _ = decided(stage_of(problem, Told(told)))
+            verdict, _ = decided(stage_of(problem, ScriptedSolver(told)))
             assert verdict.outcome is Outcome.UNKNOWN
             assert (verdict.reason.find("it broke off") >= 0) == (other is FAILED)
 
 
 @pytest.mark.parametrize("reached", [1, 2])
 def test_subsets_that_no_time_is_left_for_are_not_proved(reached: int) -> None:
-    backend = Told([PROVED] * 3, delay=0.6 / reached)
+    backend = ScriptedSolver([PROVED] * 3, delay=0.6 / reached)
     verdict, _ = decided(stage_of(several(3.0), backend, seconds=0.5))
     assert len(backend.asked) == reached
     assert verdict.outcome is Outcome.UNKNOWN
@@ -176,14 +126,14 @@ def test_the_first_violation_ends_the_query() -> None:
     problem = several(-3.0)
     image = problem.image
     assert problem.margin(image[None])[0] < 0.0
-    backend = Told([PROVED, SolveReport(Termination.OPTIMAL, image, None, 0.1), FAILED])
+    backend = ScriptedSolver([PROVED, SolveReport(Termination.OPTIMAL, image, None, 0.1), FAILED])
     verdict, _ = decided(stage_of(problem, backend))
     assert verdict.outcome is Outcome.VIOLATED
     assert len(backend.asked) == 2
 
 
 def test_the_linear_regions_of_all_weak_images_are_searched_for_every_subset() -> None:
-    backend = Told([PROVED] * 3)
+    backend = ScriptedSolver([PROVED] * 3)
     _, accounts = decided(stage_of(several(3.0), backend), near=4)
     assert backend.regions == 4 * 3
     assert any("linear regions of weak points (4)" in each.finding for each in accounts)
@@ -193,14 +143,18 @@ def test_the_linear_regions_of_all_weak_images_are_searched_for_every_subset() -
 def test_a_claim_is_robust_only_once_it_is_proved(claimed: SolveReport) -> None:
     problem = several(3.0)
     decision = claimed is CLAIMED
-    verdict, _ = decided(asking(problem, Told([claimed] * 3), highs(), decision=decision))
+    verdict, _ = decided(asking(problem, ScriptedSolver([claimed] * 3), highs(), decision=decision))
     assert verdict.outcome is Outcome.ROBUST
     assert verdict.proof is Proof.DUAL_BOUNDS
     assert verdict.claim == ""
-    verdict, _ = decided(asking(problem, Told([claimed] * 3), Told([LIMIT] * 9), decision=decision))
+    verdict, _ = decided(
+        asking(
+            problem, ScriptedSolver([claimed] * 3), ScriptedSolver([LIMIT] * 9), decision=decision
+        )
+    )
     assert verdict.outcome is Outcome.UNKNOWN
-    assert verdict.claim == "told"
-    assert verdict.basis == "claimed by told"
+    assert verdict.claim == "scripted"
+    assert verdict.basis == "claimed by scripted"
     assert "not proved" in verdict.reason
 
 
@@ -208,21 +162,21 @@ def test_a_wrong_claim_is_refuted() -> None:
     """The solver denies what the prover, or a weak image, then shows."""
     problem = several(-0.5)
     for decision in (True, False):
-        told = Told([CLAIMED if decision else CLAIMED_BOUND] * 3)
+        told = ScriptedSolver([CLAIMED if decision else CLAIMED_BOUND] * 3)
         verdict, _ = decided(asking(problem, told, highs(), decision=decision))
         assert verdict.outcome is Outcome.VIOLATED
         assert verdict.proof is Proof.REPLAY
 
 
 def test_a_solver_that_fails_leaves_the_decision_to_the_prover() -> None:
-    verdict, _ = decided(asking(several(3.0), Told([FAILED] * 3), highs()))
+    verdict, _ = decided(asking(several(3.0), ScriptedSolver([FAILED] * 3), highs()))
     assert verdict.outcome is Outcome.ROBUST
 
 
 def test_a_certified_answer_of_another_solver_needs_no_second_proof() -> None:
     """As of a portfolio with branch and cut in it."""
-    prover = Told([])
-    verdict, _ = decided(asking(several(3.0), Told([PROVED] * 3), prover))
+    prover = ScriptedSolver([])
+    verdict, _ = decided(asking(several(3.0), ScriptedSolver([PROVED] * 3), prover))
     assert verdict.outcome is Outcome.ROBUST
     assert prover.asked == []
 
@@ -231,7 +185,7 @@ def test_an_image_below_a_certified_margin_is_a_contradiction() -> None:
     problem = several(-3.0)
     wrong = SolveReport(Termination.OPTIMAL, problem.image, 1.0, 0.1, certified=True)
     with pytest.raises(ContradictionError, match="one of them is wrong") as raised:
-        decided(stage_of(problem, Told([wrong] * 3)))
+        decided(stage_of(problem, ScriptedSolver([wrong] * 3)))
     assert raised.value.evidence["witness"].shape == problem.image.shape
 
 
@@ -249,8 +203,8 @@ def test_the_margin_that_is_said_is_proved() -> None:
 def test_a_query_starts_from_what_the_one_before_it_returned() -> None:
     problem = several(3.0)
     robust = SolveReport(Termination.INFEASIBLE, None, 1.0, 0.0, certified=True)
-    told = Told([robust] * 6)
+    told = ScriptedSolver([robust] * 6)
     stage = stage_of(problem, told)
     for _ in range(2):
         assert decided(stage)[0].robust
-    assert told.followed == [None, "after 3"]
+    assert told.started_from == [None, "after 3"]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from known_margins import hard, hidden, planes, through_relus
 from machines import SECONDS, analyse, complete_stage, solver
 from machines import stages as machine_stages
+from scripted_solver import ScriptedSolver
 from strategies import problem_of
 
 from mlspec.bounds.analysis import Analysis
-from mlspec.core.deadline import NEVER, Deadline
+from mlspec.core.deadline import Deadline
 from mlspec.core.layering import Layering
 from mlspec.core.neighborhood import Box
 from mlspec.core.network import Array, Network
@@ -22,7 +23,7 @@ from mlspec.core.property import Property, TopK
 from mlspec.core.verdict import Outcome, Proof, Stage, Verdict
 from mlspec.errors import ContradictionError
 from mlspec.milp.compile import Compiler
-from mlspec.milp.model import MilpModel, SolveReport, Termination
+from mlspec.milp.model import SolveReport, Termination
 from mlspec.ops.flatten import Flatten
 from mlspec.ops.linear import Linear
 from mlspec.ops.relu import Relu
@@ -31,51 +32,8 @@ from mlspec.verifier.cascade import Cascade
 from mlspec.verifier.claim_models import ClaimModels
 from mlspec.verifier.complete import CompleteStage
 
-
-@dataclass
-class Scripted:
-    """A solver that answers as told, and counts."""
-
-    report: SolveReport
-    name: str = "scripted"
-    contains: bool = True
-    binaries: int = 0
-    asked: list[tuple[int, ...]] = field(default_factory=list)
-
-    def open(self, model: MilpModel) -> Scripted:
-        self.model = model
-        return self
-
-    def solve(
-        self,
-        subset: tuple[int, ...],
-        deadline: Deadline = NEVER,
-        guide: int | None = None,
-        beyond: float = 0.0,
-    ) -> SolveReport:
-        assert guide is None or guide in subset
-        self.asked.append(subset)
-        return self.report
-
-    def near(
-        self,
-        image: Array,
-        subset: tuple[int, ...],
-        deadline: Deadline = NEVER,
-        guide: int | None = None,
-        ties: int = 0,
-    ) -> SolveReport:
-        return SolveReport(Termination.INFEASIBLE, None, None, 0.0)
-
-    def warm_starts(self) -> object:
-        return None
-
-    def start_from(self, warm_start: object) -> None:
-        assert warm_start is None
-
-    def admits(self, image: Array, deadline: Deadline = NEVER) -> bool:
-        assert not deadline.passed
-        return self.contains
+ASKED = 100
+"""So often the solver gives its report."""
 
 
 def decided(
@@ -85,8 +43,8 @@ def decided(
     *,
     decision: bool = True,
     contains: bool = True,
-) -> tuple[Verdict, Scripted]:
-    backend = Scripted(report, contains=contains)
+) -> tuple[Verdict, ScriptedSolver]:
+    backend = ScriptedSolver([report] * ASKED, contains=contains)
     stage = CompleteStage(
         problem, ClaimModels(Compiler(problem.relaxed, decision), backend, backend), SECONDS
     )
